@@ -1,0 +1,22 @@
+"""Settings of what the network sees of a photo."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from photograft.config.section import Section
+
+
+class InputConfig(Section):
+    """What the network sees of a photo."""
+
+    px: int | Literal["auto"] = "auto"
+    """Side of the square input in pixels (64 to 1024). `auto`: 224 for `fast`, 320 otherwise."""
+
+    crop: Literal["none", "center"] = "none"
+    """`none` stretches the whole photo to the square, so that nothing at its edge is lost; `center` keeps the shape and cuts."""
+
+    flip: bool | Literal["auto"] = "auto"
+    """Average the photo with its mirror image. `auto`: off for `fast`, on otherwise."""

@@ -1,0 +1,20 @@
+"""Settings of the report."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from photograft.config.section import Section
+
+
+class ReportConfig(Section):
+    """What the report shows."""
+
+    thumbnails: bool = True
+    """Show the worst mistakes as small pictures. Turn off when photos must not leave this machine."""
+
+    worst: int = Field(default=24, ge=0, le=200)
+    """How many of the worst mistakes the report shows."""
+
+    positive: str | None = None
+    """With two classes: the one that AUROC and average precision are about. By default the smaller one."""

@@ -1,0 +1,11 @@
+"""What every settings section is: frozen, closed, documented by the string under each field."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """A group of settings. Unknown names are refused; the string under a field is its documentation everywhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)

@@ -1,0 +1,44 @@
+"""All sections together."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from photograft.config.cache import CacheConfig
+from photograft.config.data import DataConfig
+from photograft.config.input import InputConfig
+from photograft.config.model import ModelConfig
+from photograft.config.report import ReportConfig
+from photograft.config.section import Section
+from photograft.config.split import SplitConfig
+from photograft.config.train import TrainConfig
+
+Quality = Literal["fast", "good", "best"]
+
+
+class Config(Section):
+    """Every setting of photograft, in sections."""
+
+    quality: Quality = "good"
+    """Level that the `auto` settings follow: `fast` (224 px, one view), `good`, or `best` (equals `good` for now)."""
+
+    data: DataConfig = DataConfig()
+    """Which files are read and how much damage is tolerated."""
+
+    split: SplitConfig = SplitConfig()
+    """How photos are divided into parts and folds."""
+
+    input: InputConfig = InputConfig()
+    """What the network sees of a photo."""
+
+    model: ModelConfig = ModelConfig()
+    """The pretrained network and what is trained of it."""
+
+    train: TrainConfig = TrainConfig()
+    """How the head is trained."""
+
+    report: ReportConfig = ReportConfig()
+    """What the report shows."""
+
+    cache: CacheConfig = CacheConfig()
+    """Where features and scan results are kept between runs."""

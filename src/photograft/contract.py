@@ -1,0 +1,95 @@
+"""The contract: how a file becomes pixels, as data with a hash.
+
+`photograft.data.images` is the only code that executes it, in training, evaluation, prediction and verification alike.
+It holds no mean or standard deviation: those live inside the network's graph. Two contracts with the same hash
+give the same pixels for the same file; a bundle whose contract this release does not know by name is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Formats that are decoded; JPEG includes MPO. The parser of any other format never runs."""
+
+
+class _Rules(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Decode(_Rules):
+    """How the bytes of a file become an upright RGB picture."""
+
+    formats: tuple[str, ...] = Field(default=FORMATS, strict=False)
+    max_pixels: int = Field(default=50_000_000, ge=1)
+    exif: Literal["upright"] = "upright"
+    alpha: Literal["white"] = "white"
+    frame: Literal["first"] = "first"
+    sixteen_bit: Literal["scale"] = "scale"
+    reduce: Literal["integer", "none"] = "integer"
+
+
+class Box(_Rules):
+    """Which rectangle of the picture is used. Without boxes it is the whole photo."""
+
+    source: Literal["none"] = "none"
+    choice: Literal["largest"] = "largest"
+    margin: float = 0.0
+    missing: Literal["whole"] = "whole"
+
+
+class Resize(_Rules):
+    """How the picture gets its size: `stretch` to px x px, or the short side to px."""
+
+    rule: Literal["stretch", "short_side"] = "stretch"
+    px: int = Field(default=320, ge=16, le=4096)
+    interpolation: Literal["bicubic"] = "bicubic"
+
+
+class Crop(_Rules):
+    """What is cut out after resizing: nothing, or the central px x px."""
+
+    rule: Literal["none", "center"] = "none"
+    px: int = Field(default=320, ge=16, le=4096)
+
+
+class Contract(_Rules):
+    """How a file becomes (px, px, 3) uint8 RGB pixels."""
+
+    decode: Decode = Decode()
+    box: Box = Box()
+    resize: Resize = Resize()
+    crop: Crop = Crop()
+
+    @property
+    def px(self) -> int:
+        """Side of the square that the network sees, in pixels."""
+        return self.crop.px
+
+    @property
+    def id(self) -> str:
+        """SHA-256 over the canonical JSON, in hex: equal contracts, equal pixels."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
+
+
+def make_contract(px: int, *, crop: str = "none", max_pixels: int = 50_000_000, formats: tuple[str, ...] = FORMATS) -> Contract:
+    """Build the contract for an input of `px` pixels.
+
+    `crop` "none" stretches the whole photo to a square, so that nothing at its edge is lost. "center" keeps the
+    shape and cuts the central square out of a photo whose short side is px / 0.875, as ImageNet evaluation does.
+    """
+    resize = Resize(px=px) if crop == "none" else Resize(rule="short_side", px=round(px / 0.875))
+    return Contract(
+        decode=Decode(max_pixels=max_pixels, formats=tuple(formats)),
+        resize=resize,
+        crop=Crop(px=px) if crop == "none" else Crop(rule="center", px=px),
+    )
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces, as UTF-8: what hashes are taken over."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,1 @@
+"""A bundle and images to predictions; runs without torch."""
