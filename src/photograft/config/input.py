@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,11 +12,12 @@ from photograft.config.section import Section
 class InputConfig(Section):
     """What the network sees of a photo."""
 
-    px: int | Literal["auto"] = "auto"
-    """Side of the square input in pixels (64 to 1024). `auto`: 224 for `fast`, 320 otherwise."""
+    px: Annotated[int, Field(ge=64, le=1024)] | Literal["auto"] = "auto"
+    """Side of the square input in pixels. `auto`: 224 for `fast`, 320 otherwise."""
 
     crop: Literal["none", "center"] = "none"
-    """`none` stretches the whole photo to the square, so that nothing at its edge is lost; `center` keeps the shape and cuts."""
+    """`none` stretches the whole photo to the square, so that nothing at its edge is lost; `center` keeps the shape
+    and cuts."""
 
     flip: bool | Literal["auto"] = "auto"
     """Average the photo with its mirror image. `auto`: off for `fast`, on otherwise."""

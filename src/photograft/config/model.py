@@ -17,4 +17,5 @@ class ModelConfig(Section):
     """Where the network is cut: everything before is frozen. `head` trains a linear classifier on its features."""
 
     embedding: Literal["multi", "last"] = "multi"
-    """`multi` pools several block stages beside the last one, at no extra forward cost; `last` uses the last one alone."""
+    """`multi` pools several block stages beside the last one, at no extra forward cost; `last` uses the last one
+    alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,7 +15,7 @@ class SplitConfig(Section):
     val: float = Field(default=0.15, ge=0, le=0.5)
     """Share of photos in the validation part."""
 
-    test: float | Literal["auto"] = "auto"
+    test: Annotated[float, Field(ge=0, le=0.5)] | Literal["auto"] = "auto"
     """Share of photos in the test part. `auto`: 0.15 from 1,500 photos on, else 0 and scores come from the folds."""
 
     folds: int = Field(default=5, ge=2, le=20)
@@ -25,7 +25,8 @@ class SplitConfig(Section):
     """Seed of the split: the same seed and photos give the same parts and folds."""
 
     on_leak: Literal["report", "drop"] = "report"
-    """What to do with photos whose duplicates stand in another given part: report them, or leave them out of training."""
+    """What to do with photos whose duplicates stand in another given part: report them, or leave them out of
+    training."""
 
     duplicate_bits: int = Field(default=12, ge=0, le=40)
     """Largest difference of two 256-bit perceptual hashes that still counts as a possible near-duplicate."""
@@ -35,8 +36,6 @@ class SplitConfig(Section):
 
     @model_validator(mode="after")
     def _leaves_photos_to_train_on(self) -> Self:
-        if isinstance(self.test, float) and not 0 <= self.test <= 0.5:
-            raise ValueError("test must be `auto` or between 0 and 0.5")
         if isinstance(self.test, float) and self.test + self.val > 0.8:
             raise ValueError("val + test must leave at least a fifth of the photos for training")
         return self

@@ -19,7 +19,8 @@ class TrainConfig(Section):
     """L2 penalty of the head. `auto` chooses it by cross-validation."""
 
     refit: Literal["train_val", "all", "none"] = "train_val"
-    """What the shipped head is trained on: train and validation photos, all photos (also the test part), or train alone."""
+    """What the shipped head is trained on: train and validation photos, all photos (also the test part), or train
+    alone."""
 
     seed: int = Field(default=0, ge=0)
     """Seed of everything random in training."""
