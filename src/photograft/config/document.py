@@ -146,8 +146,11 @@ def _in_words(error: yaml.MarkedYAMLError) -> str:
         return "a tab stands where spaces are needed" if "\\t" in problem else _SPECIAL_START
     if "alias" in str(error.context) or "anchor" in str(error.context) or "tag" in str(error.context):
         return _SPECIAL_START
-    if problem.startswith(("expected ',' or ']'", "expected ',' or '}'")):
-        return f"a `{problem[14]}` or a comma is missing"
+    missing = re.match(r"expected ',' or '(.)'", problem)
+    if missing:
+        return f"a `{missing[1]}` or a comma is missing"
+    if "quoted scalar" in str(error.context):
+        return "a closing quote is missing"
     if problem.startswith("mapping values are not allowed"):
         return "a second `:` in this place; check the spaces before the line, or put the value in quotes"
     if problem == _SPECIAL_START:

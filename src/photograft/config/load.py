@@ -110,7 +110,7 @@ def _collect(
         try:
             given.append(Given(name, read_value(value), "from --set"))
         except DocumentProblem as problem:
-            problems.append(f"{name}: {value} cannot be read: {problem} (from --set)")
+            problems.append(f"{name}: {_shorten(value)} cannot be read: {problem} (from --set)")
     given += [Given(name, value, f"given as {name}") for name, value in everyday.items() if value is not None]
     return given, problems
 
@@ -192,7 +192,10 @@ def _lower(words: Sequence[str]) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = write_value(value)
+    return _shorten(write_value(value))
+
+
+def _shorten(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -19,3 +19,6 @@ class ModelConfig(Section):
     embedding: Literal["multi", "last"] = "multi"
     """`multi` pools several block stages beside the last one, at no extra forward cost; `last` uses the last one
     alone."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where features are computed. `auto` takes a GPU that torch can use, else ONNX Runtime on the CPU."""

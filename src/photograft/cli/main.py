@@ -1,0 +1,148 @@
+"""The command `photograft`: its verbs, and what becomes of their errors.
+
+Exit codes: 0 done, 1 unexpected, 2 usage or settings, 3 data, 4 model, 5 training, 6 done in part,
+130 stopped by Ctrl-C, 141 nobody reads the output any more, 143 stopped by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from photograft.cli import config
+from photograft.cli.console import print_text, say
+from photograft.errors import PhotograftError
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+TERMINATED = 143
+
+app = typer.Typer(
+    name="photograft",
+    help="From a folder of photos to an image classifier that can be trusted.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+# One line per verb, in the order of the work: app.command("verb")(module.verb), or add_typer for verbs with sub-verbs.
+app.add_typer(config.app, name="config")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived. What cleans up after Ctrl-C also cleans up after this."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. `arguments` are those of the process by default."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    given, debug = _take_debug(given)
+    try:
+        with _sigterm_raises():
+            return _run(given)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException as error:
+        return _report(error, debug=debug)
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; also PHOTOGRAFT_DEBUG=1.")
+    ] = False,
+) -> None:
+    pass  # main() takes both out before the verb is looked for
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[0] == "--version":
+        from photograft import __version__
+
+        print_text(f"photograft {__version__}")
+        return 0
+    # Typer's own main would print errors and choose exit codes in its way, so its two steps are called here.
+    command: Any = typer.main.get_command(app)
+    try:
+        with command.make_context("photograft", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    sys.stdout.flush()
+    return 0
+
+
+def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """Take `--debug` from wherever it stands, so that it can be added at the end of a command that failed."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = [each for each in arguments[:end] if each != "--debug"]
+    debug = len(options) < end or os.environ.get("PHOTOGRAFT_DEBUG", "") not in ("", "0")
+    return (options + arguments[end:]) or ["--help"], debug
+
+
+def _report(error: BaseException, *, debug: bool) -> int:
+    """Tell the user what happened in one line, and give the exit code."""
+    if isinstance(error, BrokenPipeError) and _nobody_reads_stdout():
+        return BROKEN_PIPE
+    if debug:
+        say("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, Terminated):
+        say("photograft: stopped")
+        return TERMINATED
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        say("photograft: stopped")
+        return INTERRUPTED
+    if isinstance(error, PhotograftError):
+        say(f"photograft: error: {error}")
+        return error.exit_code
+    if hasattr(error, "format_message"):  # what Typer raises for wrong usage, in each of its releases
+        context = getattr(error, "ctx", None)
+        verb = context.command_path if context is not None else "photograft"
+        say(f"photograft: error: {error.format_message().rstrip('. ')}. Try `{verb} --help`.")
+        return 2
+    if isinstance(error, OSError):
+        say(f"photograft: error: {error} (--debug shows where)")
+        return 1
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    say(f"photograft: error: unexpected {what} (--debug shows where; please report it)")
+    return 1
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def unwind(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _nobody_reads_stdout() -> bool:
+    """Whether our own stdout broke and not, say, the pipe of a worker. If so, nothing is written to it again."""
+    stdout = sys.stdout.fileno()
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(stdout, 0)  # a broken pipe is reported without being asked for
+        if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
+    return True
