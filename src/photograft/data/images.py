@@ -176,10 +176,12 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise ImageRejected("corrupt", f"the header claims {width} x {height} pixels")
     if width * height > max_pixels:
-        raise ImageRejected(
-            "too_many_pixels",
-            f"{width} x {height} pixels are more than the setting data.max_pixels allows ({max_pixels:,})",
-        )
+        raise _too_many(f"{width} x {height}", max_pixels)
+
+
+def _too_many(claimed: str, max_pixels: int) -> ImageRejected:
+    reason = f"{claimed} pixels are more than the setting data.max_pixels allows ({max_pixels:,})"
+    return ImageRejected("too_many_pixels", reason)
 
 
 def _rejected(error: Exception, data: bytes, image_format: str, contract: Contract) -> ImageRejected:
@@ -187,8 +189,8 @@ def _rejected(error: Exception, data: bytes, image_format: str, contract: Contra
     if isinstance(error, MemoryError):
         return ImageRejected("too_many_pixels", "decoding it needs more memory than one photo may take (512 MB)")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        limit = f"the setting data.max_pixels allows {contract.decode.max_pixels:,}"
-        return ImageRejected("too_many_pixels", f"{_sentence(error)}; {limit}")
+        claimed = re.search(r"\d+", str(error))
+        return _too_many(f"{int(claimed[0]):,}" if claimed else "its", contract.decode.max_pixels)
     if is_cut_short(data, image_format):
         return ImageRejected("truncated", "the file ends before the picture does; copy it again")
     if isinstance(error, UnidentifiedImageError):
