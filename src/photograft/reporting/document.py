@@ -1,0 +1,143 @@
+"""report.json: everything that the page shows, as plain JSON types."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from photograft.reporting.advice import advise
+from photograft.reporting.clean import clean_value
+from photograft.reporting.sentences import describe_result
+from photograft.values import PARTS, Evaluation, Issue, Manifest, Splits
+
+FORMAT = 1
+_NAMED = 20  # files named per issue and per list; issues.csv and manifest.csv hold them all
+
+
+def build_report(
+    *,
+    run: str,
+    created: str,
+    evaluations: Sequence[Evaluation],
+    manifest: Manifest,
+    splits: Splits,
+    issues: Sequence[Issue] = (),
+    test_openings: int = 0,
+    temperature: float | None = None,
+    quality: str = "good",
+    model: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    reasons: Mapping[str, str],
+    versions: Mapping[str, str],
+    seconds: Mapping[str, float],
+    warnings: Sequence[str] = (),
+    worst: int = 24,
+    language: str = "en",
+) -> dict[str, Any]:
+    """Gather one run into the document that `render_html` draws and that is written as ``report.json``.
+
+    Args:
+        run: name of the run.
+        created: ISO 8601 time of its end.
+        evaluations: headline first; `Evaluation.what` is "test", "out-of-fold" or another name of the photos judged.
+        manifest: every file that was found, rejected ones too.
+        splits: parts and folds; rows in the order of ``manifest.usable``.
+        issues: what was found about the data.
+        test_openings: how often this very test part has been opened, this run included; 0 without a test part.
+        temperature: of the calibration; None where nothing was calibrated.
+        quality: "fast", "good" or "best".
+        model: facts in display order, e.g. backbone, licence, px, embedding, views, strength, graft, refit.
+        settings: sections of settings as used, {"split": {"seed": 0}}.
+        reasons: why a setting has its value, by dotted name, {"split.test": "fewer than 1,500 photos"}.
+        versions: of the programs used.
+        seconds: per stage, in order.
+        warnings: sentences that the reader must see.
+        worst: how many of the worst mistakes the page shows.
+        language: of the page's texts.
+    """
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "run": run,
+        "created": created,
+        "language": language,
+        "quality": quality,
+        "evaluations": [_evaluation(evaluation) for evaluation in evaluations],
+        "photos": _photos(manifest),
+        "classes": _classes(manifest, splits),
+        "split": {
+            "statement": splits.statement,
+            "folds": splits.n_folds,
+            "leaked": int(splits.leaked_N.sum()),
+            "parts": {part: int((splits.part_N == part).sum()) for part in PARTS},
+        },
+        "test_openings": test_openings,
+        "issues": [_issue(issue) for issue in issues],
+        "temperature": temperature,
+        "model": model,
+        "settings": settings,
+        "reasons": reasons,
+        "versions": versions,
+        "seconds": seconds,
+        "warnings": list(warnings),
+        "worst": worst,
+    }
+    plain: dict[str, Any] = clean_value(document)
+    plain["summary"] = describe_result(plain)
+    plain["next_steps"] = advise(plain)
+    return plain
+
+
+def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """Paths of the photos that the page shows as thumbnails, worst mistake first."""
+    if not report["evaluations"]:
+        return ()
+    return tuple(mistake["path"] for mistake in report["evaluations"][0]["mistakes"][: report["worst"]])
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "what": evaluation.what,
+        "classes": evaluation.classes,
+        "scores": evaluation.scores,
+        "per_class": [asdict(scores) for scores in evaluation.per_class],
+        "confusion": evaluation.confusion_KK,
+        "confused_pairs": [{"label": a, "predicted": b, "n": n} for a, b, n in evaluation.confused_pairs],
+        "reliability": [asdict(part) for part in evaluation.reliability],
+        "mistakes": [asdict(mistake) for mistake in evaluation.mistakes],
+        "warnings": evaluation.warnings,
+    }
+
+
+def _photos(manifest: Manifest) -> dict[str, Any]:
+    rejected = manifest.rejected
+    return {
+        "found": len(manifest.photos),
+        "used": len(manifest.photos) - len(rejected),
+        "rejected": len(rejected),
+        "verdicts": manifest.count_verdicts(),
+        "rejected_files": [{"path": p.path, "verdict": p.verdict, "reason": p.reason} for p in rejected[:_NAMED]],
+        "notes": manifest.notes,
+    }
+
+
+def _classes(manifest: Manifest, splits: Splits) -> list[dict[str, Any]]:
+    counts = Counter(
+        (photo.label, str(part)) for photo, part in zip(manifest.usable.photos, splits.part_N, strict=True)
+    )
+    totals = Counter(photo.label for photo in manifest.usable.photos)
+    return [
+        {"name": name, "photos": totals[name], "parts": {part: counts[name, part] for part in PARTS}}
+        for name in manifest.classes
+    ]
+
+
+def _issue(issue: Issue) -> dict[str, Any]:
+    return {
+        "kind": issue.kind,
+        "n": len(issue.paths),
+        "paths": issue.paths[:_NAMED],
+        "message": issue.message,
+        "remedy": issue.remedy,
+    }

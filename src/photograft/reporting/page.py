@@ -1,0 +1,163 @@
+"""report.html: one self-contained file that is read without a script and without the network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from photograft.reporting.advice import advise
+from photograft.reporting.clean import clean_text
+from photograft.reporting.figures import confusion_svg, interval_svg, reliability_svg
+from photograft.reporting.sentences import describe_basis, describe_reliability, describe_result
+from photograft.reporting.sentences import what_was_judged as name_of_photos
+from photograft.reporting.texts import Texts, texts_in
+
+MANY_CLASSES = 20  # above: the class table scrolls, and the map shows the most confused classes first
+_ENLARGED = 12
+_WHOLE_MAP = 250  # a larger map would be most of the file
+_THUMBNAIL_BYTES = 3_000_000  # a third more as base64: the file stays under 5 MB
+
+
+def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -> str:
+    """Draw the document of `build_report` as a page.
+
+    Args:
+        report: the document, also as read back from ``report.json``.
+        thumbnails: JPEG bytes by path of a photo (see `thumbnail_paths`); without any, mistakes are listed as text.
+    """
+    texts = texts_in(report["language"])
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["percent"] = lambda share: "–" if share is None else texts.percent(share)
+    environment.filters["plain"] = _plain
+    headline = report["evaluations"][0] if report["evaluations"] else None
+    if headline is not None and not headline["scores"]["n"]:
+        headline = None
+    page = environment.get_template("report.html.j2").render(
+        t=texts.say,
+        name=texts.name,
+        texts=texts,
+        report=report,
+        css=Markup(_read("report.css")),
+        headline=headline,
+        hero=_hero(headline, texts),
+        summary=describe_result(report),
+        basis=describe_basis(report),
+        next_steps=advise(report),
+        warnings=_warnings(report),
+        classes=_class_rows(report, headline),
+        many=len(report["classes"]) > MANY_CLASSES,
+        confusion=_confusion(headline, texts) if headline else None,
+        reliability=_reliability(headline, texts) if headline else None,
+        mistakes=_mistakes(report, thumbnails),
+        scores=_scores(report, texts),
+    )
+    return clean_text(page)
+
+
+def _read(name: str) -> str:
+    return files("photograft.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _plain(value: Any) -> str:
+    """Show a setting or fact: lists with commas, nothing as a dash."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value) or "–"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items()) or "–"
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def _hero(headline: Mapping[str, Any] | None, texts: Texts) -> dict[str, Any] | None:
+    if headline is None:
+        return None
+    scores = headline["scores"]
+    bar = interval_svg(scores["accuracy"], scores["accuracy_low"], scores["accuracy_high"])
+    return {"share": texts.percent(scores["accuracy"]), "bar": Markup(bar)}
+
+
+def _warnings(report: Mapping[str, Any]) -> list[str]:
+    told = [*report["warnings"], *(text for evaluation in report["evaluations"] for text in evaluation["warnings"])]
+    return list(dict.fromkeys(told))
+
+
+def _class_rows(report: Mapping[str, Any], headline: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    scores = {row["name"]: row for row in headline["per_class"]} if headline else {}
+    rows = [{**row, "scores": scores.get(row["name"])} for row in report["classes"]]
+
+    def weakest_first(row: dict[str, Any]) -> tuple[bool, float, str]:
+        judged = row["scores"] is not None and row["scores"]["support"] > 0
+        return not judged, (row["scores"]["f1"] or 0.0) if judged else 0.0, row["name"]
+
+    return sorted(rows, key=weakest_first)
+
+
+def _confusion(headline: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+    classes = headline["classes"]
+    confusion = np.array(headline["confusion"], dtype=np.int64)
+    many = len(classes) > MANY_CLASSES
+    whole = None if len(classes) > _WHOLE_MAP else Markup(confusion_svg(classes, confusion, language=texts.language))
+    chosen = _most_confused(headline) if many else []
+    part = None
+    if chosen:
+        names, inside = [classes[i] for i in chosen], confusion[np.ix_(chosen, chosen)]
+        totals = confusion.sum(axis=1)[chosen]
+        part = Markup(confusion_svg(names, inside, totals_K=totals, language=texts.language))
+    return {"many": many, "whole": whole, "part": part, "n": len(classes), "shown": len(chosen)}
+
+
+def _most_confused(headline: Mapping[str, Any]) -> list[int]:
+    index = {name: i for i, name in enumerate(headline["classes"])}
+    chosen: list[int] = []
+    for pair in headline["confused_pairs"]:
+        for name in (pair["label"], pair["predicted"]):
+            if index[name] not in chosen and len(chosen) < _ENLARGED:
+                chosen.append(index[name])
+    return chosen
+
+
+def _reliability(headline: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+    return {
+        "sentence": describe_reliability(headline, texts.language),
+        "figure": Markup(reliability_svg(headline["reliability"], language=texts.language)),
+    }
+
+
+def _mistakes(report: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
+    every = report["evaluations"][0]["mistakes"] if report["evaluations"] else []
+    left, shown = _THUMBNAIL_BYTES, []
+    for mistake in every[: report["worst"]]:
+        jpeg = thumbnails.get(mistake["path"], b"")
+        uri = ""
+        if jpeg and len(jpeg) <= left:
+            left -= len(jpeg)
+            uri = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+        shown.append({**mistake, "picture": uri})
+    return {"n": len(every), "shown": shown, "pictures": any(item["picture"] for item in shown)}
+
+
+def _scores(report: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+    evaluations: Sequence[Mapping[str, Any]] = report["evaluations"]
+    keys = dict.fromkeys(key for e in evaluations for key, value in e["scores"].items() if not isinstance(value, dict))
+    rows = [(texts.name("score", key), [_score(key, e["scores"].get(key), texts) for e in evaluations]) for key in keys]
+    return {"heads": [name_of_photos(e["what"], texts) for e in evaluations], "rows": rows}
+
+
+def _score(key: str, value: Any, texts: Texts) -> str:
+    if isinstance(value, bool | int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return texts.percent(value) if "accuracy" in key or key == "top5" else f"{value:.3f}"
+    return _plain(value)

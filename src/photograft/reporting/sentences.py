@@ -1,0 +1,178 @@
+"""The result in plain sentences: what a reader takes away who reads nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from photograft.reporting.texts import Texts, texts_in
+
+Document = Mapping[str, Any]
+
+FEW = 30  # below this many photos a percentage pretends more than is known
+OPENED_OFTEN = 4
+WELL_CALIBRATED = 0.03  # ECE of a few hundred photos is about 0.02 by chance alone
+ENOUGH_TO_CALIBRATE = 100
+
+
+def describe_result(report: Document) -> list[str]:
+    """Return the two (with very few photos three) sentences that open the report."""
+    texts = texts_in(report["language"])
+    if not report["evaluations"] or not report["evaluations"][0]["scores"]["n"]:
+        return [texts.say("result.none")]
+    evaluation = report["evaluations"][0]
+    return [*_headline(evaluation, texts), _weakest(evaluation, texts)]
+
+
+def describe_basis(report: Document) -> list[tuple[str, str]]:
+    """Return what the headline rests on, as (term, sentence) pairs."""
+    texts = texts_in(report["language"])
+    if not report["evaluations"] or not report["evaluations"][0]["scores"]["n"]:
+        return []
+    evaluation, *others = report["evaluations"]
+    basis = [
+        (texts.say("rests.photos"), _judged(report, evaluation, texts)),
+        (texts.say("rests.interval"), _interval(evaluation, texts)),
+        (texts.say("rests.guess"), _guess(evaluation, texts)),
+        (texts.say("rests.split"), _split(report, texts)),
+    ]
+    openings = report["test_openings"]
+    if openings and any(e["what"] == "test" for e in report["evaluations"]):
+        key = "rests.opened.many" if openings >= OPENED_OFTEN else "rests.opened.text"
+        basis.append((texts.say("rests.opened"), texts.say(key, n=openings)))
+    basis.append((texts.say("rests.calibration"), _calibration(report["temperature"], texts)))
+    second = texts.say("rests.second")
+    return basis + [(second, _second(evaluation, other, texts)) for other in others if other["scores"]["n"]]
+
+
+def describe_reliability(evaluation: Document, language: str) -> str:
+    """Return one sentence on whether the stated probabilities can be believed."""
+    texts = texts_in(language)
+    bins = [part for part in evaluation["reliability"] if part["n"]]
+    n = sum(part["n"] for part in bins)
+    if not n:
+        return texts.say("reliability.none")
+    if n < ENOUGH_TO_CALIBRATE:
+        return texts.say("reliability.few", n=n)
+    stated = sum(part["n"] * part["confidence"] for part in bins) / n
+    true = sum(part["n"] * part["accuracy"] for part in bins) / n
+    error = calibration_error(evaluation)
+    values = {"stated": texts.percent(stated), "true": texts.percent(true)}
+    if error < WELL_CALIBRATED:
+        return texts.say("reliability.good", gap=texts.number(100 * error))
+    if abs(stated - true) < error / 2:
+        return texts.say("reliability.mixed", gap=texts.number(100 * error))
+    key = "reliability.over" if stated > true else "reliability.under"
+    return texts.say(key, gap=texts.number(100 * abs(stated - true)), **values)
+
+
+def calibration_error(evaluation: Document) -> float:
+    """Return the expected calibration error: as evaluated, else from the bins shown."""
+    given = evaluation["scores"].get("ece")
+    if given is not None:
+        return float(given)
+    bins = [part for part in evaluation["reliability"] if part["n"]]
+    n = sum(part["n"] for part in bins)
+    return sum(part["n"] * abs(part["confidence"] - part["accuracy"]) for part in bins) / n if n else 0.0
+
+
+def what_was_judged(what: str, texts: Texts) -> str:
+    """Return the display name of the photos of an evaluation, capitalised."""
+    name = texts.name("what", what)
+    return name[:1].upper() + name[1:]
+
+
+def correct_count(evaluation: Document) -> int:
+    """Return how many photos were named correctly."""
+    return sum(row[i] for i, row in enumerate(evaluation["confusion"]))
+
+
+def join_names(names: Sequence[str], texts: Texts, *, most: int = 4) -> str:
+    """Return "“a”, “b” and “c”", cut after `most` names."""
+    quoted = [f"“{name}”" for name in names]
+    if len(quoted) > most:
+        return texts.say("list.more", names=", ".join(quoted[:most]), n=len(quoted) - most)
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return texts.say("list.and", names=", ".join(quoted[:-1]), last=quoted[-1])
+
+
+def _headline(evaluation: Document, texts: Texts) -> list[str]:
+    scores, what = evaluation["scores"], evaluation["what"]
+    n = scores["n"]
+    kind = {"test": "test", "out-of-fold": "folds"}.get(what, "other")
+    share = texts.number(100 * scores["accuracy"], 0)
+    if share == "99" and scores["accuracy"] > 0.99:  # at the top a whole number hides half of what is left
+        share = texts.number(100 * scores["accuracy"], 1)
+    low, high = texts.number(100 * scores["accuracy_low"]), texts.number(100 * scores["accuracy_high"])
+    values = {"n": n, "share": share, "correct": correct_count(evaluation), "what": texts.name("what", what)}
+    if n >= FEW:
+        return [texts.say(f"result.{kind}", low=low, high=high, **values)]
+    low, high = texts.number(100 * scores["accuracy_low"], 0), texts.number(100 * scores["accuracy_high"], 0)
+    return [texts.say(f"result.{kind}.few", **values), texts.say("result.few", low=low, high=high)]
+
+
+def _weakest(evaluation: Document, texts: Texts) -> str:
+    judged = [(i, row) for i, row in enumerate(evaluation["per_class"]) if row["support"]]
+    wrong = [(i, row) for i, row in judged if row["correct"] < row["support"]]
+    if not wrong:
+        return texts.say("weakest.none")
+    index, worst = min(wrong, key=lambda item: (item[1]["correct"] / item[1]["support"], -item[1]["support"]))
+    counts = [n if j != index else -1 for j, n in enumerate(evaluation["confusion"][index])]
+    other = evaluation["classes"][counts.index(max(counts))]
+    return texts.say(
+        "weakest", name=worst["name"], correct=f"{worst['correct']:,}", support=f"{worst['support']:,}", other=other
+    )
+
+
+def _judged(report: Document, evaluation: Document, texts: Texts) -> str:
+    values = {"n": evaluation["scores"]["n"], "used": report["photos"]["used"], "folds": report["split"]["folds"]}
+    if evaluation["what"] == "test":
+        return texts.say("rests.photos.test", **values)
+    if evaluation["what"] == "out-of-fold":
+        return texts.say("rests.photos.folds", **values)
+    return texts.say("rests.photos.other", what=texts.name("what", evaluation["what"]), **values)
+
+
+def _interval(evaluation: Document, texts: Texts) -> str:
+    scores = evaluation["scores"]
+    low, high = texts.percent(scores["accuracy_low"]), texts.percent(scores["accuracy_high"])
+    return texts.say("rests.interval.text", low=low, high=high)
+
+
+def _guess(evaluation: Document, texts: Texts) -> str:
+    largest = max(evaluation["per_class"], key=lambda row: row["support"])
+    share = texts.percent(largest["support"] / evaluation["scores"]["n"])
+    return texts.say("rests.guess.text", name=largest["name"], share=share)
+
+
+def _split(report: Document, texts: Texts) -> str:
+    parts, sentences = report["split"]["parts"], []
+    if parts["test"] or parts["val"]:
+        sentences.append(texts.say("rests.split.parts", **parts))
+    statement = report["split"]["statement"].strip()
+    if statement:
+        sentences.append(statement[:1].upper() + statement[1:] + ("" if statement.endswith(".") else "."))
+    if report["split"]["leaked"]:
+        sentences.append(texts.say("rests.split.leaked", n=report["split"]["leaked"]))
+    return " ".join(sentences)
+
+
+def _calibration(temperature: float | None, texts: Texts) -> str:
+    if temperature is None:
+        return texts.say("rests.calibration.none")
+    key = "softer" if temperature > 1.05 else "sharper" if temperature < 0.95 else "same"
+    return texts.say(f"rests.calibration.{key}", temperature=temperature)
+
+
+def _second(evaluation: Document, other: Document, texts: Texts) -> str:
+    ours, theirs = evaluation["scores"], other["scores"]
+    overlap = theirs["accuracy_low"] <= ours["accuracy_high"] and ours["accuracy_low"] <= theirs["accuracy_high"]
+    return texts.say(
+        "rests.second.agrees" if overlap else "rests.second.differs",
+        what=what_was_judged(other["what"], texts),
+        n=theirs["n"],
+        share=texts.percent(theirs["accuracy"]),
+        low=texts.percent(theirs["accuracy_low"]),
+        high=texts.percent(theirs["accuracy_high"]),
+    )
