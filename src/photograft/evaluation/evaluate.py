@@ -1,0 +1,225 @@
+"""Predictions to every score, with intervals. Shape letters: N photos (all, then only the scored ones), K classes."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from photograft.errors import ConfigError, DataError
+from photograft.metrics.confusion import accuracy, balanced_accuracy, confusion_matrix, macro_f1, score_classes
+from photograft.metrics.intervals import bootstrap_interval, effective_n, wilson_interval
+from photograft.metrics.probability import assign_bins, ece_of_gaps, log_loss, reliability_bins, top_k_accuracy
+from photograft.metrics.ranking import auroc, average_precision
+from photograft.values import DoubleArray, Evaluation, IntArray, Mistake, Predictions
+
+N_CONFUSED_PAIRS = 10
+N_RESAMPLES = 300
+
+
+def evaluate(
+    predictions: Predictions,
+    *,
+    what: str,
+    group_N: IntArray | None = None,
+    positive: str | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Score predictions against the true labels.
+
+    Every photo with a prediction and a known label is scored; the others are counted in `warnings`. `scores` holds
+
+    - ``n``, ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``log_loss``, ``ece``,
+    - ``accuracy_low``, ``accuracy_high``: Wilson interval at 95 %. It takes photos for independent, so where
+      duplicate groups hold several photos it is taken on the number of independent photos they are worth
+      (`photograft.metrics.intervals.effective_n`), and a warning says so; the accuracy itself is over photos,
+    - ``ece_low``, ``ece_high``: bootstrap interval at 95 % that draws whole duplicate groups,
+    - ``top5`` with more than ten classes,
+    - ``positive``, ``auroc``, ``average_precision`` with exactly two classes; the last two are None where one of
+      the classes has no photo.
+
+    Args:
+        predictions: Probabilities and true labels of N photos.
+        what: Which photos these are, for example "test"; kept as it is.
+        group_N: Duplicate group per photo, shape (N,); a negative number means a photo of its own. Without it all
+            photos count as independent.
+        positive: With two classes, the one that AUROC and average precision are about. By default the one with fewer
+            scored photos, of equals the second.
+        seed: Of the bootstrap.
+
+    Raises:
+        DataError: No photo has both a prediction and a known label, or a probability is damaged.
+        ConfigError: `positive` is not one of the classes.
+    """
+    classes = predictions.classes
+    row_N = _scored_rows(predictions)
+    probability_NK, label_N = predictions.probabilities_NK[row_N], predictions.label_N[row_N]
+    best_N = np.argmax(probability_NK, axis=1).astype(np.int64)
+    confidence_N, correct_N = probability_NK[np.arange(len(row_N)), best_N], best_N == label_N
+    confusion_KK = confusion_matrix(label_N, best_N, n_classes=len(classes))
+    independent_N = np.arange(len(row_N)) if group_N is None else np.asarray(group_N)[row_N]
+    positive_index = _positive_index(classes, positive, confusion_KK.sum(axis=1))
+
+    scores = {
+        **_count_scores(confusion_KK, independent_N),
+        **_probability_scores(probability_NK, label_N, independent_N, seed=seed),
+    }
+    if len(classes) == 2:
+        scores |= _two_class_scores(probability_NK, label_N, classes, positive_index)
+    return Evaluation(
+        what=what,
+        classes=classes,
+        scores=scores,
+        per_class=score_classes(confusion_KK, classes),
+        confusion_KK=confusion_KK,
+        confused_pairs=_confused_pairs(confusion_KK, classes),
+        reliability=reliability_bins(confidence_N, correct_N),
+        mistakes=_mistakes(predictions, row_N[~correct_N]),
+        warnings=(
+            *_warn_left_out(predictions),
+            *_warn_groups(independent_N),
+            *_warn_classes(confusion_KK, classes, positive),
+        ),
+    )
+
+
+def _scored_rows(predictions: Predictions) -> IntArray:
+    """Row numbers of the photos with a prediction and a known label; at least one."""
+    row_N = np.flatnonzero(predictions.ok_N & (predictions.label_N >= 0)).astype(np.int64)
+    if len(row_N) == 0:
+        rejected = int((~predictions.ok_N).sum())
+        raise DataError(
+            f"There is nothing to score: {_photos(rejected)} rejected, {_photos(len(predictions.paths) - rejected)} "
+            f"without a label among the classes {', '.join(predictions.classes)}. "
+            "Put readable photos into one folder per class, named like the classes."
+        )
+    probability_NK = predictions.probabilities_NK[row_N]
+    # NaN fails both comparisons, so it counts as damaged too.
+    sound_N = (probability_NK >= 0).all(axis=1) & (np.abs(probability_NK.sum(axis=1) - 1) < 1e-3)
+    if not sound_N.all():
+        path = predictions.paths[row_N[np.argmin(sound_N)]]
+        raise DataError(
+            f"The probabilities of {_photos(int((~sound_N).sum()))} do not add up to 1 (first: {path}): the "
+            "predictions are damaged and have to be made again."
+        )
+    return row_N
+
+
+def _positive_index(classes: tuple[str, ...], positive: str | None, support_K: IntArray) -> int:
+    if positive is None:
+        return int(len(classes) == 2 and support_K[1] <= support_K[0])
+    # Some systems store Hangul folder names decomposed, while a keyboard types them composed.
+    names = [unicodedata.normalize("NFC", name) for name in classes]
+    wanted = unicodedata.normalize("NFC", positive)
+    if wanted not in names:
+        raise ConfigError(f"The positive class {positive!r} is not one of the classes: {', '.join(classes)}.")
+    return names.index(wanted)
+
+
+def _count_scores(confusion_KK: IntArray, group_N: IntArray) -> dict[str, Any]:
+    share, independent = accuracy(confusion_KK), effective_n(group_N)
+    low, high = wilson_interval(share * independent, independent)
+    return {
+        "n": int(confusion_KK.sum()),
+        "accuracy": share,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "balanced_accuracy": balanced_accuracy(confusion_KK),
+        "macro_f1": macro_f1(confusion_KK),
+    }
+
+
+def _probability_scores(
+    probability_NK: DoubleArray, label_N: IntArray, group_N: IntArray, *, seed: int
+) -> dict[str, Any]:
+    confidence_N = probability_NK.max(axis=1)
+    gap_N = (probability_NK.argmax(axis=1) == label_N) - confidence_N
+    bin_N = assign_bins(confidence_N)
+    low, high = bootstrap_interval(
+        lambda row_N: ece_of_gaps(gap_N[row_N], bin_N[row_N]), group_N, n_resamples=N_RESAMPLES, seed=seed
+    )
+    scores = {
+        "log_loss": log_loss(probability_NK, label_N),
+        "ece": ece_of_gaps(gap_N, bin_N),
+        "ece_low": low,
+        "ece_high": high,
+    }
+    if probability_NK.shape[1] > 10:
+        scores["top5"] = top_k_accuracy(probability_NK, label_N, k=5)
+    return scores
+
+
+def _two_class_scores(
+    probability_NK: DoubleArray, label_N: IntArray, classes: tuple[str, ...], positive: int
+) -> dict[str, Any]:
+    score_N, positive_N = probability_NK[:, positive], label_N == positive
+    both = bool(positive_N.any() and not positive_N.all())
+    return {
+        "positive": classes[positive],
+        "auroc": auroc(score_N, positive_N) if both else None,
+        "average_precision": average_precision(score_N, positive_N) if both else None,
+    }
+
+
+def _confused_pairs(confusion_KK: IntArray, classes: Sequence[str]) -> tuple[tuple[str, str, int], ...]:
+    """(true, predicted, count), most frequent first, of equals in the order of the classes."""
+    wrong_KK = confusion_KK - np.diag(np.diag(confusion_KK))
+    order = np.argsort(-wrong_KK, axis=None, kind="stable")[:N_CONFUSED_PAIRS].tolist()
+    pairs = ((cell // len(classes), cell % len(classes)) for cell in order)
+    return tuple((classes[i], classes[j], int(wrong_KK[i, j])) for i, j in pairs if wrong_KK[i, j] > 0)
+
+
+def _mistakes(predictions: Predictions, row_M: IntArray) -> tuple[Mistake, ...]:
+    """The M wrong photos: lowest probability of the true class first, then highest of the predicted one."""
+    probability_MK, label_M = predictions.probabilities_NK[row_M], predictions.label_N[row_M]
+    best_M = np.argmax(probability_MK, axis=1)
+    true_M, wrong_M = (probability_MK[np.arange(len(row_M)), column_M] for column_M in (label_M, best_M))
+    order_M = np.lexsort((-wrong_M, true_M))
+    columns = (a[order_M].tolist() for a in (row_M, label_M, best_M, true_M, wrong_M))
+    return tuple(
+        Mistake(predictions.paths[row], predictions.classes[label], predictions.classes[best], true, wrong)
+        for row, label, best, true, wrong in zip(*columns, strict=True)
+    )
+
+
+def _warn_left_out(predictions: Predictions) -> list[str]:
+    ok_N = predictions.ok_N
+    rejected, unlabelled = int((~ok_N).sum()), int((ok_N & (predictions.label_N < 0)).sum())
+    warnings = []
+    if rejected:
+        warnings.append(f"{_photos(rejected)} could not be used and {_is(rejected)} left out of every score.")
+    if unlabelled:
+        warnings.append(f"{_photos(unlabelled)} without a known label {_is(unlabelled)} left out of every score.")
+    return warnings
+
+
+def _warn_groups(group_N: IntArray) -> list[str]:
+    independent = effective_n(group_N)
+    if independent > len(group_N) - 0.5:
+        return []
+    return [
+        f"Some photos are duplicates of each other: the {len(group_N)} photos are worth about {independent:.0f} "
+        "independent ones, and the interval of the accuracy rests on that number."
+    ]
+
+
+def _warn_classes(confusion_KK: IntArray, classes: tuple[str, ...], positive: str | None) -> list[str]:
+    empty = [name for name, support in zip(classes, confusion_KK.sum(axis=1), strict=True) if support == 0]
+    warnings = []
+    if empty:
+        warnings.append(
+            f"No scored photo is of {', '.join(empty)}: nothing is known about how well that is recognised."
+        )
+    if positive is not None and len(classes) != 2:
+        warnings.append(f"The positive class {positive} has no effect: there are {len(classes)} classes, not two.")
+    return warnings
+
+
+def _photos(n: int) -> str:
+    return "1 photo" if n == 1 else f"{n} photos"
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"
