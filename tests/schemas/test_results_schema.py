@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from photograft.errors import ConfigError
+from photograft.schemas import VERBS, load_schema
+
+SCORES: dict[str, Any] = {
+    "n": 40,
+    "accuracy": 0.9,
+    "accuracy_low": 0.77,
+    "accuracy_high": 0.96,
+    "balanced_accuracy": 0.9,
+    "macro_f1": 0.89,
+    "log_loss": 0.31,
+    "ece": 0.04,
+}
+TRAIN: dict[str, Any] = {
+    "run": "runs/1",
+    "bundle": "runs/1/model",
+    "classes": ["민들레", "장미"],
+    "test": SCORES,
+    "oof": {**SCORES, "ece_low": 0.0, "ece_high": 0.1, "positive": "장미", "auroc": None, "average_precision": None},
+    "seconds": {"scan": 1.5},
+    "warnings": [],
+}
+CLASS = {"name": "장미", "support": 0, "predicted": 1, "correct": 0, "precision": 0.0, "recall": None, "f1": 0.0}
+EVALUATE: dict[str, Any] = {"test": {**SCORES, "top5": 1.0}, "per_class": [CLASS]}
+OK: dict[str, Any] = {
+    "path": "사진/장미 1.jpg",
+    "status": "ok",
+    "label": "장미",
+    "probability": 0.7,
+    "top": [{"label": "장미", "probability": 0.7}],
+}
+REJECTED: dict[str, Any] = {
+    "path": "x.jpg",
+    "status": "rejected",
+    "label": None,
+    "probability": None,
+    "top": [],
+    "reason": "empty: the file has no bytes",
+}
+VERIFY: dict[str, Any] = {
+    "bundle": "model",
+    "ok": True,
+    "files": 6,
+    "golden": {"n": 2, "max_difference": 1e-7},
+    "problems": [],
+}
+
+
+def accepts(verb: str, value: Any) -> bool:
+    return bool(Draft202012Validator(load_schema(verb)).is_valid(value))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_schema_is_valid_and_describes_its_verb(verb: str) -> None:
+    schema = load_schema(verb)
+    Draft202012Validator.check_schema(schema)
+    assert schema["$ref"] == f"#/$defs/{verb}"
+    assert verb in schema["$defs"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "value"),
+    [
+        ("train", TRAIN),
+        ("train", {k: v for k, v in TRAIN.items() if k not in ("test", "oof")}),
+        ("train", {**TRAIN, "test": {**SCORES, "factors": {"mask": SCORES}}}),
+        ("evaluate", EVALUATE),
+        ("evaluate", {**EVALUATE, "warnings": ["1 photo could not be used and is left out of every score."]}),
+        ("predict", []),
+        ("predict", [OK, REJECTED, {**OK, "status": "unsure"}]),
+        ("verify", VERIFY),
+        ("verify", {**VERIFY, "ok": False, "golden": {"n": 0, "max_difference": None}, "problems": ["changed"]}),
+        ("doctor", {"photograft": "0.1.0", "threads": 2}),
+        ("cache", {"path": "somewhere", "bytes": 0}),
+    ],
+)
+def test_accepts(verb: str, value: Any) -> None:
+    Draft202012Validator(load_schema(verb)).validate(value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "value"),
+    [
+        ("train", {**TRAIN, "extra": 1}),
+        ("train", {**TRAIN, "test": {**SCORES, "accuracy": None}}),
+        ("train", {**TRAIN, "test": {**SCORES, "accuracy": 1.1}}),
+        ("train", {**TRAIN, "test": {**SCORES, "n": 0}}),
+        ("train", {**TRAIN, "test": {**SCORES, "recall": 0.5}}),
+        ("train", {**TRAIN, "test": {**SCORES, "auroc": 0.5}}),
+        ("train", {**TRAIN, "test": {k: v for k, v in SCORES.items() if k != "ece"}}),
+        ("evaluate", {"test": SCORES}),
+        ("evaluate", {"test": SCORES, "per_class": [{**CLASS, "support": None}]}),
+        ("predict", OK),
+        ("predict", [{**OK, "label": None}]),
+        ("predict", [{**OK, "status": "maybe"}]),
+        ("predict", [{**REJECTED, "label": "장미"}]),
+        ("predict", [{k: v for k, v in REJECTED.items() if k != "reason"}]),
+        ("verify", {**VERIFY, "ok": False}),
+        ("verify", {**VERIFY, "problems": ["changed"]}),
+        ("doctor", {}),
+        ("cache", []),
+    ],
+)
+def test_refuses(verb: str, value: Any) -> None:
+    assert not accepts(verb, value)
+
+
+def test_an_unknown_verb_is_named_with_those_that_work() -> None:
+    with pytest.raises(ConfigError, match=r"'serve'.*train, evaluate, predict"):
+        load_schema("serve")
+
+
+def test_callers_do_not_share_a_schema() -> None:
+    load_schema("train")["$defs"].clear()
+    assert accepts("train", TRAIN)
