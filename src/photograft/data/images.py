@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,14 @@ def to_pixels(image: Image.Image, contract: Contract) -> PixelArray:
         raise
     except Exception as error:
         raise _rejected(error, b"", image.format or image.mode, contract) from error
+
+
+def heif_version() -> str:
+    """Version of the optional HEIF decoder; empty where it is not installed."""
+    try:
+        return version("pillow_heif")
+    except PackageNotFoundError:
+        return ""
 
 
 def _decode_open(image: ImageFile.ImageFile, contract: Contract) -> Decoded:

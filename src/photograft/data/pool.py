@@ -75,24 +75,34 @@ class DecodePool:
 
         `items` is read lazily: at most four photos per process, or 256 MB, ahead of what has been yielded.
         """
-        pending: deque[tuple[_Key, int, Future[Decoded]]] = deque()
+        for key, outcome in self.map_where_needed(items):
+            if outcome is not None:
+                yield key, outcome
+
+    def map_where_needed(
+        self, items: Iterable[tuple[_Key, bytes | None]]
+    ) -> Iterator[tuple[_Key, Decoded | ImageRejected | None]]:
+        """As `map`, but items without bytes are passed on in their place, with None."""
+        pending: deque[tuple[_Key, int, Future[Decoded] | None]] = deque()
         n_bytes = 0
         try:
             for key, data in items:
-                pending.append((key, len(data), self._submit(data)))
-                n_bytes += len(data)
-                while len(pending) >= _AHEAD_PER_WORKER * self._size or n_bytes > _AHEAD_BYTES:
+                pending.append((key, len(data or b""), None if data is None else self._submit(data)))
+                n_bytes += pending[-1][1]
+                del data
+                while pending and (
+                    pending[0][2] is None or len(pending) >= _AHEAD_PER_WORKER * self._size or n_bytes > _AHEAD_BYTES
+                ):
                     done, size, future = pending.popleft()
                     n_bytes -= size
                     yield done, _outcome(future)
-                    if not pending:
-                        break
             while pending:
                 done, _, future = pending.popleft()
                 yield done, _outcome(future)
         finally:
             for _, _, future in pending:
-                future.cancel()
+                if future is not None:
+                    future.cancel()
 
     def close(self) -> None:
         """End the processes; photos that still wait are given up."""
@@ -131,9 +141,9 @@ class DecodePool:
         self._threads.append(_start_thread(_serve, self._jobs, worker))
 
 
-def _outcome(future: Future[Decoded]) -> Decoded | ImageRejected:
+def _outcome(future: Future[Decoded] | None) -> Decoded | ImageRejected | None:
     try:
-        return future.result()
+        return None if future is None else future.result()
     except ImageRejected as rejected:
         return rejected
 
