@@ -23,7 +23,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 _PLAIN = re.compile(r"[^\W\d_][\w./-]*\Z")
 _YAML_1_1 = re.compile(r"(yes|no|on|off|y|n)\Z", re.IGNORECASE)
-_NEEDS_ESCAPE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_NEEDS_ESCAPE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 _SPECIAL_START = "a value that starts with `*`, `&`, `!`, `%`, `@` or a backtick must stand in quotes"
 

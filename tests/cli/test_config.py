@@ -1,0 +1,51 @@
+"""`photograft config`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from photograft.cli.main import main
+from photograft.config import Config, all_settings, load_config
+
+
+def test_show_prints_a_settings_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("split:\n  folds: 7\n")
+    assert main(["config", "show", "--config", str(file), "--set", "report.positive=불량"]) == 0
+    out = capsys.readouterr().out
+    assert f"  folds: 7  # {file}, line 2\n" in out
+    assert "  positive: 불량  # from --set\n" in out
+    file.write_text(out, encoding="utf-8")
+    assert load_config(file) == load_config(None, ["split.folds=7", "report.positive=불량"])
+
+
+def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "show", "--json", "--set", "data.ignore=[임시]"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert Config.model_validate(shown["settings"]).data.ignore == ("임시",)
+    assert set(shown["origins"]) == {each.name for each in all_settings()}
+    assert shown["origins"]["data.ignore"] == "from --set"
+
+
+def test_explain_one_setting_one_section_and_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "explain", "split.folds"]) == 0
+    assert "whole number from 2 to 20" in capsys.readouterr().out
+    assert main(["config", "explain", "split"]) == 0
+    assert "split.val" in capsys.readouterr().out
+    assert main(["config", "explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(all_settings())
+    assert main(["config", "explain", "quality", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["choices"] == ["fast", "good", "best"]
+
+
+def test_wrong_settings_are_one_error_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "show", "--set", "split.folds=1"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("photograft: error: split.folds: 1 is not possible")
+    assert main(["config", "explain", "split.fold"]) == 2
+    assert "did you mean `split.folds`?" in capsys.readouterr().err

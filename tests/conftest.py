@@ -1,0 +1,107 @@
+"""What every test has: drawn photos, a cache of its own, and no way out to the network."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+CLASSES = ("노란 튤립", "sun flower", "daisy")
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def make_photo_folder() -> Callable[..., Path]:
+    """A function that draws a class-per-folder set: `make_photo_folder(root, classes=CLASSES, n=20, seed=0)`."""
+    return draw_photo_folder
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of 20 photos each, names with Hangul and spaces. Shared by all tests: copy it to change it."""
+    return draw_photo_folder(tmp_path_factory.mktemp("photos") / "나의 사진")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of larger photo sets (flowers, badimages, ...) where there is one beside the checkout."""
+    folder = Path(os.environ.get("PHOTOGRAFT_SHARED", CHECKOUT.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the shared photo sets: {folder} is not there, PHOTOGRAFT_SHARED names another place")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests, and the processes they start, neither read nor fill the user's cache, and download nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOGRAFT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.delenv("PHOTOGRAFT_DEBUG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _only_loopback() -> Iterator[None]:
+    """Connections to other machines fail, so that no test needs or uses the network."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def guarded(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: socket.socket, address: Any) -> Any:
+            if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+                raise PermissionError(f"a test tried to reach {address[0]}; only loopback is open")
+            return real(self, address)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded(connect))
+        patch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
+        yield
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def draw_photo_folder(root: Path, *, classes: Sequence[str] = CLASSES, n: int = 20, seed: int = 0) -> Path:
+    """Draw `n` photos of 64 x 48 pixels per class: a shape in the colour of its class before a blurred background.
+
+    Backgrounds and places are random, so that no two photos are near-duplicates. Same arguments, same photos.
+    """
+    for k, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for i in range(n):
+            rng = np.random.default_rng((seed, k, i))
+            ending = "png" if i % 5 == 4 else "jpg"
+            _draw_photo(k, rng).save(root / name / f"{name} {i:02d}.{ending}", quality=92)
+    return root
+
+
+def _draw_photo(k: int, rng: np.random.Generator) -> Image.Image:
+    coarse = rng.integers(0, 256, size=(5, 6, 3), dtype=np.uint8)
+    photo = Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(photo)
+    x, y, r = (int(rng.integers(low, high)) for low, high in ((20, 44), (18, 30), (12, 17)))
+    colour = tuple(int(c) for c in np.clip(_COLOURS[k % 3] + rng.integers(-25, 26, size=3), 0, 255))
+    if k % 3 == 0:
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline="black")
+    elif k % 3 == 1:
+        pen.rectangle((x - r, y - r, x + r, y + r), fill=colour, outline="white")
+        pen.line((x - r, y, x + r, y), fill="black", width=3)
+    else:
+        pen.polygon(((x, y - r), (x + r, y + r), (x - r, y + r)), fill=colour, outline="black")
+    return photo
+
+
+_COLOURS = np.array(((230, 200, 40), (40, 60, 210), (30, 180, 70)))
