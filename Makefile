@@ -75,7 +75,7 @@ install: $(DEV_READY)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path './.*' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 	@for old in .venv-[0-9]*; do [ "$$old" = "$(VENV)" ] || rm -rf "$$old"; done
 
 clean-all: clean
