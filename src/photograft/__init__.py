@@ -1,2 +1,65 @@
-"""photograft: graft your own classes onto a pretrained network."""
+"""photograft: graft your own classes onto a pretrained network.
+
+The flow, in two lines::
+
+    run = photograft.train("photos/")                      # runs/<date>-photos/ with report.html and model/
+    photograft.load(run.bundle).predict("new.jpg").label   # anywhere, without torch
+
+Every name is loaded on first use, so that `import photograft` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+_WHERE = {
+    "Config": "photograft.config",
+    "load_config": "photograft.config",
+    "train": "photograft.workflow.train",
+    "plan": "photograft.workflow.train",
+    "report": "photograft.workflow.render",
+    "load": "photograft.inference.classifier",
+    "evaluate": "photograft.workflow.evaluate",
+    "verify": "photograft.inference.verify",
+    "PhotoClassifier": "photograft.estimator",
+    "PhotograftError": "photograft.errors",
+}
+
+__all__ = [
+    "Config",
+    "PhotoClassifier",
+    "PhotograftError",
+    "__version__",
+    "evaluate",
+    "load",
+    "load_config",
+    "plan",
+    "report",
+    "train",
+    "verify",
+]
+
+if TYPE_CHECKING:
+    from photograft.config import Config, load_config
+    from photograft.errors import PhotograftError
+    from photograft.estimator import PhotoClassifier
+    from photograft.inference.classifier import load
+    from photograft.inference.verify import verify
+    from photograft.workflow.evaluate import evaluate
+    from photograft.workflow.render import report
+    from photograft.workflow.train import plan, train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'photograft' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -76,7 +76,9 @@ class Contract(_Rules):
         return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
 
 
-def make_contract(px: int, *, crop: str = "none", max_pixels: int = 50_000_000, formats: tuple[str, ...] = FORMATS) -> Contract:
+def make_contract(
+    px: int, *, crop: str = "none", max_pixels: int = 50_000_000, formats: tuple[str, ...] = FORMATS
+) -> Contract:
     """Build the contract for an input of `px` pixels.
 
     `crop` "none" stretches the whole photo to a square, so that nothing at its edge is lost. "center" keeps the

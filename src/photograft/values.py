@@ -1,6 +1,6 @@
 """The values that pass between stages: frozen, made of plain types and NumPy arrays.
 
-Shape letters: N photos, V views per photo, D embedding size, K classes, F folds.
+Shape letters: N photos, D embedding size, K classes, F folds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 PixelArray = npt.NDArray[np.uint8]
 
 Verdict = Literal[
@@ -112,9 +113,12 @@ class Issue:
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Embeddings of N photos under V views: `embedding_NVD`, float32, rows in the manifest's order."""
+    """Embeddings of N photos: `embedding_ND`, float32, the mean over the views, rows in the manifest's order.
 
-    embedding_NVD: FloatArray
+    Under a linear head the mean of the embeddings gives the mean of the logits, which is how views are merged.
+    """
+
+    embedding_ND: FloatArray
     views: tuple[str, ...]
     network: str
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from photograft.cli import config
+from photograft.cli import config, train
 from photograft.cli.console import print_text, say
 from photograft.errors import PhotograftError
 
@@ -35,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # One line per verb, in the order of the work: app.command("verb")(module.verb), or add_typer for verbs with sub-verbs.
+app.command("train")(train.train)
 app.add_typer(config.app, name="config")
 
 

@@ -59,13 +59,15 @@ def decode(data: bytes, contract: Contract) -> Decoded:
     """
     image_format = sniff(data)
     _allow(image_format, contract)
+    size = (0, 0)
     try:
         with _pillow_limits(contract.decode.max_pixels), _open(data, image_format) as image:
+            size = image.size
             return _decode_open(image, contract)
     except ImageRejected:
         raise
     except Exception as error:
-        raise _rejected(error, data, image_format, contract) from error
+        raise _rejected(error, data, image_format, contract, size) from error
 
 
 def to_pixels(image: Image.Image, contract: Contract) -> PixelArray:
@@ -85,7 +87,7 @@ def to_pixels(image: Image.Image, contract: Contract) -> PixelArray:
     except ImageRejected:
         raise
     except Exception as error:
-        raise _rejected(error, b"", image.format or image.mode, contract) from error
+        raise _rejected(error, b"", image.format or image.mode, contract, image.size) from error
 
 
 def heif_version() -> str:
@@ -193,10 +195,12 @@ def _too_many(claimed: str, max_pixels: int) -> ImageRejected:
     return ImageRejected("too_many_pixels", reason)
 
 
-def _rejected(error: Exception, data: bytes, image_format: str, contract: Contract) -> ImageRejected:
+def _rejected(
+    error: Exception, data: bytes, image_format: str, contract: Contract, size: tuple[int, int]
+) -> ImageRejected:
     """The verdict for an error of the decoder."""
     if isinstance(error, MemoryError):
-        return ImageRejected("too_many_pixels", "decoding it needs more memory than one photo may take (512 MB)")
+        return _too_much_memory(size)
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         claimed = re.search(r"\d+", str(error))
         return _too_many(f"{int(claimed[0]):,}" if claimed else "its", contract.decode.max_pixels)
@@ -210,7 +214,23 @@ def _rejected(error: Exception, data: bytes, image_format: str, contract: Contra
         return ImageRejected("corrupt", f"it starts like {image_format}, but the header behind it is damaged")
     if re.search("truncated|unexpected end|not enough (image )?data", str(error), re.IGNORECASE):
         return ImageRejected("truncated", f"the file ends before the picture does; copy it again ({_sentence(error)})")
+    if not _has_memory_for(size):  # libjpeg and libwebp report a lack of memory as damage
+        return _too_much_memory(size)
     return ImageRejected("corrupt", f"damaged {image_format} file: {_sentence(error)}")
+
+
+def _too_much_memory(size: tuple[int, int]) -> ImageRejected:
+    reason = f"decoding its {size[0]} x {size[1]} pixels needs more memory than one photo may take; save it smaller"
+    return ImageRejected("too_many_pixels", reason)
+
+
+def _has_memory_for(size: tuple[int, int]) -> bool:
+    """Whether the eight bytes per pixel that the hungriest decoders take can be reserved (not used) just now."""
+    try:
+        bytearray(8 * size[0] * size[1])
+    except MemoryError:
+        return False
+    return True
 
 
 def _sentence(error: Exception) -> str:

@@ -29,7 +29,7 @@ def advise(report: Mapping[str, Any]) -> list[str]:
 
 
 def _about_data(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
-    conflicts = sum(1 for issue in report["issues"] if "conflict" in issue["kind"])
+    conflicts = sum(issue["n"] for issue in report["issues"] if "conflict" in issue["kind"])
     if conflicts:
         yield texts.say("next.conflict", n=conflicts)
     if report["split"]["leaked"]:

@@ -13,7 +13,7 @@ from photograft.reporting.sentences import describe_result
 from photograft.values import PARTS, Evaluation, Issue, Manifest, Splits
 
 FORMAT = 1
-_NAMED = 20  # files named per issue and per list; issues.csv and manifest.csv hold them all
+_NAMED = 20  # files or cases named per list; issues.csv and manifest.csv hold them all
 
 
 def build_report(
@@ -73,7 +73,7 @@ def build_report(
             "parts": {part: int((splits.part_N == part).sum()) for part in PARTS},
         },
         "test_openings": test_openings,
-        "issues": [_issue(issue) for issue in issues],
+        "issues": _issues(issues),
         "temperature": temperature,
         "model": model,
         "settings": settings,
@@ -133,11 +133,20 @@ def _classes(manifest: Manifest, splits: Splits) -> list[dict[str, Any]]:
     ]
 
 
-def _issue(issue: Issue) -> dict[str, Any]:
-    return {
-        "kind": issue.kind,
-        "n": len(issue.paths),
-        "paths": issue.paths[:_NAMED],
-        "message": issue.message,
-        "remedy": issue.remedy,
-    }
+def _issues(issues: Sequence[Issue]) -> list[dict[str, Any]]:
+    """Gather issues by kind, conflicting labels first: how many, what to do, and the first cases."""
+    kinds: dict[str, list[Issue]] = {}
+    for issue in sorted(issues, key=lambda issue: "conflict" not in issue.kind):
+        kinds.setdefault(issue.kind, []).append(issue)
+    return [
+        {
+            "kind": kind,
+            "n": len(cases),
+            "remedies": list(dict.fromkeys(case.remedy for case in cases if case.remedy)),
+            "cases": [
+                {"message": case.message, "n_paths": len(case.paths), "paths": case.paths[:_NAMED]}
+                for case in cases[:_NAMED]
+            ],
+        }
+        for kind, cases in kinds.items()
+    ]

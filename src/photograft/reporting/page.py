@@ -58,6 +58,7 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -
         confusion=_confusion(headline, texts) if headline else None,
         reliability=_reliability(headline, texts) if headline else None,
         mistakes=_mistakes(report, thumbnails),
+        issues=[_issue(issue, texts) for issue in report["issues"]],
         scores=_scores(report, texts),
     )
     return clean_text(page)
@@ -146,6 +147,31 @@ def _mistakes(report: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> dic
             uri = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
         shown.append({**mistake, "picture": uri})
     return {"n": len(every), "shown": shown, "pictures": any(item["picture"] for item in shown)}
+
+
+def _issue(issue: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+    key = f"issue.{issue['kind']}"
+    if key in texts.table:
+        heading = texts.say(key, n=issue["n"])
+    else:
+        heading = texts.say("issue.other", kind=issue["kind"].replace("_", " ").capitalize(), n=issue["n"])
+    lines = []
+    for case in issue["cases"]:
+        named = [path for path in case["paths"] if path not in case["message"]]
+        more = case["n_paths"] - len(case["paths"])
+        tail = [*named, *([texts.say("data.more", n=more)] if named and more else [])]
+        lines.append(
+            f"{case['message']} ({', '.join(tail)})" if len(named) == len(case["paths"]) > 0 else case["message"]
+        )
+    unlisted = issue["n"] - len(lines)
+    return {
+        "heading": heading,
+        "remedies": issue["remedies"],
+        "first": lines[:3],
+        "rest": lines[3:],
+        "n_rest": issue["n"] - len(lines[:3]),
+        "unlisted": unlisted,
+    }
 
 
 def _scores(report: Mapping[str, Any], texts: Texts) -> dict[str, Any]:

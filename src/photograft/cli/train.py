@@ -1,0 +1,111 @@
+"""`photograft train`: parse, train, print."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photograft.cli import console
+
+if TYPE_CHECKING:
+    from photograft.values import Evaluation
+    from photograft.workflow.train import TrainedRun
+
+
+class Quality(StrEnum):
+    """Levels of effort."""
+
+    fast = "fast"
+    good = "good"
+    best = "best"
+
+
+def train(
+    photos: Annotated[
+        Path, typer.Argument(help="Folder with one sub-folder per class (or train/val/test folders of such).")
+    ],
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one setting; repeatable.")
+    ] = None,
+    quality: Annotated[
+        Quality | None,
+        typer.Option(
+            "--quality", help="fast: 224 px, one view. good: 320 px, two views (default). best: equals good for now."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the run; by default that of the folder.")] = None,
+    runs_dir: Annotated[Path, typer.Option("--runs-dir", help="Folder in which the run folder is made.")] = Path(
+        "runs"
+    ),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and how long it would take, then stop.")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+) -> None:
+    """Train a classifier on a folder of photos, calibrate it, test it, and write its report and its bundle."""
+    from photograft.config import load_config
+    from photograft.workflow import train as workflow
+
+    settings = load_config(config, assignments or (), quality=None if quality is None else quality.value)
+    if dry_run:
+        planned = workflow.plan(photos, config=settings, narrator=console)
+        if json_output:
+            console.print_json(planned.to_json())
+        return
+    done = workflow.train(photos, name=name, runs_dir=runs_dir, config=settings, narrator=console)
+    if json_output:
+        console.print_json(done.to_json())
+    else:
+        console.print_text(_describe(done))
+
+
+def _describe(done: TrainedRun) -> str:
+    evaluation = done.headline
+    scores = evaluation.scores
+    where = (
+        "photos never trained on"
+        if evaluation.what == "test"
+        else "photos, each judged by a model that had not seen it"
+    )
+    lines = [
+        "",
+        *(f"warning: {warning}" for warning in done.warnings),
+        f"Accuracy {scores['accuracy']:.3f} (95 % interval {scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}) on {scores['n']:,} {where}",
+        "",
+        *_class_table(evaluation),
+        "",
+        f"Time    {sum(done.seconds.values()):.1f} s ({', '.join(f'{stage} {s:.1f}' for stage, s in done.seconds.items() if s >= 0.1)})",
+        f"Report  {done.run / 'report.html'}",
+        f"Model   {done.bundle}",
+        f"Next    photograft predict {_quote(done.run)} PHOTO...",
+    ]
+    return "\n".join(lines)
+
+
+def _class_table(evaluation: Evaluation) -> list[str]:
+    width = max(5, *(_columns(c.name) for c in evaluation.per_class))
+    rows = [f"{'class':<{width}}  photos  precision  recall     F1"]
+    for c in evaluation.per_class:
+        cells = "  ".join(
+            f"{'-' if v is None else format(v, '.3f'):>{w}}" for v, w in ((c.precision, 9), (c.recall, 6), (c.f1, 5))
+        )
+        rows.append(f"{c.name}{' ' * (width - _columns(c.name))}  {c.support:>6}  {cells}")
+    return rows
+
+
+def _columns(text: str) -> int:
+    """Columns that a terminal needs for `text`: Hangul letters take two."""
+    import unicodedata
+
+    composed = unicodedata.normalize("NFC", text)
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in composed)
+
+
+def _quote(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))

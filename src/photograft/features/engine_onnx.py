@@ -1,0 +1,41 @@
+"""Run an exported network with ONNX Runtime on the CPU: the same path in training, prediction and verification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from photograft.errors import ModelError
+from photograft.models.device import usable_cores
+from photograft.values import FloatArray, PixelArray
+
+BATCH = 16
+"""Photos per forward pass. Larger batches gain nothing on a CPU and cost memory for the middle layers."""
+
+
+class OnnxEngine:
+    """A network in ONNX Runtime: pixels (N, px, px, 3) uint8 to embedding (N, D) float32."""
+
+    name = "onnxruntime-fp32"
+
+    def __init__(self, network: Path, *, threads: int | None = None) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cores()
+        options.log_severity_level = 3
+        # Threads that wait by spinning would take the cores that decode the next photos.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+            self.px = int(self._session.get_inputs()[0].shape[1])
+        except Exception as error:  # onnxruntime raises many types of its own, all meaning the same here
+            raise ModelError(f"{network} is not a network that ONNX Runtime can load: {error}") from error
+
+    def embed(self, pixels_NHWC: PixelArray) -> FloatArray:
+        """Embedding of shape (N, D); photos do not influence each other."""
+        parts = [
+            self._session.run(["embedding"], {"pixels": np.ascontiguousarray(pixels_NHWC[i : i + BATCH])})[0]
+            for i in range(0, len(pixels_NHWC), BATCH)
+        ]
+        return np.concatenate(parts)

@@ -1,0 +1,104 @@
+"""Pixels to features: batches through the engine, every view into the cache, memory bounded whatever the number of photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from photograft.contract import Contract
+from photograft.errors import PhotograftError
+from photograft.features.engine import Engine
+from photograft.tracking.cache import Cache
+from photograft.values import FeatureTable, FloatArray, PixelArray
+
+_BATCH = 16
+
+VIEWS: dict[str, Callable[[PixelArray], PixelArray]] = {
+    "whole": lambda pixels_NHWC: pixels_NHWC,
+    "whole-flipped": lambda pixels_NHWC: pixels_NHWC[:, :, ::-1],
+}
+"""What a view does to the contract's pixels: as they are, or mirrored left to right."""
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """Features of one network under one contract and engine, in the cache, one space per view."""
+
+    cache: Cache
+    contract: Contract
+    network_id: str
+    engine_name: str
+    views: tuple[str, ...]
+
+    def space(self, view: str) -> str:
+        """The name of a view's space in the cache: everything that determines a feature beside the photo."""
+        return f"{self.contract.id}/{view}/{self.network_id}/{self.engine_name}"
+
+    def known(self) -> set[str]:
+        """Photos that have features under every view."""
+        return set.intersection(*(self.cache.known_photos(self.space(view)) for view in self.views))
+
+    def remember(self, photos: Sequence[str], vectors: dict[str, FloatArray]) -> None:
+        """Keep the vectors of a batch of photos, per view."""
+        for view, vectors_ND in vectors.items():
+            self.cache.remember_features(self.space(view), photos, vectors_ND)
+
+    def table(self, photos: Sequence[str]) -> FeatureTable:
+        """Features of the given photos (SHA-256 each) in their order; a photo may stand in several rows."""
+        rows: dict[str, list[int]] = {}
+        for row, photo in enumerate(photos):
+            rows.setdefault(photo, []).append(row)
+        sum_ND: FloatArray | None = None
+        n_found = 0
+        for view in self.views:
+            for photo, vector_D in self.cache.find_features(self.space(view), photos):
+                if sum_ND is None:
+                    sum_ND = np.zeros((len(photos), len(vector_D)), np.float32)
+                sum_ND[rows[photo]] += vector_D
+                n_found += 1
+        if sum_ND is None or n_found < len(rows) * len(self.views):
+            raise PhotograftError(
+                f"{len(rows) * len(self.views) - n_found} features are missing from the cache {self.cache.path}: another "
+                "program cleared it, or cache.max_gb is too small for this set. Run the command again."
+            )
+        return FeatureTable(merge_views(sum_ND, len(self.views)), self.views, self.network_id)
+
+
+def merge_views(sum_ND: FloatArray, n_views: int) -> FloatArray:
+    """The mean over views from their sum: the one place that says how views become one embedding."""
+    return sum_ND if n_views == 1 else sum_ND / np.float32(n_views)
+
+
+def extract(photos: Iterable[tuple[str, PixelArray]], store: FeatureStore, engine: Callable[[], Engine]) -> int:
+    """Embed every (SHA-256, pixels) under every view into the store; gives the number of photos embedded.
+
+    `engine` is called when the first pixels arrive: a run whose features are all cached never loads a network.
+    A content that occurs twice is embedded once.
+    """
+    batch: dict[str, PixelArray] = {}
+    done: set[str] = set()
+    opened: Engine | None = None
+    n_embedded = 0
+
+    def flush() -> None:
+        nonlocal opened, n_embedded
+        if not batch:
+            return
+        opened = opened or engine()
+        pixels_NHWC = np.stack(list(batch.values()))
+        store.remember(list(batch), {view: opened.embed(VIEWS[view](pixels_NHWC)) for view in store.views})
+        n_embedded += len(batch)
+        batch.clear()
+
+    for sha256, pixels in photos:
+        if sha256 in done:
+            continue
+        done.add(sha256)
+        batch[sha256] = pixels
+        if len(batch) == _BATCH:
+            flush()
+    flush()
+    store.cache.commit()
+    return n_embedded

@@ -1,0 +1,58 @@
+"""Exported networks in the cache: made once per backbone, embedding and input size, then only read."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+from photograft.errors import MissingExtraError, ModelError
+from photograft.models.catalogue import Backbone
+from photograft.tracking.atomic import replacing
+
+
+def network_file(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
+    """Where the exported network is kept; the file may not exist yet."""
+    return (
+        cache_dir
+        / "networks"
+        / f"{backbone.name}-{embedding}-{px}-{backbone.network_id(px=px, embedding=embedding)}.onnx"
+    )
+
+
+def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
+    """The exported network, exporting it first where that was not yet done (about half a minute, once)."""
+    path = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+    if path.is_file():
+        return path
+    for module in ("torch", "timm", "onnxscript"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(f"Training (module {module})", "train")
+    backbone.weights_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            _export(backbone, embedding, px, path)
+    return path
+
+
+def _export(backbone: Backbone, embedding: str, px: int, path: Path) -> None:
+    with replacing(path) as temporary:
+        command = [
+            sys.executable,
+            "-m",
+            "photograft.models.onnx_export",
+            backbone.name,
+            embedding,
+            str(px),
+            str(temporary),
+        ]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
+        if done.returncode != 0:
+            last = (done.stderr.strip() or "no message").splitlines()[-1]
+            raise ModelError(f"{backbone.name} could not be exported to ONNX: {last}")

@@ -1,0 +1,32 @@
+"""How often a test part has been opened: a test set that is looked at again and again becomes a training set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from filelock import FileLock
+
+from photograft.tracking.atomic import write_atomically
+
+_FILE = "test-openings.json"
+
+
+def count_opening(runs_dir: Path, photos: Iterable[str], *, run: str) -> int:
+    """Note that `run` opened the test part made of these photos (SHA-256 each); gives how often it was opened in all."""
+    digest = hashlib.sha256("\n".join(sorted(photos)).encode()).hexdigest()
+    path = runs_dir / _FILE
+    with FileLock(runs_dir / f".{_FILE}.lock"):
+        openings = _read(path)
+        openings.setdefault(digest, []).append(run)
+        write_atomically(path, json.dumps(openings, ensure_ascii=False, indent=1) + "\n")
+    return len(openings[digest])
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return {}

@@ -1,0 +1,128 @@
+"""Files to a manifest and features: scan, verdicts, pixels and embeddings in one pass over the photos."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from photograft.config import Config
+from photograft.contract import Contract
+from photograft.data.folders import Found
+from photograft.data.pool import DecodePool
+from photograft.data.scan import scan
+from photograft.features.engine import Engine
+from photograft.features.extract import FeatureStore, extract
+from photograft.values import Photo, PixelArray
+from photograft.workflow.narrator import Narrator
+
+_WARM_UP, _SAMPLE = 16, 48
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What extraction will cost: photos whose features are not cached, seconds and megabytes; measured on a few batches."""
+
+    n_photos: int
+    n_new: int
+    seconds: float
+    peak_mb: float
+
+    def __str__(self) -> str:
+        if self.n_new == 0:
+            return f"all {self.n_photos:,} photos are in the cache: a few seconds"
+        return (
+            f"{self.n_new:,} of {self.n_photos:,} photos are new: about {_duration(self.seconds)}, "
+            f"about {self.peak_mb / 1000:.1f} GB of memory (measured on {_SAMPLE} of them)"
+        )
+
+
+@dataclass
+class PhotoReader:
+    """Reads photos of one folder into the feature store; every photo is decoded at most once."""
+
+    root: Path
+    config: Config
+    contract: Contract
+    store: FeatureStore
+    pool: DecodePool
+    engine: Callable[[], Engine]
+
+    def __post_init__(self) -> None:
+        """Note which photos have features already, and make the engine open once."""
+        self._known = self.store.known()
+        self._opened: Engine | None = None
+
+    def estimate(self, files: Sequence[Found], *, embedding_size: int) -> Estimate:
+        """Measure on a few batches spread over the files what the rest will cost. What was computed stays in the cache."""
+        new = [f for f in files if self._is_new(f)]
+        if len(new) < 2 * (_WARM_UP + _SAMPLE):
+            seconds = len(new) * 0.05
+        else:
+            step = len(new) // (_WARM_UP + _SAMPLE)
+            chosen = new[::step][: _WARM_UP + _SAMPLE]
+            self.read(chosen[:_WARM_UP])
+            started = time.perf_counter()
+            self.read(chosen[_WARM_UP:])
+            seconds = (time.perf_counter() - started) / _SAMPLE * (len(new) - len(chosen))
+        # Features, their standardised and rotated copies, and the gradient's workspace are alive at once.
+        features_mb = len(files) * embedding_size * 4 * 5 / 1e6
+        return Estimate(len(files), len(new), seconds, _peak_mb() + features_mb)
+
+    def read(self, files: Sequence[Found], narrator: Narrator | None = None) -> list[Photo]:
+        """Scan the files and embed those that are new; gives their rows of the manifest, in order."""
+        rows: list[Photo] = []
+        if narrator is None:
+            extract(self._pixels(files, rows, lambda: None), self.store, self._engine)
+        else:
+            with narrator.progress(len(files), "Reading photos") as progress:
+                extract(self._pixels(files, rows, progress.advance), self.store, self._engine)
+        self._known.update(p.sha256 for p in rows if p.verdict == "ok")
+        return rows
+
+    def _pixels(
+        self, files: Sequence[Found], rows: list[Photo], advance: Callable[[], None]
+    ) -> Iterator[tuple[str, PixelArray]]:
+        scanned = scan(
+            files,
+            root=self.root,
+            config=self.config.data,
+            contract=self.contract,
+            pool=self.pool,
+            cache=self.store.cache,
+            needs_pixels=lambda sha256: sha256 not in self._known,
+        )
+        for item in scanned:
+            rows.append(item.photo)
+            advance()
+            if item.pixels is not None:
+                yield item.photo.sha256, item.pixels
+
+    def _engine(self) -> Engine:
+        self._opened = self._opened or self.engine()
+        return self._opened
+
+    def _is_new(self, file: Found) -> bool:
+        path = self.root / file.path
+        try:
+            sha256 = self.store.cache.find_file(path, path.stat())
+        except OSError:
+            return False
+        return sha256 is None or sha256 not in self._known
+
+
+def _peak_mb() -> float:
+    """Peak memory of this process so far, in megabytes; a typical value where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 500.0
+    # macOS counts bytes, Linux kilobytes.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

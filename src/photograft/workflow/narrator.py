@@ -1,0 +1,42 @@
+"""How a workflow speaks to whoever watches: sentences, and the progress of long work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Counts pieces of long work."""
+
+    def advance(self, n: int = 1) -> None:
+        """Count `n` more pieces as done."""
+
+
+class Narrator(Protocol):
+    """Whoever watches a workflow: the command line, a notebook, nobody."""
+
+    def say(self, text: str) -> None:
+        """Tell one sentence."""
+
+    def progress(self, total: int, label: str) -> AbstractContextManager[Progress]:
+        """Show long work of `total` pieces."""
+        ...
+
+
+class Silent:
+    """Nobody watches: the default of the Python functions."""
+
+    def say(self, text: str) -> None:
+        """Tell nothing."""
+
+    @contextmanager
+    def progress(self, total: int, label: str) -> Iterator[Progress]:
+        """Show nothing."""
+        yield _Uncounted()
+
+
+class _Uncounted:
+    def advance(self, n: int = 1) -> None:
+        pass

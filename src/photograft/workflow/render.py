@@ -1,0 +1,54 @@
+"""`report`: draw the page of a run again, from report.json and the photos that are still there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from photograft.config import load_config
+from photograft.contract import make_contract
+from photograft.data.pool import DecodePool
+from photograft.data.scan import read_photo
+from photograft.errors import ImageRejected, ModelError
+from photograft.reporting.document import thumbnail_paths
+from photograft.reporting.page import render_html
+from photograft.reporting.thumbnails import make_thumbnail
+from photograft.tracking.run_folder import RunFolder, open_run
+
+_SIDE_PX = 224
+
+
+def report(run: str | os.PathLike[str]) -> Path:
+    """Render report.html of a finished run again; gives its path.
+
+    Photos that were moved or deleted since are shown without a picture.
+    """
+    folder = open_run(Path(run))
+    with folder.locked():
+        return render_report(folder)
+
+
+def render_report(run: RunFolder) -> Path:
+    """Write report.html from the run's report.json."""
+    try:
+        document = json.loads(run.read("report.json"))
+        root = Path(json.loads(run.read("run.json"))["photos"])
+    except (ValueError, KeyError) as error:
+        raise ModelError(f"{run.path}: report.json or run.json is damaged ({error}); train again.") from error
+    config = load_config(run.path / "config.resolved.yaml")
+    thumbnails = _thumbnails(root, thumbnail_paths(document), config.data.timeout_s) if config.report.thumbnails else {}
+    return run.write("report.html", render_html(document, thumbnails=thumbnails))
+
+
+def _thumbnails(root: Path, paths: tuple[str, ...], timeout_s: float) -> dict[str, bytes]:
+    thumbnails = {}
+    with DecodePool(make_contract(_SIDE_PX), timeout_s=timeout_s) as pool:
+        for path in paths:
+            try:
+                data, _ = read_photo(root / path, max_file_mb=2000)
+                decoded = pool.decode(data)
+            except ImageRejected:
+                continue
+            thumbnails[path] = make_thumbnail(decoded.pixels, width=decoded.width, height=decoded.height)
+    return thumbnails

@@ -1,0 +1,57 @@
+"""Every `auto` replaced by a value and a reason, before and after the photos are known."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from photograft.config import Config
+from photograft.errors import ConfigError, MissingExtraError
+
+_PX = {"fast": 224, "good": 320, "best": 320}
+_PX_LIMITS = (64, 1024)
+
+
+def resolve_input(config: Config) -> tuple[Config, dict[str, str]]:
+    """Settle what does not depend on the photos: input size, flip. Gives the config and reasons by dotted name."""
+    reasons: dict[str, str] = {}
+    px, flip = config.input.px, config.input.flip
+    if px == "auto":
+        px = _PX[config.quality]
+        reasons["input.px"] = f"auto: the size of quality {config.quality}"
+    if flip == "auto":
+        flip = config.quality != "fast"
+        reasons["input.flip"] = f"auto: {'two views' if flip else 'one view'} at quality {config.quality}"
+    if not _PX_LIMITS[0] <= px <= _PX_LIMITS[1]:
+        raise ConfigError(f"input.px: {px} is outside {_PX_LIMITS[0]} to {_PX_LIMITS[1]}.")
+    if "HEIF" in config.data.formats:
+        _require_heif()
+    chosen = config.input.model_copy(update={"px": px, "flip": flip})
+    return config.model_copy(update={"input": chosen}), reasons
+
+
+def resolve_test(
+    config: Config, *, n_photos: int, given_test: bool, threshold: int, fraction: float
+) -> tuple[Config, dict[str, str]]:
+    """Settle the share of the test part once the number of usable photos is known."""
+    if given_test:
+        return config, {"split.test": "not used: the folder gives the test part"}
+    if config.split.test != "auto":
+        return config, {}
+    test = fraction if n_photos >= threshold else 0.0
+    reason = f"auto: {n_photos:,} photos, {'at least' if test else 'fewer than'} {threshold:,}"
+    split = config.split.model_copy(update={"test": test})
+    return config.model_copy(update={"split": split}), {"split.test": reason}
+
+
+def resolve_strength(config: Config, strength: float) -> tuple[Config, dict[str, str]]:
+    """Write the chosen penalty into the config."""
+    if config.train.strength != "auto":
+        return config, {}
+    train = config.train.model_copy(update={"strength": strength})
+    return config.model_copy(update={"train": train}), {"train.strength": "auto: lowest out-of-fold log loss"}
+
+
+def _require_heif() -> None:
+
+    if importlib.util.find_spec("pillow_heif") is None:
+        raise MissingExtraError("data.formats: HEIF", "heif")

@@ -1,0 +1,113 @@
+"""Build the bundle of a run beside its final place, and move it there when it is whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from photograft.data.hashing import hash_file
+from photograft.inference.classifier import Classifier
+from photograft.inference.golden import draw_golden_pictures, play_golden
+from photograft.models.bundle import (
+    Bundle, BundleInfo, ContractRow, HeadRow, MemberRow, NetworkRow, TargetRow, ViewRow, read_bundle, seal_bundle, write_bundle, write_head,
+)  # fmt: skip
+from photograft.models.card import model_card
+from photograft.tracking.atomic import write_atomically
+from photograft.tracking.run_folder import RunFolder
+from photograft.training.linear import LinearHead
+
+if TYPE_CHECKING:
+    from photograft.workflow.finish import Trained
+
+
+class BundleInProgress:
+    """A bundle that can be read, but has no golden outputs and no test result yet."""
+
+    def __init__(self, run: RunFolder, trained: Trained, head: LinearHead, temperature: float) -> None:
+        self.folder = run.path / ".model"
+        self._run, self._trained = run, trained
+        self._pictures = draw_golden_pictures()
+        self._info = _describe(trained, temperature)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        write_bundle(
+            self.folder,
+            self._info,
+            network=trained.network,
+            weight_DK=head.weight_DK,
+            bias_K=head.bias_K,
+            files=self._pictures,
+        )
+
+    def read(self) -> Bundle:
+        """The bundle as it is now."""
+        return read_bundle(self.folder)
+
+    def replace_head(self, head: LinearHead) -> None:
+        """Ship another head than the one that was tested."""
+        write_head(self.folder, self._info, weight_DK=head.weight_DK, bias_K=head.bias_K)
+        seal_bundle(self.folder, self._info)
+
+    def finish(self, *, tested: dict[str, Any]) -> None:
+        """Write golden outputs, test result and model card, and move the bundle to its place."""
+        with Classifier(self.read()) as classifier:
+            golden = play_golden(classifier, self._pictures)
+        trained = self._trained
+        card = model_card(
+            run=self._run.path.name,
+            classes=trained.manifest.usable.classes,
+            backbone=trained.backbone.name,
+            licence=trained.backbone.licence,
+            px=trained.contract.px,
+            views=len(trained.views),
+            tested=tested,
+        )
+        write_atomically(self.folder / "README.md", card)
+        seal_bundle(self.folder, self._info.model_copy(update={"golden": golden, "tested": tested}))
+        self.folder.rename(self._run.model)
+
+
+@contextmanager
+def ship_bundle(run: RunFolder, trained: Trained, head: LinearHead, temperature: float) -> Iterator[BundleInProgress]:
+    """Build the bundle; whatever stops the work on the way leaves no half of it."""
+    bundle = BundleInProgress(run, trained, head, temperature)
+    try:
+        yield bundle
+    finally:
+        shutil.rmtree(bundle.folder, ignore_errors=True)
+
+
+def _describe(trained: Trained, temperature: float) -> BundleInfo:
+    backbone, contract = trained.backbone, trained.contract
+    embedding = trained.config.model.embedding
+    network_id = backbone.network_id(px=contract.px, embedding=embedding)
+    network = NetworkRow(
+        id=network_id,
+        file=f"networks/{backbone.name}-{contract.px}.onnx",
+        sha256=hash_file(trained.network),
+        contract=contract.id,
+        outputs={
+            "embedding": trained.table.embedding_ND.shape[1],
+            "feature_map": list(backbone.feature_map_shape(contract.px)),
+        },
+        source={"name": backbone.name, "weights_sha256": backbone.weights_sha256, "licence": backbone.licence},
+    )
+    return BundleInfo(
+        format=1,
+        licences={backbone.name: backbone.licence},
+        inputs={"labels": {"from": "folders"}, "boxes": "none"},
+        contracts=(ContractRow(id=contract.id, contract=contract),),
+        networks=(network,),
+        views=(ViewRow(network=network_id, flip=len(trained.views) > 1),),
+        heads=(HeadRow(id="head", network=network_id, weights="heads/head.safetensors"),),
+        targets=(
+            TargetRow(
+                name="label",
+                classes=trained.manifest.usable.classes,
+                members=(MemberRow(head="head"),),
+                calibration={"temperature": temperature},
+            ),
+        ),
+        tested={},
+    )

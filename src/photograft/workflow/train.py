@@ -1,0 +1,288 @@
+"""`train`: from a folder of photos to a trained, calibrated, tested model, its report and its bundle.
+
+Reads from top to bottom as the stages of ARCHITECTURE.md; each stage takes values and gives a value, and what it gave is
+written into the run folder here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from photograft.config import Config, Quality, load_config, to_yaml
+from photograft.contract import Contract, make_contract
+from photograft.data.check import check
+from photograft.data.folders import Listing, list_photos
+from photograft.data.pool import DecodePool
+from photograft.data.scan import check_bad_fraction
+from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
+from photograft.errors import DataError
+from photograft.features.duplicates import find_duplicates
+from photograft.features.engine import choose_engine
+from photograft.features.engine_onnx import OnnxEngine
+from photograft.features.extract import FeatureStore
+from photograft.models.catalogue import Backbone, find_backbone
+from photograft.models.networks import ensure_network, network_file
+from photograft.tracking.cache import Cache, cache_folder
+from photograft.tracking.run_folder import create_run
+from photograft.training.linear import HeadFit, fit_head
+from photograft.values import Evaluation, FeatureTable, IntArray, Issue, Manifest, Splits
+from photograft.workflow.clock import Clock
+from photograft.workflow.features import Estimate, PhotoReader
+from photograft.workflow.finish import Trained, finish_run
+from photograft.workflow.narrator import Narrator, Silent
+from photograft.workflow.resolve import resolve_input, resolve_strength, resolve_test
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run: its folder, its bundle, and its scores (`test` where there is a test part, `oof` out of fold)."""
+
+    run: Path
+    bundle: Path
+    classes: tuple[str, ...]
+    test: Evaluation | None
+    oof: Evaluation | None
+    seconds: dict[str, float]
+    warnings: tuple[str, ...]
+
+    @property
+    def headline(self) -> Evaluation:
+        """The evaluation to quote: the test part's, else the out-of-fold one."""
+        evaluation = self.test or self.oof
+        assert evaluation is not None
+        return evaluation
+
+    def to_json(self) -> dict[str, Any]:
+        """As `photograft train --json` prints it."""
+        scores = {name: e.scores for name, e in (("test", self.test), ("oof", self.oof)) if e is not None}
+        return {
+            "run": str(self.run),
+            "bundle": str(self.bundle),
+            "classes": list(self.classes),
+            **scores,
+            "seconds": {stage: round(s, 3) for stage, s in self.seconds.items()},
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `train` would do, and what it would cost: the result of a dry run."""
+
+    lines: tuple[str, ...]
+    estimate: Estimate
+
+    def to_json(self) -> dict[str, Any]:
+        """As `photograft train --dry-run --json` prints it."""
+        e = self.estimate
+        cost = {"photos": e.n_photos, "new": e.n_new, "seconds": round(e.seconds, 1), "peak_mb": round(e.peak_mb)}
+        return {"plan": list(self.lines), "estimate": cost}
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """Everything that is settled before the first photo is read."""
+
+    config: Config
+    reasons: dict[str, str]
+    listing: Listing
+    backbone: Backbone
+    contract: Contract
+    network: Path
+    views: tuple[str, ...]
+
+
+def train(
+    photos: str | os.PathLike[str],
+    *,
+    quality: Quality | None = None,
+    name: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+    config: Config | None = None,
+    narrator: Narrator | None = None,
+) -> TrainedRun:
+    """Train a classifier on a folder with one sub-folder per class, and test it honestly.
+
+    Args:
+        photos: The folder. Nothing in it is changed.
+        quality: "fast", "good" or "best"; `config.quality` where it is not given.
+        name: Of the run; by default that of the folder.
+        runs_dir: Where the run folder is made.
+        config: Settings, as `photograft.load_config` reads them.
+        narrator: Told what happens; nobody by default.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        DataError: The photos need attention: no class folders, too many damaged files, a class too small for the split.
+        MissingExtraError: The network was never exported here, and the `train` extra is not installed.
+    """
+    done = _train(Path(photos), quality, name, Path(runs_dir), config or Config(), narrator or Silent(), dry_run=False)
+    assert isinstance(done, TrainedRun)
+    return done
+
+
+def plan(
+    photos: str | os.PathLike[str],
+    *,
+    quality: Quality | None = None,
+    config: Config | None = None,
+    narrator: Narrator | None = None,
+) -> Plan:
+    """What `train` would do with this folder and how long it would take, measured on a few batches; writes no run."""
+    done = _train(Path(photos), quality, None, Path("runs"), config or Config(), narrator or Silent(), dry_run=True)
+    assert isinstance(done, Plan)
+    return done
+
+
+def _train(
+    root: Path,
+    quality: Quality | None,
+    name: str | None,
+    runs_dir: Path,
+    asked: Config,
+    narrator: Narrator,
+    *,
+    dry_run: bool,
+) -> TrainedRun | Plan:
+    clock = Clock()
+    if quality is not None:
+        asked = asked.model_copy(update={"quality": quality})
+    config = asked
+    with Cache(
+        cache_folder(config.cache.dir), max_bytes=int(config.cache.max_gb * 1e9), trust_mtime=config.cache.trust_mtime
+    ) as cache:
+        setup = _set_up(root, config, cache.folder, clock, narrator)
+        config = setup.config
+        engine = choose_engine(
+            setup.backbone, setup.network, embedding=config.model.embedding, device=config.model.device
+        )
+        network_id = setup.backbone.network_id(px=setup.contract.px, embedding=config.model.embedding)
+        store = FeatureStore(cache, setup.contract, network_id, engine.name, setup.views)
+        with DecodePool(setup.contract, timeout_s=config.data.timeout_s) as pool:
+            reader = PhotoReader(root, config, setup.contract, store, pool, engine.open)
+            with clock.stage("estimate"):
+                size = setup.backbone.embedding_size(config.model.embedding)
+                estimate = reader.estimate(setup.listing.files, embedding_size=size)
+            lines = _describe_plan(setup, engine.name, estimate)
+            for line in lines:
+                narrator.say(line)
+            if dry_run:
+                return Plan(tuple(lines), estimate)
+            with clock.stage("scan and extract"):
+                manifest = Manifest(root, tuple(reader.read(setup.listing.files, narrator)), setup.listing.notes)
+        _check_usable(manifest, setup.listing, config)
+        with clock.stage("load features"):
+            table = store.table([p.sha256 for p in manifest.usable.photos])
+    with clock.stage("group and split"):
+        splits, issues = _group_and_split(manifest, table, config)
+        narrator.say(splits.statement)
+    with clock.stage("train"):
+        head, train_rows = _fit(manifest, table, splits, config)
+    given_test = any(p.part == "test" for p in manifest.photos)
+    config, test_reason = resolve_test(
+        config, n_photos=len(splits.part_N), given_test=given_test, threshold=FOLDS_BELOW, fraction=TEST_FRACTION
+    )
+    config, strength_reason = resolve_strength(config, head.strength)
+    trained = Trained(
+        asked=to_yaml(asked),
+        config=config,
+        reasons={**setup.reasons, **test_reason, **strength_reason},
+        backbone=setup.backbone,
+        contract=setup.contract,
+        network=setup.network,
+        views=setup.views,
+        exact_features=engine.name == OnnxEngine.name,
+        manifest=manifest,
+        issues=issues,
+        splits=splits,
+        table=table,
+        rows=train_rows,
+        fit=head,
+        warnings=(cache.warning,) if cache.warning else (),
+    )
+    run = create_run(runs_dir, name or root.resolve().name)
+    with run.locked():
+        evaluations, warnings = finish_run(run, trained, clock, narrator)
+    return TrainedRun(
+        run=run.path,
+        bundle=run.model,
+        classes=manifest.usable.classes,
+        test=evaluations.get("test"),
+        oof=evaluations.get("oof"),
+        seconds=clock.seconds,
+        warnings=tuple(warnings),
+    )
+
+
+def _set_up(root: Path, config: Config, cache_dir: Path, clock: Clock, narrator: Narrator) -> _Setup:
+    config, reasons = resolve_input(config)
+    with clock.stage("list"):
+        listing = list_photos(root, config.data)
+    backbone = find_backbone(config.model.backbone)
+    assert isinstance(config.input.px, int)
+    contract = make_contract(
+        config.input.px, crop=config.input.crop, max_pixels=config.data.max_pixels, formats=tuple(config.data.formats)
+    )
+    with clock.stage("export network"):
+        px, embedding = contract.px, config.model.embedding
+        if not network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir).is_file():
+            narrator.say(f"Exporting {backbone.name} for {px} px to ONNX, once (about half a minute) ...")
+        network = ensure_network(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+    views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
+    return _Setup(config, reasons, listing, backbone, contract, network, views)
+
+
+def _describe_plan(setup: _Setup, engine: str, estimate: Estimate) -> list[str]:
+    config = setup.config
+    equal = " (equals good for now)" if config.quality == "best" else ""
+    views = "two views, whole and mirrored" if len(setup.views) > 1 else "one view"
+    shape = "the whole photo" if config.input.crop == "none" else "the central square"
+    return [
+        f"{len(setup.listing.files):,} files in {len(setup.listing.classes)} classes",
+        f"Quality {config.quality}{equal}: {setup.backbone.name}, {shape} at {setup.contract.px} px, {views}, "
+        f"{config.model.embedding} embedding, linear head; {engine}",
+        f"Estimate: {estimate}",
+    ]
+
+
+def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
+    check_bad_fraction(manifest.photos, max_bad_fraction=config.data.max_bad_fraction)
+    left = set(manifest.usable.classes)
+    empty = [name for name in listing.classes if name not in left]
+    if empty:
+        raise DataError(
+            f"No usable photos in class {', '.join(empty)}: add photos, remove the folder, or leave it out with data.ignore."
+        )
+
+
+def _group_and_split(manifest: Manifest, table: FeatureTable, config: Config) -> tuple[Splits, tuple[Issue, ...]]:
+    usable = manifest.usable
+    duplicates = find_duplicates(
+        usable.photos,
+        table.embedding_ND,
+        max_bits=config.split.duplicate_bits,
+        min_similarity=config.split.duplicate_similarity,
+    )
+    splits = split(usable, duplicates.group_N, config.split)
+    return splits, (*check(manifest), *duplicates.issues)
+
+
+def _fit(manifest: Manifest, table: FeatureTable, splits: Splits, config: Config) -> tuple[HeadFit, IntArray]:
+    """Cross-validate over train + val, then fit the head that is tested: on the same rows, or on train alone."""
+    classes = manifest.usable.classes
+    rows = splits.rows("train", "val")
+    label_N = manifest.usable.label_indices(classes)
+    strength = None if config.train.strength == "auto" else config.train.strength
+    head = fit_head(
+        table.embedding_ND[rows],
+        label_N[rows],
+        splits.fold_N[rows],
+        n_classes=len(classes),
+        strength=strength,
+        balance=config.train.balance,
+        fit_rows=splits.part_N[rows] == "train" if config.train.refit == "none" else None,
+    )
+    return head, rows
