@@ -83,7 +83,10 @@ def to_pixels(image: Image.Image, contract: Contract) -> PixelArray:
     try:
         with _pillow_limits(contract.decode.max_pixels):
             image.load()
-            return _fit(_upright(_to_reduced_rgb(image, contract), _turn(image)), contract)
+            turn = _turn(image)
+            reduced, factor = _to_reduced_rgb(image, contract)
+            upright = _upright(reduced, turn)
+            return _fit(upright, _extent(upright, image.width / factor, image.height / factor, turn), contract)
     except ImageRejected:
         raise
     except Exception as error:
@@ -102,25 +105,29 @@ def _decode_open(image: ImageFile.ImageFile, contract: Contract) -> Decoded:
     size = image.size
     _check_size(size, contract.decode.max_pixels)
     stored_turn = _tiff_turn(image)  # Pillow turns a TIFF upright while loading it, and forgets how it was stored
+    exact_width, exact_height = float(size[0]), float(size[1])
     if image.format in ("JPEG", "MPO") and contract.decode.reduce == "integer":
-        image.draft(None, (2 * contract.resize.px, 2 * contract.resize.px))
+        drafted = image.draft(None, (2 * contract.resize.px, 2 * contract.resize.px))
+        if drafted is not None:
+            _, (_, _, exact_width, exact_height) = drafted
     # load() comes before getexif(): after getexif() has raised on a damaged PNG, load() returns half a picture.
     image.load()
     turn = _turn(image)
     name = image.format or ""
-    reduced = _to_reduced_rgb(image, contract)
+    reduced, factor = _to_reduced_rgb(image, contract)
     if reduced is not image:
         image.close()  # frees up to 200 MB before the next copies are made
     upright = _upright(reduced, turn)
+    extent = _extent(upright, exact_width / factor, exact_height / factor, turn)
     width, height = size[::-1] if turn >= 5 else size
     return Decoded(
-        pixels=_fit(upright, contract),
+        pixels=_fit(upright, extent, contract),
         format=name,
         width=width,
         height=height,
         turn=stored_turn or turn,
         pixel_sha256=_hash_pixels(upright),
-        perceptual_hash=perceptual_hash(upright),
+        perceptual_hash=perceptual_hash(upright, extent),
     )
 
 
@@ -244,8 +251,8 @@ _TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
-def _to_reduced_rgb(image: Image.Image, contract: Contract) -> Image.Image:
-    """The whole picture as RGB, reduced by the whole number that keeps the short side at twice the input or more.
+def _to_reduced_rgb(image: Image.Image, contract: Contract) -> tuple[Image.Image, int]:
+    """The whole picture as RGB, and the whole number it is reduced by: the short side keeps twice the input or more.
 
     Colours are converted in bands of rows before they are averaged (transparent pixels must count as white, not as
     whatever colour hides below), with the same result as for the whole picture at once.
@@ -253,17 +260,17 @@ def _to_reduced_rgb(image: Image.Image, contract: Contract) -> Image.Image:
     width, height = image.size
     factor = max(1, min(width, height) // (2 * contract.resize.px)) if contract.decode.reduce == "integer" else 1
     if image.mode == "RGB" and "transparency" not in image.info:
-        return image.reduce(factor) if factor > 1 else image
+        return (image.reduce(factor) if factor > 1 else image), factor
     limits = _value_limits(image)
     rows = max(1, _BAND_PIXELS // (width * factor)) * factor
     if rows >= height:
         rgb = _to_rgb(image, limits)
-        return rgb.reduce(factor) if factor > 1 else rgb
+        return (rgb.reduce(factor) if factor > 1 else rgb), factor
     reduced = Image.new("RGB", (-(-width // factor), -(-height // factor)))
     for top in range(0, height, rows):
         band = _to_rgb(image.crop((0, top, width, min(top + rows, height))), limits)
         reduced.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
-    return reduced
+    return reduced, factor
 
 
 def _to_rgb(image: Image.Image, limits: tuple[float, float]) -> Image.Image:
@@ -310,23 +317,39 @@ def _value_limits(image: Image.Image) -> tuple[float, float]:
     return low, max(high, low + 1)
 
 
-def _fit(image: Image.Image, contract: Contract) -> PixelArray:
+Box = tuple[float, float, float, float]
+
+
+def _extent(upright: Image.Image, exact_width: float, exact_height: float, turn: int) -> Box:
+    """The rectangle that the photo really fills.
+
+    The last column and row of a reduced picture stand for fewer pixels than the others. In an upright picture they
+    may be the first ones.
+    """
+    width, height = (exact_height, exact_width) if turn >= 5 else (exact_width, exact_height)
+    left = upright.width - width if turn in (2, 3, 6, 7) else 0.0
+    top = upright.height - height if turn in (3, 4, 7, 8) else 0.0
+    return left, top, left + width, top + height
+
+
+def _fit(image: Image.Image, extent: Box, contract: Contract) -> PixelArray:
     """Resize and crop an upright RGB picture to (px, px, 3), in one resampling step.
 
     `stretch` takes the whole picture, `short_side` its central square; a center crop takes the central
     crop.px / resize.px of that. Only the rectangle that remains is ever scaled up, so that a picture of 1 x 10,000
     pixels costs no more than another one.
     """
-    width, height = image.size
+    left, top, right, bottom = extent
+    width, height = right - left, bottom - top
     if contract.resize.rule == "short_side":
-        kept_width = kept_height = float(min(width, height))
+        kept_width = kept_height = min(width, height)
     else:
-        kept_width, kept_height = float(width), float(height)
+        kept_width, kept_height = width, height
     if contract.crop.rule == "center":
         share = min(1.0, contract.crop.px / contract.resize.px)
         kept_width, kept_height = kept_width * share, kept_height * share
-    left, top = (width - kept_width) / 2, (height - kept_height) / 2
-    box = (left, top, min(left + kept_width, width), min(top + kept_height, height))
+    left, top = left + (width - kept_width) / 2, top + (height - kept_height) / 2
+    box = (left, top, min(left + kept_width, image.width), min(top + kept_height, image.height))
     return np.asarray(image.resize((contract.px, contract.px), Image.Resampling.BICUBIC, box))
 
 
