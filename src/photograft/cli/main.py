@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from photograft.cli import config, train
+from photograft.cli import cache, config, doctor, evaluate, predict, report, train, verify
 from photograft.cli.console import print_text, say
 from photograft.errors import PhotograftError
 
@@ -36,7 +36,13 @@ app = typer.Typer(
 )
 # One line per verb, in the order of the work: app.command("verb")(module.verb), or add_typer for verbs with sub-verbs.
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("predict")(predict.predict)
+app.command("verify")(verify.verify)
+app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
 
 
 class Terminated(KeyboardInterrupt):

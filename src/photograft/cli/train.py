@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photograft.cli import console
+from photograft.cli.scores import class_table, headline
 
 if TYPE_CHECKING:
-    from photograft.values import Evaluation
     from photograft.workflow.train import TrainedRun
 
 
@@ -64,19 +64,12 @@ def train(
 
 
 def _describe(done: TrainedRun) -> str:
-    evaluation = done.headline
-    scores = evaluation.scores
-    where = (
-        "photos never trained on"
-        if evaluation.what == "test"
-        else "photos, each judged by a model that had not seen it"
-    )
     lines = [
         "",
         *(f"warning: {warning}" for warning in done.warnings),
-        f"Accuracy {scores['accuracy']:.3f} (95 % interval {scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}) on {scores['n']:,} {where}",
+        headline(done.headline),
         "",
-        *_class_table(evaluation),
+        *class_table(done.headline),
         "",
         f"Time    {sum(done.seconds.values()):.1f} s ({', '.join(f'{stage} {s:.1f}' for stage, s in done.seconds.items() if s >= 0.1)})",
         f"Report  {done.run / 'report.html'}",
@@ -84,25 +77,6 @@ def _describe(done: TrainedRun) -> str:
         f"Next    photograft predict {_quote(done.run)} PHOTO...",
     ]
     return "\n".join(lines)
-
-
-def _class_table(evaluation: Evaluation) -> list[str]:
-    width = max(5, *(_columns(c.name) for c in evaluation.per_class))
-    rows = [f"{'class':<{width}}  photos  precision  recall     F1"]
-    for c in evaluation.per_class:
-        cells = "  ".join(
-            f"{'-' if v is None else format(v, '.3f'):>{w}}" for v, w in ((c.precision, 9), (c.recall, 6), (c.f1, 5))
-        )
-        rows.append(f"{c.name}{' ' * (width - _columns(c.name))}  {c.support:>6}  {cells}")
-    return rows
-
-
-def _columns(text: str) -> int:
-    """Columns that a terminal needs for `text`: Hangul letters take two."""
-    import unicodedata
-
-    composed = unicodedata.normalize("NFC", text)
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in composed)
 
 
 def _quote(path: Path) -> str:

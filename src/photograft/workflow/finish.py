@@ -72,7 +72,7 @@ def finish_run(
     _write_inputs(run, trained)
     with clock.stage("calibrate"):
         temperature, oof_NK = _calibrate(trained)
-    with clock.stage("bundle"), ship_bundle(run, trained, trained.fit.head, temperature) as bundle:
+    with ship_bundle(run, trained, trained.fit.head, temperature) as bundle:
         with Classifier(bundle.read()) as classifier, clock.stage("predict"):
             test_rows = trained.splits.rows("test")
             test_NK = _predict_rows(trained, classifier, test_rows)
@@ -92,7 +92,9 @@ def finish_run(
                 "train.refit is all: the shipped head also saw the test photos; the scores are of the head before."
             )
         headline = evaluations.get("test") or evaluations["oof"]
-        bundle.finish(tested={"what": headline.what, **headline.scores, "leak_statement": trained.splits.statement})
+        with clock.stage("bundle"):
+            tested = {"what": headline.what, **headline.scores, "leak_statement": trained.splits.statement}
+            bundle.finish(tested=tested)
     with clock.stage("report"):
         _write_results(run, trained, evaluations, oof_NK, test_rows, test_NK)
         _write_report(run, trained, evaluations, temperature, openings, clock, warnings)

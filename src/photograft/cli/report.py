@@ -1,0 +1,17 @@
+"""`photograft report`: parse, render, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photograft.cli import console
+
+
+def report(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+    """Render report.html of a finished run again, and print where it is."""
+    from photograft.workflow.render import report as workflow
+
+    console.print_text(str(workflow(run)))

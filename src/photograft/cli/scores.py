@@ -1,0 +1,38 @@
+"""An evaluation as text for a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from photograft.values import Evaluation
+
+_WHERE = {
+    "test": "photos never trained on",
+    "out-of-fold": "photos, each judged by a model that had not seen it",
+    "evaluated photos": "photos",
+}
+
+
+def headline(evaluation: Evaluation) -> str:
+    """The one number, with its interval and what it rests on."""
+    s = evaluation.scores
+    interval = f"95 % interval {s['accuracy_low']:.3f} to {s['accuracy_high']:.3f}"
+    return f"Accuracy {s['accuracy']:.3f} ({interval}) on {s['n']:,} {_WHERE.get(evaluation.what, evaluation.what)}"
+
+
+def class_table(evaluation: Evaluation) -> list[str]:
+    """One line per class; a dash where a number would divide by zero."""
+    width = max(5, *(_columns(c.name) for c in evaluation.per_class))
+    lines = [f"{'class':<{width}}  photos  precision  recall     F1"]
+    for c in evaluation.per_class:
+        values = ((c.precision, 9), (c.recall, 6), (c.f1, 5))
+        cells = "  ".join(f"{'-' if v is None else format(v, '.3f'):>{w}}" for v, w in values)
+        lines.append(f"{c.name}{' ' * (width - _columns(c.name))}  {c.support:>6}  {cells}")
+    return lines
+
+
+def _columns(text: str) -> int:
+    """Columns that a terminal needs for `text`: Hangul letters take two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in unicodedata.normalize("NFC", text))
