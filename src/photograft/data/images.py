@@ -161,7 +161,7 @@ def _register_heif(*, allowed: bool) -> None:
     if "HEIF" in Image.OPEN:
         return
     try:
-        import_module("pillow_heif").register_heif_opener(thumbnails=False)
+        import_module("pillow_heif").register_heif_opener(thumbnails=False, decode_threads=1)
     except ImportError as error:
         raise ImageRejected("unsupported_format", f"HEIC/HEIF photo: {remedy}") from error
 
