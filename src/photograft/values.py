@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -71,7 +72,7 @@ class Manifest:
     photos: tuple[Photo, ...]
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def usable(self) -> Manifest:
         """The same manifest with only the photos that decoded."""
         return Manifest(self.root, tuple(p for p in self.photos if p.verdict == "ok"), self.notes)
@@ -81,7 +82,7 @@ class Manifest:
         """The files that cannot be used, with their reasons."""
         return tuple(p for p in self.photos if p.verdict != "ok")
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Class names in sorted order, also those whose photos were all rejected."""
         return tuple(sorted({p.label for p in self.photos if p.label is not None}))

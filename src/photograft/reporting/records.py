@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ _NUMBERS = ("size_bytes", "width", "height", "turn")
 def manifest_csv(manifest: Manifest) -> bytes:
     """Every file with its one verdict, one row each. Names that are not UTF-8 keep their bytes."""
     names = [f.name for f in fields(Photo)]
-    return _write([names, *([asdict(photo)[n] for n in names] for photo in manifest.photos)])
+    return _write([names, *([getattr(photo, n) for n in names] for photo in manifest.photos)])
 
 
 def read_manifest(content: bytes, root: Path) -> Manifest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from photograft.config import load_config
@@ -17,6 +18,7 @@ from photograft.reporting.thumbnails import make_thumbnail
 from photograft.tracking.run_folder import RunFolder, open_run
 
 _SIDE_PX = 224
+_MAX_FILE_MB = 2000
 
 
 def report(run: str | os.PathLike[str]) -> Path:
@@ -44,11 +46,15 @@ def render_report(run: RunFolder) -> Path:
 def _thumbnails(root: Path, paths: tuple[str, ...], timeout_s: float) -> dict[str, bytes]:
     thumbnails = {}
     with DecodePool(make_contract(_SIDE_PX), timeout_s=timeout_s) as pool:
-        for path in paths:
-            try:
-                data, _ = read_photo(root / path, max_file_mb=2000)
-                decoded = pool.decode(data)
-            except ImageRejected:
-                continue
-            thumbnails[path] = make_thumbnail(decoded.pixels, width=decoded.width, height=decoded.height)
+        for path, decoded in pool.map(_read_each(root, paths)):
+            if not isinstance(decoded, ImageRejected):
+                thumbnails[path] = make_thumbnail(decoded.pixels, width=decoded.width, height=decoded.height)
     return thumbnails
+
+
+def _read_each(root: Path, paths: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    for path in paths:
+        try:
+            yield path, read_photo(root / path, max_file_mb=_MAX_FILE_MB)[0]
+        except ImageRejected:
+            continue
