@@ -37,8 +37,9 @@ from photograft.workflow.resolve import resolve_input
 class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Classify photos with a linear head on frozen features; fits into Pipeline, cross_val_score and GridSearchCV.
 
-    X is a sequence of N photos: paths, bytes of files, PIL images or uint8 arrays of shape (H, W, 3). Features are cached by
-    content, so that cross-validation reads each photo once. A photo that cannot be used raises DataError with its name.
+    X is a sequence of N photos: paths, bytes of files, PIL images or uint8 arrays of shape (H, W, 3). Features are
+    cached by content, so that cross-validation embeds each photo once. A photo that cannot be used raises DataError
+    with its name.
 
     Args:
         quality: "fast" (224 px, one view) or "good" (320 px, with its mirror image).

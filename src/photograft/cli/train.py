@@ -64,6 +64,7 @@ def train(
 
 
 def _describe(done: TrainedRun) -> str:
+    stages = ", ".join(f"{stage} {s:.1f}" for stage, s in done.seconds.items() if s >= 0.1)
     lines = [
         "",
         *(f"warning: {warning}" for warning in done.warnings),
@@ -71,7 +72,7 @@ def _describe(done: TrainedRun) -> str:
         "",
         *class_table(done.headline),
         "",
-        f"Time    {sum(done.seconds.values()):.1f} s ({', '.join(f'{stage} {s:.1f}' for stage, s in done.seconds.items() if s >= 0.1)})",
+        f"Time    {sum(done.seconds.values()):.1f} s ({stages})",
         f"Report  {done.run / 'report.html'}",
         f"Model   {done.bundle}",
         f"Next    photograft predict {_quote(done.run)} PHOTO...",

@@ -33,7 +33,8 @@ def verify(
         )
     elif done.ok:
         console.print_text(
-            f"{done.bundle}: {done.n_files} files unchanged; {done.n_golden} golden pictures agree (largest difference {done.max_difference:.1e})"
+            f"{done.bundle}: {done.n_files} files unchanged; {done.n_golden} golden pictures agree "
+            f"(largest difference {done.max_difference:.1e})"
         )
     for problem in done.problems:
         console.say(f"problem: {problem}")

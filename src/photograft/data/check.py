@@ -14,7 +14,8 @@ SMALL_CLASS = 20
 _IMBALANCE = 10
 _TINY_PX = 64
 _EXTENSIONS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jps"), "PNG": (".png", ".apng"), "WEBP": (".webp",), "GIF": (".gif",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jps"),
+    "PNG": (".png", ".apng"), "WEBP": (".webp",), "GIF": (".gif",),
     "BMP": (".bmp", ".dib"), "TIFF": (".tif", ".tiff"), "AVIF": (".avif", ".avifs"), "HEIF": (".heic", ".heif", ".hif"),
 }  # fmt: skip
 

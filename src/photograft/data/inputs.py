@@ -13,7 +13,7 @@ from photograft.errors import DataError
 
 
 def expand_inputs(inputs: Sequence[str], *, stdin: Iterable[bytes] = ()) -> Iterator[str]:
-    """Yield paths in the order given: a folder's photos sorted, a pattern's matches sorted, `-` for one path per line of stdin.
+    """Yield paths in the order given: a folder's photos sorted, a pattern's matches sorted, `-` for the lines of stdin.
 
     A file that does not exist is passed on: it becomes a rejected row. A folder without photos and a pattern that
     matches nothing are errors, since they are most likely typing mistakes.

@@ -156,7 +156,8 @@ def _check_groups(label_N: IntArray, group_N: IntArray, classes: tuple[str, ...]
     if poor:
         raise DataError(
             f"Too few different photos for {what}, at least {needed} each: {', '.join(poor)}. "
-            "Add photos to these classes, leave the classes out, or ask for fewer parts or folds (split.folds, split.val, split.test)."
+            "Add photos to these classes, leave the classes out, or ask for fewer parts or folds "
+            "(split.folds, split.val, split.test)."
         )
 
 

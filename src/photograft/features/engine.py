@@ -15,7 +15,7 @@ from photograft.values import FloatArray, PixelArray
 
 
 class Engine(Protocol):
-    """Anything that turns pixels into embeddings; `name` is part of the cache key, since engines differ in the last digits."""
+    """What turns pixels into embeddings; `name` is part of the cache key, since engines differ in the last digits."""
 
     name: str
 

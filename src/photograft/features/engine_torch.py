@@ -23,7 +23,8 @@ class TorchEngine:
     def __init__(self, backbone: Backbone, *, embedding: str, device: str) -> None:
         if not device_works(device):
             raise ConfigError(
-                f"model.device: {device} was asked for, but torch {torch.__version__} finds no such device; use cpu or auto"
+                f"model.device: {device} was asked for, but torch {torch.__version__} finds no such device; "
+                "use cpu or auto"
             )
         self._device = device
         # bf16 keeps the range of fp32; GPUs before Ampere, and MPS, only have fp16.

@@ -1,4 +1,4 @@
-"""Pixels to features: batches through the engine, every view into the cache, memory bounded whatever the number of photos."""
+"""Pixels to features: batches through the engine, every view into the cache, in bounded memory."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class FeatureStore:
                 n_found += 1
         if sum_ND is None or n_found < len(rows) * len(self.views):
             raise PhotograftError(
-                f"{len(rows) * len(self.views) - n_found} features are missing from the cache {self.cache.path}: another "
-                "program cleared it, or cache.max_gb is too small for this set. Run the command again."
+                f"{len(rows) * len(self.views) - n_found} features are missing from the cache {self.cache.path}: "
+                "another program cleared it, or cache.max_gb is too small for this set. Run the command again."
             )
         return FeatureTable(merge_views(sum_ND, len(self.views)), self.views, self.network_id)
 

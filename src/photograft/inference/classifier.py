@@ -31,8 +31,8 @@ PhotoInput = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
 class Prediction:
     """What the model says of one photo.
 
-    `status` is "ok" or "rejected"; a rejected photo has no label, and `reason` says why. `top` holds (label, probability)
-    of every class, best first.
+    `status` is "ok" or "rejected"; a rejected photo has no label, and `reason` says why. `top` holds
+    (label, probability) of every class, best first.
     """
 
     path: str
@@ -168,6 +168,7 @@ def _array_to_image(array: npt.NDArray[Any]) -> Image.Image:
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ConfigError(
             f"An array must be uint8 of shape (height, width), (height, width, 3) or (height, width, 4) in RGB order, "
-            f"not {array.dtype} of shape {array.shape}; values 0..1 become uint8 by (array * 255).round().astype('uint8')."
+            f"not {array.dtype} of shape {array.shape}; "
+            "values 0..1 become uint8 by (array * 255).round().astype('uint8')."
         )
     return Image.fromarray(np.ascontiguousarray(array))

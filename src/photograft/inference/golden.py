@@ -48,7 +48,7 @@ def play_golden(classifier: Classifier, files: dict[str, bytes]) -> tuple[Golden
 
 
 def replay_golden(classifier: Classifier) -> tuple[int, float, list[str]]:
-    """Compare golden pictures with what was written down: their number, the largest difference, and the problems found."""
+    """Compare golden pictures with what was written down: their number, the largest difference, the problems."""
     bundle = classifier.bundle
     expected = bundle.info.golden
     if not expected:

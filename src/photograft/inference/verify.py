@@ -1,4 +1,4 @@
-"""Does a bundle predict here what it predicted where it was made?"""
+"""Check that a bundle predicts here what it predicted where it was made."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The bundle: everything that predicts, as plain JSON, ONNX and safetensors. Nothing in it is ever executed as code.
 
-`bundle.json` is a set of lists (contracts, networks, views, heads, targets); this release writes one network, one head and
-one target, and refuses what it does not know by name.
+`bundle.json` is a set of lists (contracts, networks, views, heads, targets); this release writes one network, one head
+and one target, and refuses what it does not know by name.
 """
 
 from __future__ import annotations
@@ -254,7 +254,8 @@ def _parse_info(path: Path) -> BundleInfo:
     unknown = sorted(set(raw.get("requires", ())) - _KNOWN_REQUIREMENTS)
     if unknown:
         raise ModelError(
-            f"{path} requires {', '.join(map(str, unknown))}, which this release does not know: pip install -U photograft"
+            f"{path} requires {', '.join(map(str, unknown))}, which this release does not know: "
+            "pip install -U photograft"
         )
     try:
         return BundleInfo.model_validate_json(json.dumps(raw))

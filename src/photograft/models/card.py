@@ -12,7 +12,8 @@ def model_card(
     """Markdown with a YAML head: what the model is, how to use it, how it was tested and what it is not for."""
     names = "\n".join(f"- {_plain(name)}" for name in classes)
     accuracy = (
-        f"Accuracy {tested['accuracy']:.3f} (95 % interval {tested['accuracy_low']:.3f} to {tested['accuracy_high']:.3f}) "
+        f"Accuracy {tested['accuracy']:.3f} "
+        f"(95 % interval {tested['accuracy_low']:.3f} to {tested['accuracy_high']:.3f}) "
         f"on {tested['n']:,} photos ({tested['what']}). {tested['leak_statement']}"
     )
     return f"""---
@@ -24,8 +25,8 @@ base_model: {backbone}
 
 # {_plain(run)}
 
-An image classifier for {len(classes)} classes: a linear head on the frozen features of {backbone} ({licence}) at {px} pixels,
-{views} view{"s" if views > 1 else ""} per photo. Made by photograft.
+An image classifier for {len(classes)} classes: a linear head on the frozen features of {backbone} ({licence})
+at {px} pixels, {views} view{"s" if views > 1 else ""} per photo. Made by photograft.
 
 ## Classes
 
@@ -43,7 +44,8 @@ The score holds for photos like those it was tested on. Photos of other things g
     photograft predict PATH_OF_THIS_FOLDER photo.jpg
     photograft verify PATH_OF_THIS_FOLDER
 
-How a file becomes pixels is part of the bundle (`bundle.json`, `contracts`); `verify` replays the pictures in `golden/`.
+How a file becomes pixels is part of the bundle (`bundle.json`, `contracts`).
+`verify` replays the pictures in `golden/`.
 """
 
 

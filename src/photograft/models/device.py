@@ -15,7 +15,7 @@ def usable_cores() -> int:
 
 
 def accelerator_hint() -> str:
-    """ "cuda" or "mps" where such a device seems to be present, else "cpu"; imports no torch, which costs seconds."""
+    """Name the device that seems to be present: cuda, mps or cpu. Imports no torch, which would cost seconds."""
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return "mps"
     drivers = (Path("/dev/nvidiactl"), Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "System32" / "nvcuda.dll")

@@ -1,7 +1,8 @@
 """Torch network to one ONNX file: `python -m photograft.models.onnx_export BACKBONE EMBEDDING PX FILE`.
 
 Runs in a process of its own: importing torch and timm takes seconds and half a gigabyte that the run itself never
-needs again. The input size is fixed ("same"-padded convolutions with dynamic sides take many minutes to export), the batch dynamic.
+needs again. The input size is fixed, since "same"-padded convolutions with dynamic sides take many minutes to export;
+the batch is dynamic.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _TOLERANCE = 1e-3
 
 
 def export_onnx(embedder: Embedder, path: Path, *, px: int) -> None:
-    """Write `embedder` as ONNX with input `pixels` and outputs `embedding` and `feature_map`, and check it against torch."""
+    """Write `embedder` as ONNX: input `pixels`, outputs `embedding` and `feature_map`; then compare it with torch."""
     example = torch.zeros(2, px, px, 3, dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1, max=4096)
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):

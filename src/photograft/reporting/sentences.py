@@ -113,15 +113,22 @@ def _headline(evaluation: Document, texts: Texts) -> list[str]:
 
 
 def _weakest(evaluation: Document, texts: Texts) -> str:
+    """Name the class that also leads the class table (lowest F1), by whichever of recall and precision is the lower."""
     judged = [(i, row) for i, row in enumerate(evaluation["per_class"]) if row["support"]]
-    wrong = [(i, row) for i, row in judged if row["correct"] < row["support"]]
-    if not wrong:
+    index, worst = min(judged, key=lambda item: (item[1]["f1"] or 0.0, -item[1]["support"]))
+    missed, mistaken = worst["support"] - worst["correct"], worst["predicted"] - worst["correct"]
+    if not missed and not mistaken:
         return texts.say("weakest.none")
-    index, worst = min(wrong, key=lambda item: (item[1]["correct"] / item[1]["support"], -item[1]["support"]))
-    counts = [n if j != index else -1 for j, n in enumerate(evaluation["confusion"][index])]
-    other = evaluation["classes"][counts.index(max(counts))]
+    confusion, classes = evaluation["confusion"], evaluation["classes"]
+    by_recall = missed >= mistaken
+    counts = confusion[index] if by_recall else [row[index] for row in confusion]
+    other = max((i for i in range(len(classes)) if i != index), key=lambda i: counts[i])
     return texts.say(
-        "weakest", name=worst["name"], correct=f"{worst['correct']:,}", support=f"{worst['support']:,}", other=other
+        "weakest.recall" if by_recall else "weakest.precision",
+        name=worst["name"],
+        other=classes[other],
+        correct=f"{worst['correct']:,}",
+        of=f"{worst['support' if by_recall else 'predicted']:,}",
     )
 
 

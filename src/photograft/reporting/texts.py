@@ -25,7 +25,7 @@ class Texts:
         entry = self.table[key]
         if isinstance(entry, tuple):
             entry = entry[0] if values["n"] == 1 else entry[1]
-        return entry.format(**values)
+        return entry.replace(" %", "\u00a0%").format(**values)
 
     def name(self, group: str, key: str) -> str:
         """Return the display name of a verdict, score or part; an unknown one is shown as it is."""
@@ -74,7 +74,9 @@ ENGLISH: dict[str, Entry] = {
     "({low} to {high} with 95 % confidence).",
     "result.other.few": "Of only {n} photos ({what}), this model named the class of {correct} correctly.",
     "result.few": "That is too few to tell: the true share may lie anywhere between {low} and {high} of 100.",
-    "weakest": "It is weakest at “{name}”, where it found {correct} of {support}, most often taken for “{other}”.",
+    "weakest.recall": "It is weakest at “{name}”: it found {correct} of {of}, and took most of the others for “{other}”.",
+    "weakest.precision": "It is weakest at “{name}”: of {of} photos given that name {correct} were right, "
+    "and most of the others were “{other}”.",
     "weakest.none": "It made no mistake on any class.",
     # What the number rests on
     "rests": "What this number rests on",

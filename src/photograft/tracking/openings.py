@@ -15,7 +15,7 @@ _FILE = "test-openings.json"
 
 
 def count_opening(runs_dir: Path, photos: Iterable[str], *, run: str) -> int:
-    """Note that `run` opened the test part made of these photos (SHA-256 each); gives how often it was opened in all."""
+    """Note that `run` opened the test part made of these photos (SHA-256 each); gives how often it was opened."""
     digest = hashlib.sha256("\n".join(sorted(photos)).encode()).hexdigest()
     path = runs_dir / _FILE
     with FileLock(runs_dir / f".{_FILE}.lock"):

@@ -47,8 +47,8 @@ class LinearHead:
 class HeadFit:
     """A fitted head, and what cross-validation found on the way.
 
-    `oof_logits_NK` are out-of-fold logits at the chosen strength. `honest_logits_NK` are the same, but each fold's strength
-    was chosen without that fold's photos: the ones to report. `cv_loss` maps each strength tried to its log loss.
+    `oof_logits_NK` are out-of-fold logits at the chosen strength. `honest_logits_NK` are the same, but each fold's
+    strength was chosen without that fold's photos: the ones to report. `cv_loss` maps each strength to its log loss.
     """
 
     head: LinearHead

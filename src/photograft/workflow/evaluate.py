@@ -49,8 +49,8 @@ def evaluate(
 ) -> Tested:
     """Test the model of a run or bundle on a folder with one sub-folder per class.
 
-    Class names are matched to the model's regardless of Unicode form. Photos of classes that the model does not know are
-    left out and named. Where the model's run is at hand, photos that it was trained on are counted and named.
+    Class names are matched to the model's regardless of Unicode form. Photos of classes that the model does not know
+    are left out and named. Where the model's run is at hand, photos that it was trained on are counted and named.
 
     Raises:
         DataError: No class of the folder is known to the model, or too many files are damaged.
@@ -64,7 +64,8 @@ def evaluate(
     files = [f for f in listing.files if f.label is not None and _form(f.label) in index]
     if not files:
         raise DataError(
-            f"{root}: none of its classes ({', '.join(listing.classes)}) is known to the model, which knows: {', '.join(bundle.classes)}."
+            f"{root}: none of its classes ({', '.join(listing.classes)}) is known to the model, "
+            f"which knows: {', '.join(bundle.classes)}."
         )
     label_N: IntArray = np.array([index[_form(str(f.label))] for f in files], dtype=np.int64)
     with (

@@ -23,7 +23,7 @@ _WARM_UP, _SAMPLE = 16, 48
 
 @dataclass(frozen=True)
 class Estimate:
-    """What extraction will cost: photos whose features are not cached, seconds and megabytes; measured on a few batches."""
+    """What extraction will cost, measured on a few batches: photos without cached features, seconds, megabytes."""
 
     n_photos: int
     n_new: int
@@ -56,7 +56,7 @@ class PhotoReader:
         self._opened: Engine | None = None
 
     def estimate(self, files: Sequence[Found], *, embedding_size: int) -> Estimate:
-        """Measure on a few batches spread over the files what the rest will cost. What was computed stays in the cache."""
+        """Measure on a few batches spread over the files what the rest will cost; what they gave stays cached."""
         new = [f for f in files if self._is_new(f)]
         if len(new) < 2 * (_WARM_UP + _SAMPLE):
             seconds = len(new) * 0.05

@@ -82,7 +82,8 @@ def finish_run(
             openings = count_opening(run.path.parent, (photos[i].sha256 for i in test_rows), run=run.path.name)
             if openings > 1:
                 warnings.append(
-                    f"This test part has now been opened {openings} times: choosing between runs by its score makes it too optimistic."
+                    f"This test part has now been opened {openings} times: "
+                    "choosing between runs by its score makes it too optimistic."
                 )
         with clock.stage("evaluate"):
             evaluations = _evaluate(trained, oof_NK, test_rows, test_NK, warnings)
@@ -152,7 +153,8 @@ def _evaluate(
                 clean, what=what, group_N=splits.group_N[clean_rows], positive=positive, seed=seed
             )
             warnings.append(
-                f"{int(leaked.sum())} test photos have a duplicate in train or validation. Without them the accuracy is "
+                f"{int(leaked.sum())} test photos have a duplicate in train or validation. "
+                "Without them the accuracy is "
                 f"{evaluations[what].scores['accuracy']:.3f} instead of {evaluations['test'].scores['accuracy']:.3f}."
             )
     oof = _predictions(trained, trained.rows, oof_NK)

@@ -11,7 +11,18 @@ from photograft.data.hashing import hash_file
 from photograft.inference.classifier import Classifier
 from photograft.inference.golden import draw_golden_pictures, play_golden
 from photograft.models.bundle import (
-    Bundle, BundleInfo, ContractRow, HeadRow, MemberRow, NetworkRow, TargetRow, ViewRow, read_bundle, seal_bundle, write_bundle, write_head,
+    Bundle,
+    BundleInfo,
+    ContractRow,
+    HeadRow,
+    MemberRow,
+    NetworkRow,
+    TargetRow,
+    ViewRow,
+    read_bundle,
+    seal_bundle,
+    write_bundle,
+    write_head,
 )  # fmt: skip
 from photograft.models.card import model_card
 from photograft.tracking.atomic import write_atomically

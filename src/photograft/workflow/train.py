@@ -1,7 +1,7 @@
 """`train`: from a folder of photos to a trained, calibrated, tested model, its report and its bundle.
 
-Reads from top to bottom as the stages of ARCHITECTURE.md; each stage takes values and gives a value, and what it gave is
-written into the run folder here and nowhere else.
+Reads from top to bottom as the stages of ARCHITECTURE.md; each stage takes values and gives a value, and what it gave
+is written into the run folder here and nowhere else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photograft.config import Config, Quality, load_config, to_yaml
+from photograft.config import Config, Quality, to_yaml
 from photograft.contract import Contract, make_contract
 from photograft.data.check import check
 from photograft.data.folders import Listing, list_photos
@@ -254,7 +254,8 @@ def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
     empty = [name for name in listing.classes if name not in left]
     if empty:
         raise DataError(
-            f"No usable photos in class {', '.join(empty)}: add photos, remove the folder, or leave it out with data.ignore."
+            f"No usable photos in class {', '.join(empty)}: "
+            "add photos, remove the folder, or leave it out with data.ignore."
         )
 
 
