@@ -130,7 +130,13 @@ def _draw_cells(
         x, y = corner[0] + j * cell, corner[1] + i * cell
         draw.rectangle((x, y, x + cell - 1, y + cell - 1), fill=_blend(_RIGHT if i == j else _WRONG, shade))
         if len(confusion_KK) <= _NAMES_ON_AXES and font.getlength(str(n)) < cell:
-            draw.text((x + cell / 2, y + cell / 2), str(n), _WHITE if shade > 0.5 else _INK, font, anchor="mm")
+            draw.text(
+                (x + cell / 2, y + cell / 2),
+                str(n),
+                _WHITE if shade > (0.75 if i == j else 0.85) else _INK,
+                font,
+                anchor="mm",
+            )
 
 
 def _blend(colour: Colour, shade: float) -> Colour:

@@ -20,6 +20,7 @@ from photograft.values import IntArray
 NAMES_ON_COLUMNS = 30  # above this many classes columns are numbered, and row names carry the numbers
 _FONT = "system-ui, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', NanumGothic, sans-serif"
 RIGHT, WRONG = "#1f6fb2", "#c2570c"
+_LIGHT_ABOVE = {"pg-right": 0.75, "pg-wrong": 0.85}  # the shade from which white reads better than ink
 
 
 def confusion_svg(
@@ -74,26 +75,11 @@ def reliability_svg(bins: Sequence[Mapping[str, Any]], *, language: str = "en") 
         parts.append(_text(left + tick * side, base + strip + 26, f"{tick:.0%}", size=12, anchor="middle"))
         parts.append(_text(left - 8, base - tick * side + 4, f"{tick:.0%}", size=12, anchor="end"))
     parts.extend(_bin(part, left=left, base=base, side=side, strip=strip, most=most, texts=texts) for part in filled)
-    points = " ".join(f"{left + p['confidence'] * side:.1f},{base - p['accuracy'] * side:.1f}" for p in filled)
-    parts.insert(
-        1, f'<polyline points="{points}" fill="none" class="pg-right-line" stroke="{RIGHT}" stroke-width="1.5"/>'
-    )
     middle = left + side / 2
     parts.append(_text(middle, base + strip + 46, texts.say("figure.stated"), size=12, anchor="middle", soft=True))
     parts.append(_text(14, top + side / 2, texts.say("figure.right"), size=12, anchor="middle", soft=True, turn=-90))
     parts.append(_text(left - 8, base + strip - 2, texts.say("figure.photos"), size=11, anchor="end", soft=True))
     return _svg(left + side + 24, base + strip + 56, parts, texts.say("figure.reliability"))
-
-
-def interval_svg(share: float, low: float, high: float) -> str:
-    """Draw a share of 1 and its interval as a thin bar; decoration, all its numbers stand beside it."""
-    width = 1000 * (high - low)
-    parts = [
-        '<rect x="0" y="11" width="1000" height="4" rx="2" fill="currentColor" fill-opacity="0.14"/>',
-        _rect(1000 * low, 8, width, 10, "pg-band", RIGHT),
-        f'<circle cx="{1000 * share:.1f}" cy="13" r="9" class="pg-right" fill="{RIGHT}"/>',
-    ]
-    return f'<svg class="pg-interval" viewBox="-10 0 1020 26" aria-hidden="true">{"".join(parts)}</svg>'
 
 
 def _cell_size(k: int) -> float:
@@ -126,9 +112,10 @@ def _cells(
         kind, colour = ("pg-right", RIGHT) if i == j else ("pg-wrong", WRONG)
         inside = _rect(x, y, cell, cell, kind, colour, shade)
         if with_counts:
+            limit = _LIGHT_ABOVE[kind]
             size = 13 if cell >= 34 and n < 1000 else 10
             inside += _text(
-                x + cell / 2, y + cell / 2 + size / 3, f"{n}", size=size, anchor="middle", light=shade > 0.5
+                x + cell / 2, y + cell / 2 + size / 3, f"{n}", size=size, anchor="middle", light=shade > limit
             )
         drawn.append(f"<g><title>{escape(label)}</title>{inside}</g>")
     return drawn
@@ -168,7 +155,7 @@ def _bin(
         f'<path d="M{x:.1f} {base - low * side:.1f}V{base - high * side:.1f}" class="pg-right-line" '
         f'stroke="{RIGHT}" stroke-opacity="0.55" stroke-width="2"/>'
     )
-    dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="pg-right" fill="{RIGHT}"/>'
+    dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{5 if part["n"] >= 10 else 3}" class="pg-right" fill="{RIGHT}"/>'
     return f"<g><title>{escape(label)}</title>{bar}{whisker}{dot}</g>"
 
 

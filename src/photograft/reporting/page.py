@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from photograft.reporting.advice import advise
 from photograft.reporting.clean import clean_text
-from photograft.reporting.figures import confusion_svg, interval_svg, reliability_svg
+from photograft.reporting.figures import confusion_svg, reliability_svg
 from photograft.reporting.sentences import describe_basis, describe_reliability, describe_result
 from photograft.reporting.sentences import what_was_judged as name_of_photos
 from photograft.reporting.texts import Texts, texts_in
@@ -37,6 +37,7 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["percent"] = lambda share: "–" if share is None else texts.percent(share)
+    environment.filters["whole_percent"] = lambda share: "–" if share is None else texts.percent(share, 0)
     environment.filters["plain"] = _plain
     headline = report["evaluations"][0] if report["evaluations"] else None
     if headline is not None and not headline["scores"]["n"]:
@@ -85,8 +86,13 @@ def _hero(headline: Mapping[str, Any] | None, texts: Texts) -> dict[str, Any] | 
     if headline is None:
         return None
     scores = headline["scores"]
-    bar = interval_svg(scores["accuracy"], scores["accuracy_low"], scores["accuracy_high"])
-    return {"share": texts.percent(scores["accuracy"]), "bar": Markup(bar)}
+    low, high = 100 * scores["accuracy_low"], 100 * scores["accuracy_high"]
+    return {
+        "share": texts.percent(scores["accuracy"]),
+        "dot": f"{100 * scores['accuracy']:.2f}%",
+        "low": f"{low:.2f}%",
+        "width": f"{high - low:.2f}%",
+    }
 
 
 def _warnings(report: Mapping[str, Any]) -> list[str]:

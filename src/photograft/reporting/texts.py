@@ -52,7 +52,6 @@ ENGLISH: dict[str, Entry] = {
     # The result
     "title": "{run} · photograft report",
     "kicker": "photograft report",
-    "made": "{run}, {created}",
     "right": "named correctly",
     "result.none": "No photo could be judged, so there is no score.",
     "result.test": (
@@ -74,9 +73,10 @@ ENGLISH: dict[str, Entry] = {
     "({low} to {high} with 95 % confidence).",
     "result.other.few": "Of only {n} photos ({what}), this model named the class of {correct} correctly.",
     "result.few": "That is too few to tell: the true share may lie anywhere between {low} and {high} of 100.",
-    "weakest.recall": "It is weakest at “{name}”: it found {correct} of {of}, and took most of the others for “{other}”.",
+    "weakest.recall": "It is weakest at “{name}”: it found {correct} of {of}, and most often took the others "
+    "for “{other}”.",
     "weakest.precision": "It is weakest at “{name}”: of {of} photos given that name {correct} were right, "
-    "and most of the others were “{other}”.",
+    "and the others were most often “{other}”.",
     "weakest.none": "It made no mistake on any class.",
     # What the number rests on
     "rests": "What this number rests on",
@@ -131,7 +131,6 @@ ENGLISH: dict[str, Entry] = {
     "classes.f1": "F1",
     "classes.empty": "no photos, not judged",
     "classes.parts": "Photos per part",
-    "classes.chart": "F1 of {name}: {f1}",
     # Confusion
     "confusion": "What is taken for what",
     "confusion.lead": "Each row holds the photos of one true class, each column a given name. "
