@@ -264,7 +264,8 @@ class Cache:
             oldest = "SELECT id FROM features ORDER BY used, id LIMIT 1000"
             if not self._connection.execute(f"DELETE FROM features WHERE id IN ({oldest})").rowcount:
                 break
-        self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+        # It frees one page per step, and only executescript steps to the end where there are no columns.
+        self._connection.executescript("PRAGMA incremental_vacuum")
 
 
 def _file_key(path: Path, status: os.stat_result) -> tuple[str, int, int, int]:

@@ -27,6 +27,7 @@ def count_opening(runs_dir: Path, photos: Iterable[str], *, run: str) -> int:
 
 def _read(path: Path) -> dict[str, list[str]]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        openings = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
+    return openings if isinstance(openings, dict) else {}
