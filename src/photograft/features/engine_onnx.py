@@ -11,9 +11,6 @@ from photograft.errors import ModelError
 from photograft.models.device import usable_cores
 from photograft.values import FloatArray, PixelArray
 
-BATCH = 16
-"""Photos per forward pass. Larger batches gain nothing on a CPU and cost memory for the middle layers."""
-
 
 class OnnxEngine:
     """A network in ONNX Runtime: pixels (N, px, px, 3) uint8 to embedding (N, D) float32."""
@@ -21,8 +18,12 @@ class OnnxEngine:
     name = "onnxruntime-fp32"
 
     def __init__(self, network: Path, *, threads: int | None = None) -> None:
+        threads = threads or usable_cores()
+        # One photo per core: larger batches push the middle layers out of the processor's cache, and each photo
+        # then takes longer (measured: a fifth longer at 16 photos of 320 px on two cores).
+        self._batch = max(threads, 2)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cores()
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3
         # Threads that wait by spinning would take the cores that decode the next photos.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -35,7 +36,7 @@ class OnnxEngine:
     def embed(self, pixels_NHWC: PixelArray) -> FloatArray:
         """Embedding of shape (N, D); photos do not influence each other."""
         parts = [
-            self._session.run(["embedding"], {"pixels": np.ascontiguousarray(pixels_NHWC[i : i + BATCH])})[0]
-            for i in range(0, len(pixels_NHWC), BATCH)
+            self._session.run(["embedding"], {"pixels": np.ascontiguousarray(pixels_NHWC[i : i + self._batch])})[0]
+            for i in range(0, len(pixels_NHWC), self._batch)
         ]
         return np.concatenate(parts)

@@ -13,7 +13,8 @@ from photograft.features.engine import Engine
 from photograft.tracking.cache import Cache
 from photograft.values import FeatureTable, FloatArray, PixelArray
 
-_BATCH = 16
+BATCH = 16
+"""Photos that are held together before they are embedded and written to the cache."""
 
 VIEWS: dict[str, Callable[[PixelArray], PixelArray]] = {
     "whole": lambda pixels_NHWC: pixels_NHWC,
@@ -66,6 +67,15 @@ class FeatureStore:
         return FeatureTable(merge_views(sum_ND, len(self.views)), self.views, self.network_id)
 
 
+def embed_views(engine: Engine, pixels_NHWC: PixelArray, views: Sequence[str]) -> FloatArray:
+    """Embeddings (V, N, D) of N photos under V views, in one pass: the views of one photo share the cores."""
+    n = len(pixels_NHWC)
+    seen = np.stack([VIEWS[view](pixels_NHWC) for view in views], axis=1).reshape(
+        n * len(views), *pixels_NHWC.shape[1:]
+    )
+    return engine.embed(seen).reshape(n, len(views), -1).transpose(1, 0, 2)
+
+
 def merge_views(sum_ND: FloatArray, n_views: int) -> FloatArray:
     """The mean over views from their sum: the one place that says how views become one embedding."""
     return sum_ND if n_views == 1 else sum_ND / np.float32(n_views)
@@ -88,7 +98,8 @@ def extract(photos: Iterable[tuple[str, PixelArray]], store: FeatureStore, engin
             return
         opened = opened or engine()
         pixels_NHWC = np.stack(list(batch.values()))
-        store.remember(list(batch), {view: opened.embed(VIEWS[view](pixels_NHWC)) for view in store.views})
+        embedding_VND = embed_views(opened, pixels_NHWC, store.views)
+        store.remember(list(batch), dict(zip(store.views, embedding_VND, strict=True)))
         n_embedded += len(batch)
         batch.clear()
 
@@ -97,7 +108,7 @@ def extract(photos: Iterable[tuple[str, PixelArray]], store: FeatureStore, engin
             continue
         done.add(sha256)
         batch[sha256] = pixels
-        if len(batch) == _BATCH:
+        if len(batch) == BATCH:
             flush()
     flush()
     store.cache.commit()

@@ -17,8 +17,8 @@ from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
 from photograft.data.scan import read_photo
 from photograft.errors import ConfigError, ImageRejected
-from photograft.features.engine_onnx import BATCH, OnnxEngine
-from photograft.features.extract import VIEWS, merge_views
+from photograft.features.engine_onnx import OnnxEngine
+from photograft.features.extract import BATCH, embed_views, merge_views
 from photograft.metrics.softmax import softmax
 from photograft.models.bundle import Bundle, read_bundle
 from photograft.values import DoubleArray, FloatArray, IntArray, PixelArray, Predictions
@@ -100,8 +100,8 @@ class Classifier:
         """Embeddings (N, D), the mean over the bundle's views, of pixels that follow the bundle's contract."""
         if self._engine is None:
             self._engine = OnnxEngine(self.bundle.network)
-        sum_ND = np.sum([self._engine.embed(VIEWS[view](pixels_NHWC)) for view in self.bundle.views], axis=0)
-        return merge_views(sum_ND, len(self.bundle.views))
+        embedding_VND = embed_views(self._engine, pixels_NHWC, self.bundle.views)
+        return merge_views(embedding_VND.sum(axis=0), len(self.bundle.views))
 
     def close(self) -> None:
         """End the decoder processes."""

@@ -36,11 +36,12 @@ def confusion_svg(
     k = len(classes)
     names = [clean_text(name) for name in classes]
     numbered = k > NAMES_ON_COLUMNS
+    widest = 200.0 if numbered else 150.0
     cell = _cell_size(k)
     size = 13 if cell >= 24 else min(12, cell - 1)
     rows = [f"{name}  {i}" if numbered else name for i, name in enumerate(names, 1)]
     columns = [str(i) for i in range(1, k + 1)] if numbered else names
-    left = 26 + min(150.0, max((_text_width(name, size) for name in rows), default=0))
+    left = 26 + min(widest, max((_text_width(name, size) for name in rows), default=0))
     top = 28 + min(110.0, 0.72 * max((_text_width(name, size) for name in columns), default=0) + 8)
     right = 14.0 if numbered else max(14.0, min(70.0, 0.72 * _text_width(columns[-1], size) - cell / 2)) if k else 14.0
     parts = [
@@ -48,7 +49,7 @@ def confusion_svg(
         _text(12, top + k * cell / 2, texts.say("figure.true"), size=12, anchor="middle", soft=True, turn=-90),
     ]
     for i, (row, name) in enumerate(zip(rows, names, strict=True)):
-        shown = _fit(row, 150, size)
+        shown = _fit(row, widest, size)
         parts.append(_text(left - 6, top + (i + 0.5) * cell + size / 3, shown, size=size, anchor="end", title=name))
     for i, (column, name) in enumerate(zip(columns, names, strict=True)):
         turn = -90 if numbered else -45

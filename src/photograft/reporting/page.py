@@ -14,7 +14,7 @@ from markupsafe import Markup
 from photograft.reporting.advice import advise
 from photograft.reporting.clean import clean_text
 from photograft.reporting.figures import confusion_svg, reliability_svg
-from photograft.reporting.sentences import describe_basis, describe_reliability, describe_result
+from photograft.reporting.sentences import FEW, correct_count, describe_basis, describe_reliability, describe_result
 from photograft.reporting.sentences import what_was_judged as name_of_photos
 from photograft.reporting.texts import Texts, texts_in
 
@@ -86,9 +86,12 @@ def _hero(headline: Mapping[str, Any] | None, texts: Texts) -> dict[str, Any] | 
     if headline is None:
         return None
     scores = headline["scores"]
+    share = texts.percent(scores["accuracy"])
+    if scores["n"] < FEW:  # "100 %" would promise what 18 photos cannot show
+        share = texts.say("right.few", correct=correct_count(headline), n=scores["n"])
     low, high = 100 * scores["accuracy_low"], 100 * scores["accuracy_high"]
     return {
-        "share": texts.percent(scores["accuracy"]),
+        "share": share,
         "dot": f"{100 * scores['accuracy']:.2f}%",
         "low": f"{low:.2f}%",
         "width": f"{high - low:.2f}%",

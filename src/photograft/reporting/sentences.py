@@ -155,7 +155,7 @@ def _guess(evaluation: Document, texts: Texts) -> str:
 
 def _split(report: Document, texts: Texts) -> str:
     parts, sentences = report["split"]["parts"], []
-    if parts["test"] or parts["val"]:
+    if parts["test"]:
         sentences.append(texts.say("rests.split.parts", **parts))
     statement = report["split"]["statement"].strip()
     if statement:

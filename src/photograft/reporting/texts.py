@@ -30,7 +30,7 @@ class Texts:
     def name(self, group: str, key: str) -> str:
         """Return the display name of a verdict, score or part; an unknown one is shown as it is."""
         entry = self.table.get(f"{group}.{key}")
-        return entry if isinstance(entry, str) else key.replace("_", " ")
+        return entry.replace(" %", "\u00a0%") if isinstance(entry, str) else key.replace("_", " ")
 
     def percent(self, share: float, digits: int = 1) -> str:
         """Return a share as percent, as in "93.7 %"; only a share of exactly 1 is shown as 100 %."""
@@ -53,6 +53,7 @@ ENGLISH: dict[str, Entry] = {
     "title": "{run} · photograft report",
     "kicker": "photograft report",
     "right": "named correctly",
+    "right.few": "{correct} of {n}",
     "result.none": "No photo could be judged, so there is no score.",
     "result.test": (
         "On {n:,} photo it had never seen, this model named the class correctly for {share} of 100 photos "
@@ -68,7 +69,7 @@ ENGLISH: dict[str, Entry] = {
     "100 photos "
     "were named correctly ({n:,} photos; {low} to {high} with 95 % confidence).",
     "result.folds.few": "In cross-validation, where every photo is judged by a model trained without it, "
-    "{correct} of only {n} photos were named correctly.",
+    "{correct} of {n} photos were named correctly.",
     "result.other": "On {n:,} photos ({what}), this model named the class correctly for {share} of 100 photos "
     "({low} to {high} with 95 % confidence).",
     "result.other.few": "Of only {n} photos ({what}), this model named the class of {correct} correctly.",

@@ -19,6 +19,7 @@ from photograft.values import Photo, PixelArray
 from photograft.workflow.narrator import Narrator
 
 _WARM_UP, _SAMPLE = 16, 48
+_TYPICAL_S = 0.03
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,17 @@ class Estimate:
 
     n_photos: int
     n_new: int
+    n_measured: int
     seconds: float
     peak_mb: float
 
     def __str__(self) -> str:
         if self.n_new == 0:
             return f"all {self.n_photos:,} photos are in the cache: a few seconds"
+        basis = f"measured on {self.n_measured} of them" if self.n_measured else "too few to measure"
         return (
             f"{self.n_new:,} of {self.n_photos:,} photos are new: about {_duration(self.seconds)}, "
-            f"about {self.peak_mb / 1000:.1f} GB of memory (measured on {_SAMPLE} of them)"
+            f"about {self.peak_mb / 1000:.1f} GB of memory ({basis})"
         )
 
 
@@ -58,18 +61,17 @@ class PhotoReader:
     def estimate(self, files: Sequence[Found], *, embedding_size: int) -> Estimate:
         """Measure on a few batches spread over the files what the rest will cost; what they gave stays cached."""
         new = [f for f in files if self._is_new(f)]
-        if len(new) < 2 * (_WARM_UP + _SAMPLE):
-            seconds = len(new) * 0.05
-        else:
+        n_measured, seconds = 0, len(new) * _TYPICAL_S
+        if len(new) >= 2 * (_WARM_UP + _SAMPLE):
             step = len(new) // (_WARM_UP + _SAMPLE)
             chosen = new[::step][: _WARM_UP + _SAMPLE]
             self.read(chosen[:_WARM_UP])
             started = time.perf_counter()
-            self.read(chosen[_WARM_UP:])
-            seconds = (time.perf_counter() - started) / _SAMPLE * (len(new) - len(chosen))
+            n_measured = len(self.read(chosen[_WARM_UP:]))
+            seconds = (time.perf_counter() - started) / n_measured * (len(new) - len(chosen))
         # Features, their standardised and rotated copies, and the gradient's workspace are alive at once.
         features_mb = len(files) * embedding_size * 4 * 5 / 1e6
-        return Estimate(len(files), len(new), seconds, _peak_mb() + features_mb)
+        return Estimate(len(files), len(new), n_measured, seconds, _peak_mb() + features_mb)
 
     def read(self, files: Sequence[Found], narrator: Narrator | None = None) -> list[Photo]:
         """Scan the files and embed those that are new; gives their rows of the manifest, in order."""
