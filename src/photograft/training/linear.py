@@ -80,6 +80,8 @@ def fit_head(
         raise ValueError("features, labels and folds must have the same length")
     if len(np.unique(label_N)) < 2:
         raise TrainingError("Training needs photos of at least two classes.")
+    if not np.isfinite(features_ND).all():
+        raise TrainingError("The features hold values that are not finite: clear the cache (photograft cache clear).")
     weight_N = _class_weights(label_N, n_classes) if balance == "balanced" else np.ones(len(label_N), np.float32)
     basis = _Basis.of(features_ND, weight_N)
     n_folds = int(fold_N.max()) + 1
@@ -93,8 +95,6 @@ def fit_head(
     head = whole.solve(
         chosen, start=_Solution(start.theta_RFK.mean(1, keepdims=True), start.bias_FK.mean(0, keepdims=True))
     )
-    if not np.isfinite(head.theta_RFK).all():
-        raise TrainingError("The head did not converge: the features hold values that are not finite.")
     return HeadFit(
         head=basis.to_head(head),
         strength=chosen,
@@ -128,8 +128,8 @@ class _Basis:
         mean_D = (features_ND * weight).sum(0)
         centred_ND = features_ND - mean_D
         scale_D = np.sqrt((centred_ND**2 * weight).sum(0))
-        # A feature that never varies says nothing: scale 1 leaves it at 0 instead of dividing by 0.
-        scale_D = np.where(scale_D > 1e-6, scale_D, 1.0).astype(np.float32)
+        # A feature that never varies, but for the rounding of its mean, says nothing: this makes it and its weight 0.
+        scale_D = np.where(scale_D > 1e-6 + 1e-5 * np.abs(mean_D), scale_D, np.inf).astype(np.float32)
         standard_ND = (centred_ND / scale_D).astype(np.float32)
         root_ND = standard_ND * np.sqrt(weight).astype(np.float32)
         n, d = root_ND.shape
@@ -211,7 +211,7 @@ class _Problems:
     def _gradient(self, theta_RFK: FloatArray, bias_FK: FloatArray, strength: float) -> tuple[FloatArray, FloatArray]:
         rank, n_folds, n_classes = theta_RFK.shape
         n = len(self.label_N)
-        logits = (self.basis.rotated_NR @ theta_RFK.reshape(rank, -1)).reshape(n, n_folds, n_classes)
+        logits = (self.basis.rotated_NR @ theta_RFK.reshape(rank, n_folds * n_classes)).reshape(n, n_folds, n_classes)
         logits += bias_FK
         logits -= logits.max(2, keepdims=True)
         np.exp(logits, out=logits)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from photograft.config.split import SplitConfig
+from photograft.data.split import FOLDS_BELOW, split
+from photograft.errors import DataError
+from photograft.values import IntArray, Manifest, Photo, Splits
+
+
+def manifest(label_N: Any, part_N: Any = None) -> Manifest:
+    parts = part_N if part_N is not None else [None] * len(label_N)
+    return Manifest(
+        Path("photos"),
+        tuple(
+            Photo(f"{i:05d}.jpg", f"클래스 {k:02d}", part)
+            for i, (k, part) in enumerate(zip(label_N, parts, strict=True))
+        ),
+    )
+
+
+def alone(n: int) -> IntArray:
+    return np.arange(n, dtype=np.int64)
+
+
+@st.composite
+def drawn_sets(draw: st.DrawFn) -> tuple[IntArray, IntArray, SplitConfig]:
+    """Labels and groups of a small set: up to six classes, groups of any size that may mix classes."""
+    sizes = draw(st.lists(st.integers(12, 60), min_size=2, max_size=6))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    label_N = rng.permutation(np.repeat(np.arange(len(sizes)), sizes)).astype(np.int64)
+    group_N = alone(len(label_N))
+    for _ in range(draw(st.integers(0, 6))):
+        members = rng.choice(len(label_N), draw(st.integers(2, 6)), replace=False)
+        group_N[np.isin(group_N, group_N[members])] = group_N[members].min()
+    config = SplitConfig(
+        test=draw(st.sampled_from([0.0, 0.15, 0.3])),
+        val=draw(st.sampled_from([0.0, 0.15])),
+        folds=draw(st.integers(2, 6)),
+        seed=draw(st.integers(0, 5)),
+    )
+    return label_N, group_N, config
+
+
+def try_split(label_N: IntArray, group_N: IntArray, config: SplitConfig) -> Splits | None:
+    try:
+        return split(manifest(label_N), group_N, config)
+    except DataError:
+        return None  # large groups can leave a class with too few different photos
+
+
+@settings(deadline=None, max_examples=150)
+@given(drawn_sets())
+def test_nothing_is_lost_and_no_group_is_divided(drawn: tuple[IntArray, IntArray, SplitConfig]) -> None:
+    label_N, group_N, config = drawn
+    splits = try_split(*drawn)
+    if splits is None:
+        assert min(len(np.unique(group_N[label_N == k])) for k in range(label_N.max() + 1)) < 3
+        return
+    assert set(splits.part_N) <= {"train", "val", "test"} and not splits.leaked_N.any()
+    for group in np.unique(group_N):
+        assert len(set(splits.part_N[group_N == group])) == 1
+        assert len(set(splits.fold_N[group_N == group])) == 1
+    folded = splits.part_N != "test"
+    assert (splits.fold_N[~folded] == -1).all()
+    assert set(splits.fold_N[folded]) <= set(range(config.folds))
+    wanted = {"train", *(["test"] if config.test else []), *(["val"] if config.test and config.val else [])}
+    for k in np.unique(label_N):
+        assert set(splits.part_N[label_N == k]) == wanted
+        for fold in range(config.folds):  # every fold's head has seen every class
+            assert (folded & (splits.fold_N != fold) & (label_N == k)).any()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(12, 60), min_size=2, max_size=6), st.integers(0, 99), st.sampled_from([0.1, 0.15, 0.3]))
+def test_shares_hold_in_every_class_up_to_one_photo(sizes: list[int], seed: int, share: float) -> None:
+    label_N = np.repeat(np.arange(len(sizes)), sizes)
+    config = SplitConfig(test=share, val=0.15, seed=seed)
+    splits = split(manifest(label_N), alone(len(label_N)), config)
+    for k, size in enumerate(sizes):
+        parts = splits.part_N[label_N == k]
+        for part, wanted in (("test", share), ("val", 0.15), ("train", 0.85 - share)):
+            assert abs((parts == part).sum() - wanted * size) <= 1
+        folds = np.bincount(splits.fold_N[(label_N == k) & (splits.part_N != "test")], minlength=5)
+        assert folds.max() - folds.min() <= 1
+
+
+def test_the_seed_decides() -> None:
+    label_N = np.repeat(np.arange(3), 50)
+    one, same, other = (split(manifest(label_N), alone(150), SplitConfig(test=0.2, seed=seed)) for seed in (7, 7, 8))
+    assert np.array_equal(one.part_N, same.part_N) and np.array_equal(one.fold_N, same.fold_N)
+    assert not np.array_equal(one.part_N, other.part_N) and not np.array_equal(one.fold_N, other.fold_N)
+
+
+@pytest.mark.parametrize(("n", "test"), [(FOLDS_BELOW - 1, 0), (FOLDS_BELOW, 225)])
+def test_a_test_part_is_drawn_from_1500_photos_on(n: int, test: int) -> None:
+    splits = split(manifest(np.arange(n) % 2), alone(n), SplitConfig())
+    assert (splits.part_N == "test").sum() == pytest.approx(test, abs=1)
+    assert (splits.part_N == "val").sum() == pytest.approx(test, abs=1)
+    assert set(splits.fold_N[splits.part_N != "test"]) == set(range(5))
+
+
+def test_large_groups_do_not_upset_the_shares() -> None:
+    label_N = np.repeat(np.arange(2), 1000)
+    group_N = alone(2000)
+    group_N[:100] = 0
+    group_N[1000:1040] = 1000
+    splits = split(manifest(label_N), group_N, SplitConfig(test=0.15))
+    for k in range(2):
+        assert (splits.part_N[label_N == k] == "test").mean() == pytest.approx(0.15, abs=0.01)
+    assert splits.statement == "0 duplicates or near-duplicates cross the split; 2 groups of duplicates kept together."
+
+
+def given_set() -> tuple[Manifest, IntArray]:
+    """Two classes with given parts; one picture are 0 (train) and 59 (test), 1 and 2 (train), 3 (train) and 45 (val)."""
+    label_N = np.arange(60) % 2
+    parts = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
+    group_N = alone(60)
+    group_N[59], group_N[2], group_N[45] = group_N[0], group_N[1], group_N[3]
+    return manifest(label_N, parts), group_N
+
+
+def test_given_parts_win_and_leaks_are_flagged() -> None:
+    photos, group_N = given_set()
+    splits = split(photos, group_N, SplitConfig())
+    assert splits.part_N.tolist() == [p.part for p in photos.photos]
+    assert np.flatnonzero(splits.leaked_N).tolist() == [0, 59]
+    assert (splits.fold_N[:50] >= 0).all() and (splits.fold_N[50:] == -1).all()
+    assert splits.fold_N[1] == splits.fold_N[2] and splits.fold_N[3] == splits.fold_N[45]
+    assert splits.statement.startswith("2 photos ") and "split.on_leak" in splits.statement
+
+
+def test_leaked_training_photos_can_be_dropped() -> None:
+    photos, group_N = given_set()
+    splits = split(photos, group_N, SplitConfig(on_leak="drop"))
+    assert splits.part_N[0] == "" and splits.fold_N[0] == -1
+    assert splits.part_N[59] == "test" and (splits.part_N[1:50] != "").all()
+    assert "left out of training" in splits.statement
+
+
+def test_without_a_val_part_it_is_drawn_from_train() -> None:
+    parts = ["train"] * 80 + ["test"] * 20
+    splits = split(manifest(np.arange(100) % 2, parts), alone(100), SplitConfig())
+    assert (splits.part_N[80:] == "test").all()
+    assert (splits.part_N[:80] == "val").sum() == 12
+    whole = split(manifest(np.arange(100) % 2, parts), alone(100), SplitConfig(val=0))
+    assert (whole.part_N[:80] == "train").all()
+
+
+@pytest.mark.parametrize(
+    ("counts", "config", "message"),
+    [
+        ([30, 1], SplitConfig(), r"cross-validation.*클래스 01 \(1\)"),
+        ([30, 2], SplitConfig(test=0.2), r"3 parts.*클래스 01 \(2\)"),
+        ([3, 3], SplitConfig(folds=7), "7 folds"),
+    ],
+)
+def test_a_class_too_small_is_named_with_what_to_do(counts: list[int], config: SplitConfig, message: str) -> None:
+    label_N = np.repeat(np.arange(len(counts)), counts)
+    with pytest.raises(DataError, match=message) as refused:
+        split(manifest(label_N), alone(len(label_N)), config)
+    assert "Add photos" in str(refused.value) or "add photos" in str(refused.value)
+
+
+def test_many_copies_of_one_photo_are_one_photo() -> None:
+    label_N = np.repeat(np.arange(2), 20)
+    group_N = alone(40)
+    group_N[20:] = 20
+    with pytest.raises(DataError, match=r"클래스 01 \(1\)"):
+        split(manifest(label_N), group_N, SplitConfig())
+
+
+def test_given_parts_without_train_are_refused() -> None:
+    with pytest.raises(DataError, match="no train part"):
+        split(manifest([0, 1, 0, 1], ["val", "val", "test", "test"]), alone(4), SplitConfig())

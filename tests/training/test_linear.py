@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from photograft.errors import TrainingError
+from photograft.metrics.softmax import softmax
+from photograft.training.linear import STRENGTHS, HeadFit, fit_head
+from photograft.values import FloatArray, IntArray
+
+
+def draw(n: int, d: int, k: int, *, seed: int = 0, distance: float = 1.0) -> tuple[FloatArray, IntArray, IntArray]:
+    """Features with correlated columns of very different scales, labels that overlap, and five folds."""
+    rng = np.random.default_rng(seed)
+    label_N = np.concatenate([np.arange(k), rng.choice(k, n - k, p=np.arange(1, k + 1) / (k * (k + 1) / 2))])
+    centres_KD = rng.normal(0, distance, (k, d)) / np.sqrt(d / 8)
+    features = (centres_KD[label_N] + rng.normal(size=(n, d))) @ (
+        np.eye(d) + 0.3 * rng.normal(size=(d, d)) / np.sqrt(d)
+    )
+    features = features * np.exp(rng.normal(0, 1.5, d)) + rng.normal(0, 5, d)
+    return features.astype(np.float32), label_N.astype(np.int64), rng.permutation(np.arange(n) % 5).astype(np.int64)
+
+
+def objective(logits_NK: Any, weight_DK: Any, label_N: IntArray, weight_N: Any, strength: float) -> float:
+    loss_N = -np.log(softmax(logits_NK)[np.arange(len(label_N)), label_N])
+    return float((weight_N * loss_N).sum() / weight_N.sum() + strength / 2 * (weight_DK**2).sum())
+
+
+@pytest.mark.parametrize("balance", ["none", "balanced"])
+@pytest.mark.parametrize(("n", "d", "k"), [(300, 40, 5), (120, 200, 4), (150, 20, 2), (60, 200, 2)])
+@pytest.mark.parametrize("strength", [1.0, 0.1, 0.01])
+def test_finds_the_optimum_that_scikit_learn_finds(n: int, d: int, k: int, strength: float, balance: str) -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    features_ND, label_N, fold_N = draw(n, d, k)
+    weight_N = n / (k * np.bincount(label_N)[label_N]) if balance == "balanced" else np.ones(n)
+    mean_D = np.average(features_ND, axis=0, weights=weight_N)
+    scale_D = np.sqrt(np.average((features_ND - mean_D) ** 2, axis=0, weights=weight_N))
+    standard_ND = (features_ND - mean_D) / scale_D
+    peer = linear_model.LogisticRegression(C=1 / (strength * n), tol=1e-8, max_iter=5000)
+    peer.fit(standard_ND, label_N, sample_weight=weight_N)
+
+    found = fit_head(features_ND, label_N, fold_N, n_classes=k, strength=strength, balance=balance)
+
+    ours_NK = found.head.logits(features_ND).astype(np.float64)
+    theirs_NK = peer.decision_function(standard_ND)
+    theirs_weight = peer.coef_
+    if k == 2:  # scikit-learn has one vector for two classes, the softmax two opposite halves: half the norm
+        peer.C = 2 / (strength * n)
+        peer.fit(standard_ND, label_N, sample_weight=weight_N)
+        half_N = peer.decision_function(standard_ND) / 2
+        theirs_NK, theirs_weight = np.stack([-half_N, half_N], 1), np.concatenate([-peer.coef_, peer.coef_]) / 2
+    ours_weight = found.head.weight_DK * scale_D[:, None]
+    best = objective(theirs_NK, theirs_weight, label_N, weight_N, strength)
+    assert objective(ours_NK, ours_weight, label_N, weight_N, strength) - best < 1e-3
+    assert np.abs(softmax(ours_NK) - softmax(theirs_NK)).max() < 0.02
+
+
+def test_out_of_fold_logits_do_not_depend_on_the_labels_of_their_fold() -> None:
+    features_ND, label_N, fold_N = draw(200, 30, 3)
+    changed_N = np.where(fold_N == 2, (label_N + 1) % 3, label_N)
+    one, other = (fit_head(features_ND, y, fold_N, n_classes=3, strength=0.1) for y in (label_N, changed_N))
+    held = fold_N == 2
+    assert np.array_equal(one.oof_logits_NK[held], other.oof_logits_NK[held])
+    assert np.array_equal(one.honest_logits_NK[held], other.honest_logits_NK[held])
+    assert np.abs(one.oof_logits_NK[~held] - other.oof_logits_NK[~held]).max() > 0.01
+
+
+def test_out_of_fold_logits_are_those_of_a_head_fitted_without_the_fold() -> None:
+    features_ND, label_N, fold_N = draw(200, 30, 3)
+    found = fit_head(features_ND, label_N, fold_N, n_classes=3, strength=0.1)
+    for fold in range(5):
+        held = fold_N == fold
+        alone = fit_head(features_ND, label_N, fold_N, n_classes=3, strength=0.1, fit_rows=~held)
+        difference = softmax(alone.head.logits(features_ND[held])) - softmax(found.oof_logits_NK[held])
+        assert np.abs(difference).max() < 0.01
+
+
+def test_a_folds_own_photos_do_not_choose_its_strength() -> None:
+    """Labels of one fold are noise that only the strongest penalty survives; the other folds would choose a weaker."""
+    features_ND, label_N, fold_N = draw(400, 30, 3, distance=2.0)
+    rng = np.random.default_rng(1)
+    label_N = np.where(fold_N == 0, rng.integers(0, 3, len(label_N)), label_N)
+    found = fit_head(features_ND, label_N, fold_N, n_classes=3)
+    tried = {s: fit_head(features_ND, label_N, fold_N, n_classes=3, strength=s) for s in found.cv_loss}
+    held = fold_N == 0
+
+    def losses(rows: Any) -> dict[float, float]:
+        picked = {s: softmax(f.oof_logits_NK)[np.arange(400), label_N][rows] for s, f in tried.items()}
+        return {s: float(-np.log(p).mean()) for s, p in picked.items()}
+
+    without, own = losses(~held), losses(held)
+    chosen = min(tried, key=lambda s: without[s])
+    assert chosen < min(tried, key=lambda s: own[s])  # else this set shows nothing
+    assert np.abs(softmax(found.honest_logits_NK[held]) - softmax(tried[chosen].oof_logits_NK[held])).max() < 0.02
+
+
+def test_fit_rows_leave_the_other_rows_out_of_the_head() -> None:
+    features_ND, label_N, fold_N = draw(200, 30, 3)
+    rows = np.arange(200) < 150
+    changed_N = np.where(rows, label_N, (label_N + 1) % 3)
+    heads = [
+        fit_head(features_ND, y, fold_N, n_classes=3, strength=0.1, fit_rows=rows).head for y in (label_N, changed_N)
+    ]
+    difference = softmax(heads[0].logits(features_ND)) - softmax(heads[1].logits(features_ND))
+    assert np.abs(difference).max() < 0.01
+    whole = fit_head(features_ND, changed_N, fold_N, n_classes=3, strength=0.1).head
+    assert np.abs(softmax(whole.logits(features_ND)) - softmax(heads[1].logits(features_ND))).max() > 0.05
+
+
+def test_the_chosen_strength_has_the_lowest_loss_of_all_tried() -> None:
+    features_ND, label_N, fold_N = draw(300, 30, 4)
+    found = fit_head(features_ND, label_N, fold_N, n_classes=4)
+    assert found.cv_loss[found.strength] == min(found.cv_loss.values())
+    assert set(STRENGTHS) <= set(found.cv_loss)
+    assert list(found.cv_loss) == sorted(found.cv_loss, reverse=True)
+
+
+def test_the_search_goes_on_where_the_best_is_at_its_end() -> None:
+    rng = np.random.default_rng(0)
+    features_ND = rng.normal(size=(80, 60)).astype(np.float32)
+    label_N = rng.integers(0, 2, 80)  # nothing to learn: the strongest penalty is best
+    found = fit_head(features_ND, label_N, np.arange(80) % 5, n_classes=2)
+    assert found.strength > max(STRENGTHS)
+
+
+def test_the_same_result_bit_for_bit() -> None:
+    program = (
+        "import hashlib, numpy as np; from photograft.training.linear import fit_head\n"
+        "rng = np.random.default_rng(0)\n"
+        "x, y = rng.normal(size=(300, 100)).astype('float32'), rng.integers(0, 3, 300)\n"
+        "f = fit_head(x, y, np.arange(300) % 5, n_classes=3)\n"
+        "print(hashlib.sha256(f.head.weight_DK.tobytes() + f.honest_logits_NK.tobytes()).hexdigest())"
+    )
+    here = [subprocess.check_output([sys.executable, "-c", program], text=True) for _ in range(2)]
+    assert here[0] == here[1]
+
+
+def test_photos_told_apart_perfectly_end_the_search() -> None:
+    rng = np.random.default_rng(0)
+    label_N = np.arange(90) % 3
+    features_ND = (10 * np.eye(3)[label_N] + 0.01 * rng.normal(size=(90, 3))).astype(np.float32)
+    found = fit_head(features_ND, label_N, np.arange(90) // 18, n_classes=3)
+    assert (np.argmax(found.honest_logits_NK, axis=1) == label_N).all()
+    assert np.isfinite(found.head.weight_DK).all() and found.strength >= 1e-4
+
+
+def test_constant_features_change_nothing() -> None:
+    features_ND, label_N, fold_N = draw(200, 20, 3)
+    constants = np.tile(np.array([0.0, 3.5, -1e6], np.float32), (200, 1))
+    one = fit_head(features_ND, label_N, fold_N, n_classes=3, strength=0.1)
+    with_constants = np.concatenate([features_ND, constants], axis=1)
+    other = fit_head(with_constants, label_N, fold_N, n_classes=3, strength=0.1)
+    assert np.isfinite(other.head.weight_DK).all()
+    moved_ND = with_constants + np.concatenate([np.zeros(20), [1, 1, 1]]).astype(np.float32)
+    for features in (with_constants, moved_ND):
+        assert np.abs(softmax(one.head.logits(features_ND)) - softmax(other.head.logits(features))).max() < 0.01
+
+
+def test_only_constant_features_give_the_class_shares() -> None:
+    label_N = np.array([0] * 30 + [1] * 10)
+    found = fit_head(np.full((40, 5), 2.0, np.float32), label_N, np.arange(40) % 5, n_classes=2, strength=0.1)
+    assert softmax(found.head.logits(np.full((1, 5), 2.0, np.float32)))[0] == pytest.approx([0.75, 0.25], abs=0.01)
+
+
+def test_one_class_and_features_that_are_not_numbers_are_refused() -> None:
+    features_ND, label_N, fold_N = draw(60, 10, 2)
+    with pytest.raises(TrainingError, match="two classes"):
+        fit_head(features_ND, np.zeros(60, np.int64), fold_N, n_classes=2)
+    features_ND[3, 4] = np.nan
+    with pytest.raises(TrainingError, match="finite"):
+        fit_head(features_ND, label_N, fold_N, n_classes=2)
+    with pytest.raises(ValueError, match="same length"):
+        fit_head(features_ND[:5], label_N, fold_N, n_classes=2)
+
+
+def test_balancing_lifts_the_small_class() -> None:
+    rng = np.random.default_rng(0)
+    label_N = np.array([0] * 180 + [1] * 20)
+    features_ND = (rng.normal(size=(200, 5)) + label_N[:, None] * 0.7).astype(np.float32)
+    fits: dict[str, HeadFit] = {
+        b: fit_head(features_ND, label_N, np.arange(200) % 5, n_classes=2, balance=b) for b in ("none", "balanced")
+    }
+    found = {b: int(np.argmax(f.head.logits(features_ND[180:]), axis=1).sum()) for b, f in fits.items()}
+    assert found["balanced"] > found["none"] + 3
