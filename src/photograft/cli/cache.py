@@ -8,7 +8,13 @@ import typer
 
 from photograft.cli import console
 
-app = typer.Typer(help="Show or clear the features and scan results kept between runs.", no_args_is_help=True)
+app = typer.Typer(help="Show or clear the features and scan results kept between runs.")
+
+
+@app.callback(invoke_without_command=True)
+def _default(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        show(json_output=False)
 
 
 @app.command()

@@ -6,14 +6,12 @@ docs/guides/train.md, "How photos are divided".
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import numpy.typing as npt
 
 from photograft.config.split import SplitConfig
 from photograft.errors import DataError
-from photograft.values import IntArray, Manifest, Splits
+from photograft.values import BoolArray, IntArray, Manifest, Splits
 
 FOLDS_BELOW = 1500
 """Below this many photos a drawn test part of 15 % says nothing, and scores come from the folds."""
@@ -35,15 +33,18 @@ def split(manifest: Manifest, group_N: IntArray, config: SplitConfig) -> Splits:
     else:
         part_N = _draw_parts(label_N, group_N, config, rng, classes)
     leaked_N = _leaks(part_N, group_N)
+    n_dropped = 0
     if config.on_leak == "drop":
-        part_N = np.where(leaked_N & (part_N != "test"), "", part_N)
+        dropped_N = leaked_N & (part_N != "test")
+        part_N, n_dropped = np.where(dropped_N, "", part_N), int(dropped_N.sum())
+        leaked_N = np.zeros_like(leaked_N)
     folded_N = (part_N == "train") | (part_N == "val")
     _check_folds(label_N, group_N, folded_N, config.folds, classes)
     fold_N = np.full(len(label_N), -1, dtype=np.int64)
     fold_N[folded_N] = assign_groups(
         label_N[folded_N], group_N[folded_N], np.full(config.folds, 1 / config.folds), rng=rng, n_classes=len(classes)
     )
-    statement = _state(part_N, group_N, leaked_N, given=manifest.given_parts, dropped=config.on_leak == "drop")
+    statement = _state(group_N, leaked_N, n_dropped=n_dropped)
     return Splits(part_N, fold_N, group_N, leaked_N, config.folds, statement)
 
 
@@ -67,10 +68,11 @@ def assign_groups(
     for g in sorted(order[size_G[order] > 1], key=lambda g: -size_G[g]):
         bin_G[g] = int(np.argmax((missing_BK * (counts_GK[g] > 0)).sum(1) / np.maximum(share_B, 1e-9)))
         missing_BK[bin_G[g]] -= counts_GK[g]
+    single_G = order[size_G[order] == 1]
+    class_of_single_G = counts_GK[single_G].argmax(1)
     for k in range(n_classes):
-        singles = [int(g) for g in order if size_G[g] == 1 and counts_GK[g, k]]
-        bins = _fill(len(singles), missing_BK[:, k], rng)
-        bin_G[singles] = bins
+        singles = single_G[class_of_single_G == k]
+        bin_G[singles] = _fill(len(singles), missing_BK[:, k], rng)
     return np.asarray(bin_G[group_N], dtype=np.int64)
 
 
@@ -137,14 +139,12 @@ def _complete_given(
     return part_N
 
 
-def _leaks(part_N: npt.NDArray[np.str_], group_N: IntArray) -> npt.NDArray[np.bool_]:
-    """Photos whose duplicate group also has photos on the other side of the test boundary, or across train and val."""
-    leaked_N = np.zeros(len(part_N), dtype=bool)
-    for group, n in Counter(group_N.tolist()).items():
-        if n > 1:
-            rows = np.flatnonzero(group_N == group)
-            leaked_N[rows] = len({p for p in part_N[rows].tolist() if p}) > 1
-    return leaked_N
+def _leaks(part_N: npt.NDArray[np.str_], group_N: IntArray) -> BoolArray:
+    """Photos whose duplicate group stands on both sides of the test boundary."""
+    is_test_N = part_N == "test"
+    n_test_G = np.bincount(group_N, weights=is_test_N)
+    n_other_G = np.bincount(group_N, weights=~is_test_N)
+    return np.asarray(((n_test_G > 0) & (n_other_G > 0))[group_N])
 
 
 def _check_groups(label_N: IntArray, group_N: IntArray, classes: tuple[str, ...], needed: int, what: str) -> None:
@@ -162,21 +162,21 @@ def _check_groups(label_N: IntArray, group_N: IntArray, classes: tuple[str, ...]
 
 
 def _check_folds(
-    label_N: IntArray, group_N: IntArray, folded_N: npt.NDArray[np.bool_], n_folds: int, classes: tuple[str, ...]
+    label_N: IntArray, group_N: IntArray, folded_N: BoolArray, n_folds: int, classes: tuple[str, ...]
 ) -> None:
     _check_groups(label_N[folded_N], group_N[folded_N], classes, 2, "cross-validation")
     if len(np.unique(group_N[folded_N])) < n_folds:
         raise DataError(f"Too few different photos for {n_folds} folds: add photos, or set split.folds lower.")
 
 
-def _state(
-    part_N: npt.NDArray[np.str_], group_N: IntArray, leaked_N: npt.NDArray[np.bool_], *, given: bool, dropped: bool
-) -> str:
-    sizes = np.bincount(group_N)
-    several = int((sizes > 1).sum())
+def _state(group_N: IntArray, leaked_N: BoolArray, *, n_dropped: int) -> str:
+    if leaked_N.any():
+        return (
+            f"{int(leaked_N.sum())} photos are duplicates of each other across the given test part and the rest: "
+            "set split.on_leak to drop to leave them out of training."
+        )
+    several = int((np.bincount(group_N) > 1).sum())
     kept = f"{several} group{'' if several == 1 else 's'} of duplicates kept together"
-    if not leaked_N.any():
-        return f"0 duplicates or near-duplicates cross the split; {kept}."
-    n = int(leaked_N.sum())
-    fate = "left out of training" if dropped else "kept, since the folder gives the parts"
-    return f"{n} photos have a duplicate in another given part ({fate}); set split.on_leak to drop or report."
+    if n_dropped:
+        kept = f"{n_dropped} photos that have a duplicate in the given test part were left out of training"
+    return f"0 duplicates or near-duplicates cross the split; {kept}."

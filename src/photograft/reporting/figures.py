@@ -43,7 +43,7 @@ def confusion_svg(
     columns = [str(i) for i in range(1, k + 1)] if numbered else names
     left = 26 + min(widest, max((_text_width(name, size) for name in rows), default=0))
     top = 28 + min(110.0, 0.72 * max((_text_width(name, size) for name in columns), default=0) + 8)
-    right = 14.0 if numbered else max(14.0, min(70.0, 0.72 * _text_width(columns[-1], size) - cell / 2)) if k else 14.0
+    right = 14.0 if numbered else max(14.0, min(110.0, 0.72 * _text_width(columns[-1], size) - cell / 2)) if k else 14.0
     parts = [
         _text(left + k * cell / 2, 14, texts.say("figure.predicted"), size=12, anchor="middle", soft=True),
         _text(12, top + k * cell / 2, texts.say("figure.true"), size=12, anchor="middle", soft=True, turn=-90),
