@@ -23,7 +23,7 @@ from photograft.metrics.softmax import softmax
 from photograft.models.bundle import Bundle, read_bundle
 from photograft.values import DoubleArray, FloatArray, IntArray, PixelArray, Predictions
 
-PhotoInput = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
+PhotoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | npt.NDArray[Any]
 """What can be predicted: a path, the bytes of a file, a PIL image, or a uint8 array (H, W), (H, W, 3) or (H, W, 4)."""
 
 
@@ -68,7 +68,7 @@ class Classifier:
 
         A file that cannot be used gives status "rejected" and a reason; it never raises.
         """
-        if isinstance(photos, str | os.PathLike | bytes | Image.Image | np.ndarray):
+        if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray):
             return next(self.predict_each([photos]))
         return list(self.predict_each(photos))
 

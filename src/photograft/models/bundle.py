@@ -7,6 +7,7 @@ and one target, and refuses what it does not know by name.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -103,18 +104,18 @@ class GoldenRow(_Row):
 
 
 class BundleInfo(_Row):
-    """The content of bundle.json."""
+    """The content of bundle.json. A list with more rows than this release can use is refused, not read in part."""
 
     format: int
     requires: tuple[str, ...] = ("core",)
     licences: dict[str, str]
     inputs: dict[str, Any]
-    contracts: tuple[ContractRow, ...] = Field(min_length=1)
-    networks: tuple[NetworkRow, ...] = Field(min_length=1)
-    views: tuple[ViewRow, ...] = Field(min_length=1)
-    heads: tuple[HeadRow, ...] = Field(min_length=1)
-    targets: tuple[TargetRow, ...] = Field(min_length=1)
-    decisions: dict[str, Any] = Field(default_factory=dict)
+    contracts: tuple[ContractRow, ...] = Field(min_length=1, max_length=1)
+    networks: tuple[NetworkRow, ...] = Field(min_length=1, max_length=1)
+    views: tuple[ViewRow, ...] = Field(min_length=1, max_length=1)
+    heads: tuple[HeadRow, ...] = Field(min_length=1, max_length=1)
+    targets: tuple[TargetRow, ...] = Field(min_length=1, max_length=1)
+    decisions: dict[str, Any] = Field(default_factory=dict, max_length=0)
     tested: dict[str, Any]
     golden: tuple[GoldenRow, ...] = ()
 
@@ -200,14 +201,16 @@ def find_bundle(path: Path) -> Path:
 def read_bundle(path: Path) -> Bundle:
     """Read the bundle of a run or bundle path, after comparing every file with its checksum."""
     folder = find_bundle(path)
-    check_files(folder)
+    sums = check_files(folder)
     info = _parse_info(folder / "bundle.json")
+    if wrong := list(_contradictions(info, sums)):
+        raise IntegrityError(f"{folder / 'bundle.json'} contradicts itself or the bundle's files: {'; '.join(wrong)}.")
     head = info.heads[0]
     try:
         tensors = load_tensors((folder / head.weights).read_bytes())
-    except SafetensorError as error:
-        raise IntegrityError(f"{folder / head.weights} is not a safetensors file: {error}") from error
-    weight_KD, bias_K = tensors["weight"], tensors["bias"]
+        weight_KD, bias_K = tensors["weight"], tensors["bias"]
+    except (SafetensorError, KeyError) as error:
+        raise IntegrityError(f"{folder / head.weights} holds no head in safetensors format: {error}") from error
     if weight_KD.shape != (len(info.targets[0].classes), info.networks[0].outputs["embedding"]) or len(bias_K) != len(
         weight_KD
     ):
@@ -215,17 +218,16 @@ def read_bundle(path: Path) -> Bundle:
     return Bundle(folder, info, np.ascontiguousarray(weight_KD.T), bias_K)
 
 
-def check_files(folder: Path) -> list[str]:
-    """Compare every file of the bundle with checksums.json before anything is parsed; gives the files checked."""
+def check_files(folder: Path) -> dict[str, str]:
+    """Compare every file of the bundle with checksums.json before anything is parsed; gives SHA-256 by file name."""
     try:
-        sums = json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
-        names = [str(name) for name in sums]
-    except (OSError, ValueError, TypeError) as error:
+        sums = {str(name): str(sha256) for name, sha256 in json.loads((folder / _CHECKSUMS).read_bytes()).items()}
+    except (OSError, ValueError, AttributeError) as error:
         raise IntegrityError(
             f"{folder / _CHECKSUMS} is missing or damaged ({error}); copy the bundle again."
         ) from error
     problems = [f"{name} is not listed" for name in _files_of(folder) if name not in sums]
-    for name in names:
+    for name in sums:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             problems.append(f"{name} leads out of the bundle")
         elif not (folder / name).is_file():
@@ -236,7 +238,29 @@ def check_files(folder: Path) -> list[str]:
         problems.append("bundle.json is not listed")
     if problems:
         raise IntegrityError(f"{folder}: {'; '.join(problems)}. Copy the bundle again from where it was trained.")
-    return names
+    return sums
+
+
+def _contradictions(info: BundleInfo, sums: dict[str, str]) -> Iterator[str]:
+    """What does not fit together in bundle.json; a file that was not checked is not used either."""
+    contract, network, view, head, target = (
+        info.contracts[0], info.networks[0], info.views[0], info.heads[0], info.targets[0],
+    )  # fmt: skip
+    if contract.id != contract.contract.id:
+        yield f"contract {contract.id} has another content than its id says"
+    references = {
+        "networks.contract": (network.contract, contract.id),
+        "views.network": (view.network, network.id),
+        "heads.network": (head.network, network.id),
+        "targets.members": ([m.head for m in target.members], [head.id]),
+        "targets.calibration": (list(target.calibration), ["temperature"]),
+    }
+    yield from (f"{where} is {found}, not {known}" for where, (found, known) in references.items() if found != known)
+    for name in (network.file, head.weights, *(row.file for row in info.golden)):
+        if name not in sums:
+            yield f"{name} is not a file of the bundle"
+    if sums.get(network.file, network.sha256) != network.sha256:
+        yield f"{network.file} is not the network that is meant"
 
 
 def _files_of(folder: Path) -> list[str]:

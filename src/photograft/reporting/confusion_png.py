@@ -24,7 +24,7 @@ _NAMES_ON_AXES = 30
 _MARGIN = 16
 _WHITE, _INK, _SOFT, _LINE = (255, 255, 255), (28, 36, 48), (86, 96, 112), (205, 211, 218)
 _RIGHT, _WRONG = (31, 111, 178), (194, 87, 12)
-# Fonts with Hangul as systems ship them; the first that has all letters of all names is used.
+# Fonts as systems ship them, those with Hangul first; the first that has all letters of all names is used.
 _FONT_FILES = (
     "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
     "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
@@ -35,6 +35,9 @@ _FONT_FILES = (
     "/System/Library/Fonts/AppleSDGothicNeo.ttc",
     "/Library/Fonts/NanumGothic.ttf",
     "C:/Windows/Fonts/malgun.ttf",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+    "/System/Library/Fonts/Supplemental/Arial Unicode.ttf",
+    "C:/Windows/Fonts/arial.ttf",
 )
 
 

@@ -7,6 +7,8 @@ is written into the run folder here and nowhere else.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from photograft.config import Config, Quality, to_yaml
 from photograft.contract import Contract, make_contract
 from photograft.data.check import check
-from photograft.data.folders import Listing, list_photos
+from photograft.data.folders import Listing, list_photos, printable
 from photograft.data.pool import DecodePool
 from photograft.data.scan import check_bad_fraction
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
@@ -34,6 +36,8 @@ from photograft.workflow.features import Estimate, PhotoReader
 from photograft.workflow.finish import Trained, finish_run
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.resolve import resolve_input, resolve_strength, resolve_test
+
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -119,91 +123,39 @@ def train(
         DataError: The photos need attention: no class folders, too many damaged files, a class too small for the split.
         MissingExtraError: The network was never exported here, and the `train` extra is not installed.
     """
-    done = _train(Path(photos), quality, name, Path(runs_dir), config or Config(), narrator or Silent(), dry_run=False)
-    assert isinstance(done, TrainedRun)
-    return done
-
-
-def plan(
-    photos: str | os.PathLike[str],
-    *,
-    quality: Quality | None = None,
-    config: Config | None = None,
-    narrator: Narrator | None = None,
-) -> Plan:
-    """What `train` would do with this folder and how long it would take, measured on a few batches; writes no run."""
-    done = _train(Path(photos), quality, None, Path("runs"), config or Config(), narrator or Silent(), dry_run=True)
-    assert isinstance(done, Plan)
-    return done
-
-
-def _train(
-    root: Path,
-    quality: Quality | None,
-    name: str | None,
-    runs_dir: Path,
-    asked: Config,
-    narrator: Narrator,
-    *,
-    dry_run: bool,
-) -> TrainedRun | Plan:
-    clock = Clock()
-    if quality is not None:
-        asked = asked.model_copy(update={"quality": quality})
-    config = asked
-    with Cache(
-        cache_folder(config.cache.dir), max_bytes=int(config.cache.max_gb * 1e9), trust_mtime=config.cache.trust_mtime
-    ) as cache:
-        setup = _set_up(root, config, cache.folder, clock, narrator)
-        config = setup.config
-        engine = choose_engine(
-            setup.backbone, setup.network, embedding=config.model.embedding, device=config.model.device
-        )
-        network_id = setup.backbone.network_id(px=setup.contract.px, embedding=config.model.embedding)
-        store = FeatureStore(cache, setup.contract, network_id, engine.name, setup.views)
-        with DecodePool(setup.contract, timeout_s=config.data.timeout_s) as pool:
-            reader = PhotoReader(root, config, setup.contract, store, pool, engine.open)
-            with clock.stage("estimate"):
-                size = setup.backbone.embedding_size(config.model.embedding)
-                estimate = reader.estimate(setup.listing.files, embedding_size=size)
-            lines = _describe_plan(setup, engine.name, estimate)
-            for line in lines:
-                narrator.say(line)
-            if dry_run:
-                return Plan(tuple(lines), estimate)
-            with clock.stage("scan and extract"):
-                manifest = Manifest(root, tuple(reader.read(setup.listing.files, narrator)), setup.listing.notes)
-        _check_usable(manifest, setup.listing, config)
+    root, asked, narrator, clock = Path(photos), _asked(config, quality), narrator or Silent(), Clock()
+    with _prepared(root, asked, clock, narrator) as (setup, reader, _):
+        with clock.stage("scan and extract"):
+            manifest = Manifest(root, tuple(reader.read(setup.listing.files, narrator)), setup.listing.notes)
+        _name_rejected(manifest, narrator)
+        _check_usable(manifest, setup.listing, setup.config)
         with clock.stage("load features"):
-            table = store.table([p.sha256 for p in manifest.usable.photos])
+            table = reader.store.table([p.sha256 for p in manifest.usable.photos])
     with clock.stage("group and split"):
-        splits, issues = _group_and_split(manifest, table, config)
-        narrator.say(splits.statement)
+        splits, issues = _group_and_split(manifest, table, setup.config)
+    _name_conflicts(splits, issues, narrator)
     with clock.stage("train"):
-        head, train_rows = _fit(manifest, table, splits, config)
-    given_test = any(p.part == "test" for p in manifest.photos)
-    config, test_reason = resolve_test(
-        config, n_photos=len(splits.part_N), given_test=given_test, threshold=FOLDS_BELOW, fraction=TEST_FRACTION
-    )
-    config, strength_reason = resolve_strength(config, head.strength)
+        rows, fit = _fit(manifest, table, splits, setup.config)
+    config, reasons = _resolve_rest(setup, manifest, fit)
+    cache_warning = reader.store.cache.warning
     trained = Trained(
         asked=to_yaml(asked),
         config=config,
-        reasons={**setup.reasons, **test_reason, **strength_reason},
+        reasons=reasons,
         backbone=setup.backbone,
         contract=setup.contract,
         network=setup.network,
         views=setup.views,
-        exact_features=engine.name == OnnxEngine.name,
+        exact_features=reader.store.engine_name == OnnxEngine.name,
         manifest=manifest,
         issues=issues,
         splits=splits,
         table=table,
-        rows=train_rows,
-        fit=head,
-        warnings=(cache.warning,) if cache.warning else (),
+        rows=rows,
+        fit=fit,
+        warnings=(cache_warning,) if cache_warning else (),
     )
-    run = create_run(runs_dir, name or root.resolve().name)
+    run = create_run(Path(runs_dir), name or root.resolve().name)
     with run.locked():
         evaluations, warnings = finish_run(run, trained, clock, narrator)
     return TrainedRun(
@@ -215,6 +167,47 @@ def _train(
         seconds=clock.seconds,
         warnings=tuple(warnings),
     )
+
+
+def plan(
+    photos: str | os.PathLike[str],
+    *,
+    quality: Quality | None = None,
+    config: Config | None = None,
+    narrator: Narrator | None = None,
+) -> Plan:
+    """Say what `train` would do with this folder and what it would cost, measured on a few batches; writes no run."""
+    with _prepared(Path(photos), _asked(config, quality), Clock(), narrator or Silent()) as (_, _, planned):
+        return planned
+
+
+def _asked(config: Config | None, quality: Quality | None) -> Config:
+    config = config or Config()
+    return config if quality is None else config.model_copy(update={"quality": quality})
+
+
+@contextmanager
+def _prepared(
+    root: Path, asked: Config, clock: Clock, narrator: Narrator
+) -> Iterator[tuple[_Setup, PhotoReader, Plan]]:
+    """Settle everything, open cache and decoders, and tell what will be done before the first photo is read for good."""
+    limits = asked.cache
+    folder = cache_folder(limits.dir)
+    with Cache(folder, max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache:
+        setup = _set_up(root, asked, cache.folder, clock, narrator)
+        model = setup.config.model
+        engine = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=model.device)
+        network_id = setup.backbone.network_id(px=setup.contract.px, embedding=model.embedding)
+        store = FeatureStore(cache, setup.contract, network_id, engine.name, setup.views)
+        with DecodePool(setup.contract, timeout_s=setup.config.data.timeout_s) as pool:
+            reader = PhotoReader(root, setup.config, setup.contract, store, pool, engine.open)
+            with clock.stage("estimate"):
+                size = setup.backbone.embedding_size(model.embedding)
+                estimate = reader.estimate(setup.listing.files, embedding_size=size)
+            lines = _describe_plan(setup, engine.name, estimate)
+            for line in lines:
+                narrator.say(line)
+            yield setup, reader, Plan(tuple(lines), estimate)
 
 
 def _set_up(root: Path, config: Config, cache_dir: Path, clock: Clock, narrator: Narrator) -> _Setup:
@@ -248,6 +241,27 @@ def _describe_plan(setup: _Setup, engine: str, estimate: Estimate) -> list[str]:
     ]
 
 
+def _name_rejected(manifest: Manifest, narrator: Narrator) -> None:
+    """Count and name the files that were skipped; manifest.csv has them all."""
+    rejected = manifest.rejected
+    if rejected:
+        narrator.say(f"{len(rejected)} of {len(manifest.photos):,} files cannot be used and were skipped:")
+        for photo in rejected[:_NAMED]:
+            narrator.say(f"  {printable(photo.path)}: {photo.verdict}, {photo.reason}")
+        if len(rejected) > _NAMED:
+            narrator.say(f"  ... and {len(rejected) - _NAMED} more; manifest.csv has them all")
+
+
+def _name_conflicts(splits: Splits, issues: tuple[Issue, ...], narrator: Narrator) -> None:
+    """State what the split guarantees, and name photos that stand under several labels; issues.csv has them all."""
+    narrator.say(splits.statement)
+    conflicts = [issue for issue in issues if issue.kind == "label_conflict"]
+    for issue in conflicts[:_NAMED]:
+        narrator.say(f"  {issue.message}")
+    if len(conflicts) > _NAMED:
+        narrator.say(f"  ... and {len(conflicts) - _NAMED} more; issues.csv has them all")
+
+
 def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
     check_bad_fraction(manifest.photos, max_bad_fraction=config.data.max_bad_fraction)
     left = set(manifest.usable.classes)
@@ -271,19 +285,28 @@ def _group_and_split(manifest: Manifest, table: FeatureTable, config: Config) ->
     return splits, (*check(manifest), *duplicates.issues)
 
 
-def _fit(manifest: Manifest, table: FeatureTable, splits: Splits, config: Config) -> tuple[HeadFit, IntArray]:
+def _fit(manifest: Manifest, table: FeatureTable, splits: Splits, config: Config) -> tuple[IntArray, HeadFit]:
     """Cross-validate over train + val, then fit the head that is tested: on the same rows, or on train alone."""
     classes = manifest.usable.classes
     rows = splits.rows("train", "val")
-    label_N = manifest.usable.label_indices(classes)
-    strength = None if config.train.strength == "auto" else config.train.strength
-    head = fit_head(
+    fit = fit_head(
         table.embedding_ND[rows],
-        label_N[rows],
+        manifest.usable.label_indices(classes)[rows],
         splits.fold_N[rows],
         n_classes=len(classes),
-        strength=strength,
+        strength=None if config.train.strength == "auto" else config.train.strength,
         balance=config.train.balance,
         fit_rows=splits.part_N[rows] == "train" if config.train.refit == "none" else None,
     )
-    return head, rows
+    return rows, fit
+
+
+def _resolve_rest(setup: _Setup, manifest: Manifest, fit: HeadFit) -> tuple[Config, dict[str, str]]:
+    """Replace the settings that were `auto` until the photos were known."""
+    usable = manifest.usable.photos
+    given_test = any(p.part == "test" for p in usable)
+    config, test_reason = resolve_test(
+        setup.config, n_photos=len(usable), given_test=given_test, threshold=FOLDS_BELOW, fraction=TEST_FRACTION
+    )
+    config, strength_reason = resolve_strength(config, fit.strength)
+    return config, {**setup.reasons, **test_reason, **strength_reason}
