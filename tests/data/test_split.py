@@ -118,7 +118,7 @@ def test_large_groups_do_not_upset_the_shares() -> None:
 
 
 def given_set() -> tuple[Manifest, IntArray]:
-    """Two classes with given parts; one picture are 0 (train) and 59 (test), 1 and 2 (train), 3 (train) and 45 (val)."""
+    """Two classes with given parts; 0 (train) and 59 (test) are duplicates, as are 1 and 2 (train), 3 and 45 (val)."""
     label_N = np.arange(60) % 2
     parts = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
     group_N = alone(60)

@@ -269,17 +269,20 @@ def _files_of(folder: Path) -> list[str]:
 
 
 def _parse_info(path: Path) -> BundleInfo:
-    raw = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        raw = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise IntegrityError(f"{path} is not JSON ({error}).") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         found = raw.get("format") if isinstance(raw, dict) else None
         raise ModelError(
             f"{path} has format {found!r}, this release of photograft reads format {FORMAT}: pip install -U photograft"
         )
-    unknown = sorted(set(raw.get("requires", ())) - _KNOWN_REQUIREMENTS)
+    requires = raw.get("requires", [])
+    unknown = [str(r) for r in requires if str(r) not in _KNOWN_REQUIREMENTS] if isinstance(requires, list) else ["?"]
     if unknown:
         raise ModelError(
-            f"{path} requires {', '.join(map(str, unknown))}, which this release does not know: "
-            "pip install -U photograft"
+            f"{path} requires {', '.join(unknown)}, which this release does not know: pip install -U photograft"
         )
     try:
         return BundleInfo.model_validate_json(json.dumps(raw))

@@ -125,12 +125,7 @@ def train(
     """
     root, asked, narrator, clock = Path(photos), _asked(config, quality), narrator or Silent(), Clock()
     with _prepared(root, asked, clock, narrator) as (setup, reader, _):
-        with clock.stage("scan and extract"):
-            manifest = Manifest(root, tuple(reader.read(setup.listing.files, narrator)), setup.listing.notes)
-        _name_rejected(manifest, narrator)
-        _check_usable(manifest, setup.listing, setup.config)
-        with clock.stage("load features"):
-            table = reader.store.table([p.sha256 for p in manifest.usable.photos])
+        manifest, table = _read_photos(setup, reader, clock, narrator)
     with clock.stage("group and split"):
         splits, issues = _group_and_split(manifest, table, setup.config)
     _name_conflicts(splits, issues, narrator)
@@ -190,7 +185,7 @@ def _asked(config: Config | None, quality: Quality | None) -> Config:
 def _prepared(
     root: Path, asked: Config, clock: Clock, narrator: Narrator
 ) -> Iterator[tuple[_Setup, PhotoReader, Plan]]:
-    """Settle everything, open cache and decoders, and tell what will be done before the first photo is read for good."""
+    """Settle everything, open cache and decoders, and tell what will be done and what it will cost."""
     limits = asked.cache
     folder = cache_folder(limits.dir)
     with Cache(folder, max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache:
@@ -239,6 +234,16 @@ def _describe_plan(setup: _Setup, engine: str, estimate: Estimate) -> list[str]:
         f"{config.model.embedding} embedding, linear head; {engine}",
         f"Estimate: {estimate}",
     ]
+
+
+def _read_photos(setup: _Setup, reader: PhotoReader, clock: Clock, narrator: Narrator) -> tuple[Manifest, FeatureTable]:
+    with clock.stage("scan and extract"):
+        rows = reader.read(setup.listing.files, narrator)
+    manifest = Manifest(reader.root, tuple(rows), setup.listing.notes)
+    _name_rejected(manifest, narrator)
+    _check_usable(manifest, setup.listing, setup.config)
+    with clock.stage("load features"):
+        return manifest, reader.store.table([p.sha256 for p in manifest.usable.photos])
 
 
 def _name_rejected(manifest: Manifest, narrator: Narrator) -> None:
