@@ -1,0 +1,81 @@
+"""The page in a real browser: it must fit a phone without scrolling sideways."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photograft.reporting.document import thumbnail_paths
+from photograft.reporting.page import render_html
+from photograft.reporting.thumbnails import make_thumbnail
+
+from .examples import make_report
+
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
+
+PHONE_PX = 360
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+# The page itself allows no script, so a frame as wide as a phone measures it from outside.
+FRAME = """<!DOCTYPE html><meta charset="utf-8"><iframe style="border:0;width:{width}px;height:900px" srcdoc="{page}"
+onload="const d = this.contentDocument; document.body.dataset.width = d.documentElement.scrollWidth;
+document.body.dataset.height = d.documentElement.scrollHeight;
+document.body.dataset.pictures = [...d.images].filter(i => (i.loading = 'eager', i.src)).length"></iframe>"""
+
+
+def run_chromium(page: Path, profile: Path, *flags: str) -> str:
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()]
+    return subprocess.run(command, capture_output=True, timeout=120, check=True).stdout.decode("utf-8")
+
+
+def draw_page(classes: tuple[str, ...], n: int) -> str:
+    report = make_report(classes, n)
+    grey = make_thumbnail(np.full((64, 64, 3), 128, np.uint8))
+    page = render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), grey))
+    return page.replace("<details>", "<details open>")
+
+
+@pytest.mark.parametrize(
+    ("classes", "n"),
+    [
+        (("노란 튤립", "a_very_long_class_name_without_any_space_in_it_at_all", "<b>"), 150),
+        (tuple(f"breed number {i:03}" for i in range(120)), 600),
+    ],
+    ids=["long names", "120 classes"],
+)
+def test_the_page_fits_a_phone(classes: tuple[str, ...], n: int, tmp_path: Path) -> None:
+    frame = tmp_path / "frame.html"
+    frame.write_text(FRAME.format(width=PHONE_PX, page=html.escape(draw_page(classes, n))), encoding="utf-8")
+    dom = run_chromium(frame, tmp_path / "profile", "--dump-dom")
+    measured = {name: int(value) for name, value in re.findall(r'data-(width|height|pictures)="(\d+)"', dom)}
+    assert measured["width"] == PHONE_PX
+    assert measured["height"] > 2000
+    assert measured["pictures"] > 10
+
+
+def test_the_page_is_drawn(tmp_path: Path) -> None:
+    page, picture = tmp_path / "보고서 1.html", tmp_path / "page.png"
+    page.write_text(draw_page(("a", "b", "튤립"), 150), encoding="utf-8")
+    run_chromium(page, tmp_path / "profile", f"--screenshot={picture}", "--window-size=1280,1600")
+    with Image.open(picture) as shot:
+        assert shot.size == (1280, 1600)
+        assert len(shot.convert("RGB").getcolors(1 << 24) or []) > 50

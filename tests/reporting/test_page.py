@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from photograft.reporting.document import thumbnail_paths
+from photograft.reporting.page import render_html
+from photograft.reporting.thumbnails import make_thumbnail
+from photograft.values import Issue, Photo
+
+from .examples import make_evaluation, make_report
+
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "{n} &amp; %s", "a\x01b\u202ec")
+SECTIONS = ("basis", "classes", "confusion", "reliability", "mistakes", "data", "next", "details")
+VOID = {"meta", "img", "br", "link"}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, their attributes, its text outside of style."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(attributes["id"]) for _, attributes in self.elements if "id" in attributes]
+
+
+def draw_thumbnail() -> bytes:
+    return make_thumbnail(np.full((32, 32, 3), 90, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("classes", "n"),
+    [
+        (("good", "faulty"), 60),
+        (("노란 튤립", "장미", "민들레"), 150),
+        (HOSTILE, 200),
+        (tuple(f"breed {i:03}" for i in range(120)), 600),
+        (("cat", "dog"), 6),
+    ],
+    ids=["binary", "hangul", "hostile", "120 classes", "tiny"],
+)
+@pytest.mark.parametrize("what", ["test", "out-of-fold", "val"])
+def test_every_section_is_there_in_order(classes: tuple[str, ...], n: int, what: str) -> None:
+    page = Page(render_html(make_report(classes, n, what=what), thumbnails={}))
+    assert page.open == []
+    assert page.ids == list(SECTIONS)
+    assert page.elements[0] == ("html", {"lang": "en"})
+    assert not [text for text in ("{n", "{share", "None", "nan", "Undefined") if text in page.text.replace("{n} &", "")]
+
+
+def test_names_are_text_and_nothing_else() -> None:
+    rejected = [Photo("<b>x</b>.jpg", label=HOSTILE[0], verdict="corrupt", reason="<i>bad</i>")]
+    issues = [Issue("<u>kind</u>", ("<s>p</s>",), "<em>message</em>", "<a href='http://x'>remedy</a>")]
+    report = make_report(HOSTILE, 150, rejected=rejected, issues=issues, run="<h1>run</h1>", warnings=["<p>w</p>"])
+    page = Page(render_html(report, thumbnails={path: draw_thumbnail() for path in thumbnail_paths(report)}))
+    tags = {tag for tag, _ in page.elements}
+    assert not tags & {"script", "b>", "i>", "u", "s", "em", "a", "iframe", "object", "link", "foreignobject"}
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    for text in (*HOSTILE[:4], "<b>x</b>.jpg", "<i>bad</i>", "<em>message</em>", "<h1>run</h1>", "<p>w</p>"):
+        assert text in page.text
+    assert not re.search("[\x00-\x08\u202a-\u202e]", page.text)
+
+
+def test_nothing_is_fetched() -> None:
+    report = make_report(("a", "b", "http://evil.example/x.png"), 120)
+    html = render_html(report, thumbnails={path: draw_thumbnail() for path in thumbnail_paths(report)})
+    for _, attributes in Page(html).elements:
+        for name in ("src", "href", "xlink:href", "srcset", "action", "data"):
+            assert (attributes.get(name) or "data:image/jpeg;base64,").startswith("data:image/jpeg;base64,")
+    style = re.search("<style>(.*?)</style>", html, re.DOTALL)
+    assert style is not None
+    assert "@import" not in style.group(1)
+    assert "url(" not in style.group(1)
+
+
+def test_the_page_needs_only_the_json_document() -> None:
+    report = make_report(("a", "b", "c"), 120)
+    again = json.loads(json.dumps(report, allow_nan=False))
+    assert again == report
+    assert render_html(again, thumbnails={}) == render_html(report, thumbnails={})
+
+
+def test_mistakes_are_pictures_where_there_are_some_and_a_table_otherwise() -> None:
+    report = make_report(("a", "b", "c"), 150, worst=5)
+    paths = thumbnail_paths(report)
+    assert len(paths) == 5
+    some = Page(render_html(report, thumbnails={path: draw_thumbnail() for path in paths[:3]}))
+    assert sum(tag == "img" for tag, _ in some.elements) == 3
+    assert some.text.count("no picture") == 2
+    none = Page(render_html(report, thumbnails={}))
+    assert not [tag for tag, _ in none.elements if tag == "img"]
+    assert all(path in none.text for path in paths)
+
+
+def test_thumbnails_never_make_the_page_larger_than_five_megabytes() -> None:
+    report = make_report(("a", "b"), 150, worst=20)
+    html = render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), bytes(900_000)))
+    assert 3_000_000 < len(html.encode()) < 5_000_000
+
+
+def test_an_empty_class_is_reported_not_judged() -> None:
+    page = Page(render_html(make_report(("a", "b", "축구"), 90, empty=2), thumbnails={}))
+    assert "no photos, not judged" in page.text
+    assert "Add photos of “축구”" in page.text
+
+
+def test_many_classes_scroll_and_the_most_confused_are_enlarged() -> None:
+    report = make_report(tuple(f"breed {i:03}" for i in range(120)), 600)
+    html = render_html(report, thumbnails={})
+    rows = re.findall(r'<th scope="row">(breed \d+)</th><td class="n">[^<]*</td>\s*<td class="n">', html)
+    f1 = {row["name"]: row["f1"] or 0.0 for row in report["evaluations"][0]["per_class"]}
+    assert len(set(rows[:120])) == 120
+    assert [f1[name] for name in rows[:120]] == sorted(f1.values())
+    assert html.count('<svg xmlns="http://www.w3.org/2000/svg" class="pg-figure"') == 3
+    assert "scroll tall" in html
+    assert len(html.encode()) < 1_000_000
+
+
+def test_a_report_without_any_score_is_still_a_page() -> None:
+    page = Page(render_html(make_report(("a", "b"), 20, evaluations=[]), thumbnails={}))
+    assert "there is no score" in page.text
+    assert page.ids == ["classes", "data", "next", "details"]
+
+
+def test_two_evaluations_stand_side_by_side() -> None:
+    classes = ("a", "b", "c")
+    evaluations = [make_evaluation(classes, 150), make_evaluation(classes, 600, what="out-of-fold")]
+    page = Page(render_html(make_report(classes, 150, evaluations=evaluations), thumbnails={}))
+    assert "which agrees" in page.text
+    assert "Cross-validation" in page.text
+
+
+def find_issues(n: int) -> Sequence[Issue]:
+    return [Issue("near_duplicate", ("a/1.jpg", "a/2.jpg"), f"case {i}", "Keep one.") for i in range(n)]
+
+
+def test_issues_of_one_kind_are_gathered() -> None:
+    conflict = Issue("label_conflict", ("a/1.jpg", "b/1.jpg"), "a/1.jpg, b/1.jpg: the same", "Decide which is right.")
+    report = make_report(("a", "b"), 40, issues=[*find_issues(500), conflict])
+    page = Page(render_html(report, thumbnails={}))
+    assert page.text.index("1 set of photos with conflicting labels") < page.text.index("500 sets of photos")
+    assert page.text.count("Keep one.") == 1
+    assert "and 480 more" in page.text
+    assert len(json.dumps(report)) < 200_000

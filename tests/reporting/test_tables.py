@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from photograft.reporting.tables import confusion_csv, guard_cell, predictions_csv, unguard_cell
+from photograft.values import Predictions
+
+NAMES = ("=1+1", "-x", "@sum", 'a "quoted", name', "노란 튤립", "two\nlines")
+
+
+def read(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_confusion_cells_are_fractions_of_their_row() -> None:
+    confusion_KK = np.array([[8, 2, 0], [0, 0, 0], [1, 0, 4]], dtype=np.int64)
+    assert confusion_csv(("a", "b", "c"), confusion_KK) == (
+        "label,a,b,c\na,8/10,2/10,0/10\nb,0/0,0/0,0/0\nc,1/5,0/5,4/5\n"
+    )
+
+
+def test_names_come_back_and_no_cell_is_a_formula() -> None:
+    rows = read(confusion_csv(NAMES, np.eye(len(NAMES), dtype=np.int64)))
+    assert [unguard_cell(cell) for cell in rows[0][1:]] == list(NAMES)
+    assert [unguard_cell(row[0]) for row in rows[1:]] == list(NAMES)
+    assert not [cell for row in rows for cell in row if cell[:1] in "=+-@" and cell]
+
+
+@pytest.mark.parametrize("text", ["=a", "'=a", "''-a", "'a", "a", "", "+", "\ta", "＝a"])
+def test_guarding_can_be_undone(text: str) -> None:
+    assert unguard_cell(guard_cell(text)) == text
+
+
+def test_predictions_read_back_to_nine_digits() -> None:
+    rng = np.random.default_rng(0)
+    p_NK = rng.dirichlet(np.full(len(NAMES), 0.05), size=40)
+    p_NK[3] = np.nan
+    statuses = tuple("rejected" if i == 3 else "ok" for i in range(40))
+    label_N = rng.integers(-1, len(NAMES), size=40)
+    paths = (*tuple(f"폴더/=photo {i}.jpg" for i in range(39)), "=evil.jpg")
+    predictions = Predictions(paths, NAMES, p_NK, label_N, statuses, ("",) * 40)
+    fold_N = np.arange(40) % 5 - 1
+    text = predictions_csv(predictions, part_N=np.full(40, "train"), fold_N=fold_N)
+    header, *rows = read(text)
+    assert header == ["path", "part", "fold", "label", "predicted", "probability", *(f"p_{name}" for name in NAMES)]
+    assert [unguard_cell(row[0]) for row in rows] == list(paths)
+    assert [row[2] for row in rows] == ["" if fold < 0 else str(fold) for fold in fold_N]
+    assert [unguard_cell(row[3]) for row in rows] == ["" if i < 0 else NAMES[i] for i in label_N]
+    back_NK = np.array([[float(cell or "nan") for cell in row[6:]] for row in rows])
+    np.testing.assert_allclose(back_NK, p_NK, rtol=0, atol=1e-9)
+    assert rows[3][4:] == [""] * (2 + len(NAMES))
+    assert [unguard_cell(row[4]) for i, row in enumerate(rows) if i != 3] == [
+        NAMES[int(p.argmax())] for i, p in enumerate(p_NK) if i != 3
+    ]
+    assert "\r" not in text
+
+
+def test_a_name_that_is_no_unicode_can_be_written() -> None:
+    predictions = Predictions(("bad\udcff.jpg",), ("a",), np.ones((1, 1)), np.zeros(1, np.int64), ("ok",), ("",))
+    text = predictions_csv(predictions, part_N=np.array(["test"]), fold_N=np.array([-1]))
+    assert b"bad\\udcff.jpg,test,,a,a,1,1\n" in text.encode("utf-8")
