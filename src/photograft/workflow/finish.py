@@ -246,7 +246,8 @@ def _write_report(
         evaluations=list(evaluations.values()),
         manifest=trained.manifest,
         splits=trained.splits,
-        issues=trained.issues,
+        # The page lists rejected files by itself.
+        issues=[issue for issue in trained.issues if issue.kind != "rejected"],
         test_openings=openings,
         temperature=temperature,
         quality=trained.config.quality,
