@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from photograft.errors import ConfigError, MissingExtraError, ModelError
+from photograft.models.catalogue import find_backbone
+from photograft.models.networks import ensure_network, network_file
+
+LITE0 = find_backbone("efficientnet-lite0")
+
+
+def test_an_unknown_backbone_is_named_with_those_that_work() -> None:
+    with pytest.raises(ConfigError, match=r"'resnet'.*efficientnet-lite0"):
+        find_backbone("resnet")
+
+
+@pytest.mark.parametrize(("embedding", "size"), [("multi", 2128), ("last", 1280)])
+def test_embedding_sizes(embedding: str, size: int) -> None:
+    assert LITE0.embedding_size(embedding) == size
+
+
+@pytest.mark.parametrize(("px", "side"), [(64, 2), (224, 7), (320, 10), (330, 11)])
+def test_feature_map_rounds_up(px: int, side: int) -> None:
+    assert LITE0.feature_map_shape(px) == (1280, side, side)
+
+
+def test_every_thing_that_changes_a_feature_changes_the_id_of_the_network() -> None:
+    others = [dataclasses.replace(LITE0, weights_sha256="0" * 64), dataclasses.replace(LITE0, pooled_stages=(3, 5))]
+    ids = [b.network_id(px=px, embedding=e) for b in (LITE0, *others) for px in (64, 96) for e in ("multi", "last")]
+    assert len(set(ids)) == len(ids)
+    assert LITE0.network_id(px=64, embedding="multi") == ids[0]
+
+
+def test_damaged_weights_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(LITE0.module)
+    weights = LITE0.check_weights()
+    copy = tmp_path / "weights_copy" / LITE0.weights_file
+    copy.parent.mkdir(parents=True)
+    (tmp_path / "weights_copy" / "__init__.py").write_text("")
+    shutil.copyfile(weights, copy)
+    monkeypatch.syspath_prepend(tmp_path)
+    backbone = dataclasses.replace(LITE0, module="weights_copy")
+    assert backbone.check_weights() == copy
+    content = bytearray(copy.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy.write_bytes(content)
+    with pytest.raises(ModelError, match=r"lite0.*damaged.*--force-reinstall"):
+        backbone.check_weights()
+    copy.unlink()
+    with pytest.raises(ModelError, match=r"missing.*--force-reinstall"):
+        backbone.check_weights()
+
+
+def test_weights_that_are_not_installed_say_what_to_install() -> None:
+    with pytest.raises(MissingExtraError, match=r"photograft\[train\]"):
+        dataclasses.replace(LITE0, module="no_such_weights").weights_path()
+
+
+def test_an_exported_network_needs_neither_torch_nor_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = network_file(LITE0, px=64, embedding="multi", cache_dir=tmp_path)
+    path.parent.mkdir()
+    path.write_bytes(b"exported before")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    backbone = dataclasses.replace(LITE0, module="no_such_weights")
+    assert ensure_network(backbone, px=64, embedding="multi", cache_dir=tmp_path) == path
+    with pytest.raises(MissingExtraError, match="torch"):
+        ensure_network(backbone, px=96, embedding="multi", cache_dir=tmp_path)
