@@ -7,7 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from photograft.reporting.sentences import ENOUGH_TO_CALIBRATE, OPENED_OFTEN, calibration_error, join_names
+from photograft.reporting.sentences import (
+    ENOUGH_TO_CALIBRATE,
+    OPENED_OFTEN,
+    calibration_error,
+    join_names,
+    worse_than_chance,
+)
 from photograft.reporting.texts import Texts, texts_in
 
 MOST = 6  # a longer list is not acted on
@@ -64,7 +70,7 @@ def _about_scores(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
     if len(weak) > 1:
         yield texts.say("next.weak", n=len(weak), names=join_names([name for _, name in weak], texts, most=3))
     error = calibration_error(evaluation)
-    if error > BADLY_CALIBRATED and scores["n"] >= ENOUGH_TO_CALIBRATE:
+    if error > BADLY_CALIBRATED and scores["n"] >= ENOUGH_TO_CALIBRATE and worse_than_chance(evaluation):
         yield texts.say("next.calibration", gap=texts.number(100 * error, 0))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,8 @@ def describe_reliability(evaluation: Document, language: str) -> str:
     values = {"stated": texts.percent(stated), "true": texts.percent(true)}
     if error < WELL_CALIBRATED:
         return texts.say("reliability.good", gap=texts.number(100 * error))
+    if not worse_than_chance(evaluation):
+        return texts.say("reliability.chance", n=n, gap=texts.number(100 * error))
     if abs(stated - true) < error / 2:
         return texts.say("reliability.mixed", gap=texts.number(100 * error))
     key = "reliability.over" if stated > true else "reliability.under"
@@ -74,6 +77,21 @@ def calibration_error(evaluation: Document) -> float:
     bins = [part for part in evaluation["reliability"] if part["n"]]
     n = sum(part["n"] for part in bins)
     return sum(part["n"] * abs(part["confidence"] - part["accuracy"]) for part in bins) / n if n else 0.0
+
+
+def worse_than_chance(evaluation: Document) -> bool:
+    """Return whether the calibration error is clearly larger than perfect probabilities would show by chance.
+
+    In a bin of n photos with mean confidence c, the share that is right strays from c by sqrt(2 c (1 - c) / (pi n)) on
+    average (mean absolute deviation of a normal distribution).
+    """
+    bins = [part for part in evaluation["reliability"] if part["n"]]
+    n = sum(part["n"] for part in bins)
+    strays = (
+        part["n"] * math.sqrt(2 * part["confidence"] * (1 - part["confidence"]) / (math.pi * part["n"]))
+        for part in bins
+    )
+    return n > 0 and calibration_error(evaluation) > 1.5 * sum(strays) / n
 
 
 def what_was_judged(what: str, texts: Texts) -> str:

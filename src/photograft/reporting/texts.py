@@ -150,6 +150,9 @@ ENGLISH: dict[str, Entry] = {
     "reliability.good": "Yes: stated and true shares differ by {gap} points on average. When it says 90 %, "
     "expect about "
     "90 right of 100.",
+    "reliability.chance": "As far as {n:,} photos can tell, yes: stated and true shares differ by {gap} points "
+    "on average, "
+    "no more than chance explains.",
     "reliability.over": "Take them with a discount: on average it claims {gap} points more than it keeps "
     "({stated} stated, {true} right).",
     "reliability.under": "It is better than it says: on average it is right {gap} points more often than it claims "
