@@ -85,13 +85,10 @@ def worse_than_chance(evaluation: Document) -> bool:
     In a bin of n photos with mean confidence c, the share that is right strays from c by sqrt(2 c (1 - c) / (pi n)) on
     average (mean absolute deviation of a normal distribution).
     """
-    bins = [part for part in evaluation["reliability"] if part["n"]]
-    n = sum(part["n"] for part in bins)
-    strays = (
-        part["n"] * math.sqrt(2 * part["confidence"] * (1 - part["confidence"]) / (math.pi * part["n"]))
-        for part in bins
-    )
-    return n > 0 and calibration_error(evaluation) > 1.5 * sum(strays) / n
+    bins = [(int(part["n"]), float(part["confidence"])) for part in evaluation["reliability"] if part["n"]]
+    n = sum(count for count, _ in bins)
+    stray = sum(count * math.sqrt(2 * c * (1 - c) / (math.pi * count)) for count, c in bins)
+    return n > 0 and calibration_error(evaluation) > 1.5 * stray / n
 
 
 def what_was_judged(what: str, texts: Texts) -> str:
