@@ -79,6 +79,7 @@ def test_every_schema_is_valid_and_describes_its_verb(verb: str) -> None:
         ("verify", {**VERIFY, "ok": False, "golden": {"n": 0, "max_difference": None}, "problems": ["changed"]}),
         ("doctor", {"photograft": "0.1.0", "threads": 2}),
         ("cache", {"path": "somewhere", "bytes": 0}),
+        ("plan", {"plan": ["60 files"], "estimate": {"photos": 60, "new": 0, "seconds": 0.0, "peak_mb": 300}}),
     ],
 )
 def test_accepts(verb: str, value: Any) -> None:
@@ -106,6 +107,8 @@ def test_accepts(verb: str, value: Any) -> None:
         ("verify", {**VERIFY, "problems": ["changed"]}),
         ("doctor", {}),
         ("cache", []),
+        ("plan", {"plan": ["60 files"]}),
+        ("plan", {"plan": [], "estimate": {"photos": 60, "new": -1, "seconds": 0.0, "peak_mb": 300}}),
     ],
 )
 def test_refuses(verb: str, value: Any) -> None:

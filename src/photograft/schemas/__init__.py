@@ -8,8 +8,8 @@ from typing import Any
 
 from photograft.errors import ConfigError
 
-VERBS: tuple[str, ...] = ("train", "evaluate", "predict", "verify", "doctor", "cache")
-"""The commands whose `--json` output has a schema."""
+VERBS: tuple[str, ...] = ("train", "evaluate", "predict", "verify", "doctor", "cache", "plan")
+"""The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`."""
 
 
 def load_schema(verb: str) -> dict[str, Any]:
