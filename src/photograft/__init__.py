@@ -11,6 +11,7 @@ Every name is loaded on first use, so that `import photograft` costs nothing.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -56,6 +57,10 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'photograft' has no attribute {name!r}")
+    if name == "PhotoClassifier" and importlib.util.find_spec("sklearn") is None:
+        from photograft.errors import MissingExtraError
+
+        raise MissingExtraError("PhotoClassifier", "train")
     value = getattr(importlib.import_module(_WHERE[name]), name)
     globals()[name] = value
     return value

@@ -8,7 +8,7 @@ import typer
 
 from photograft.cli import console
 
-app = typer.Typer(help="Show or clear the features and scan results kept between runs.")
+app = typer.Typer(help="Show or clear what is kept between runs.")
 
 
 @app.callback(invoke_without_command=True)

@@ -12,7 +12,10 @@ from photograft.cli import console
 def doctor(
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
-    """Show versions, device, threads, weights, cache and disk, and what is missing."""
+    """Show what this machine has and what is missing.
+
+    Versions, device, threads, weights, cache and disk.
+    """
     from photograft.workflow.doctor import doctor as workflow
 
     found = workflow()

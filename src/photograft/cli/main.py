@@ -115,7 +115,9 @@ def _report(error: BaseException, *, debug: bool) -> int:
     if hasattr(error, "format_message"):  # what Typer raises for wrong usage, in each of its releases
         context = getattr(error, "ctx", None)
         verb = context.command_path if context is not None else "photograft"
-        say(f"photograft: error: {error.format_message().rstrip('. ')}. Try `{verb} --help`.")
+        say(
+            f"photograft: error: {error.format_message().replace('Value error, ', '').rstrip('. ')}. Try `{verb} --help`."
+        )
         return 2
     if isinstance(error, OSError):
         say(f"photograft: error: {error} (--debug shows where)")

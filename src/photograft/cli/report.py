@@ -11,7 +11,7 @@ from photograft.cli import console
 
 
 def report(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
-    """Render report.html of a finished run again, and print where it is."""
+    """Render the report of a run again and print its path."""
     from photograft.workflow.render import report as workflow
 
     console.print_text(str(workflow(run)))

@@ -46,7 +46,10 @@ def train(
     ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
-    """Train a classifier on a folder of photos, calibrate it, test it, and write its report and its bundle."""
+    """Train a classifier on a folder of photos.
+
+    The head is calibrated and tested; the run folder holds the report and the bundle.
+    """
     from photograft.config import load_config
     from photograft.workflow import train as workflow
 

@@ -16,7 +16,11 @@ def verify(
     bundle: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="Run folder or bundle folder.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
-    """Check that a bundle is undamaged and predicts here what it predicted where it was made; exit code 4 if not."""
+    """Check that a bundle still predicts what it should.
+
+    Every file must be unchanged and every golden picture must give what it gave where the model was made; exit code 4
+    if not.
+    """
     from photograft.inference.verify import verify as workflow
 
     done = workflow(bundle)

@@ -164,7 +164,7 @@ def _check_groups(label_N: IntArray, group_N: IntArray, classes: tuple[str, ...]
 def _check_folds(
     label_N: IntArray, group_N: IntArray, folded_N: BoolArray, n_folds: int, classes: tuple[str, ...]
 ) -> None:
-    _check_groups(label_N[folded_N], group_N[folded_N], classes, 2, "cross-validation")
+    _check_groups(label_N[folded_N], group_N[folded_N], classes, 2, "cross-validation (outside a test part)")
     if len(np.unique(group_N[folded_N])) < n_folds:
         raise DataError(f"Too few different photos for {n_folds} folds: add photos, or set split.folds lower.")
 

@@ -56,10 +56,10 @@ class Classifier:
     'roses'
     """
 
-    def __init__(self, bundle: Bundle, *, workers: int | None = None, timeout_s: float | None = None) -> None:
+    def __init__(self, bundle: Bundle, *, workers: int | None = None, data: DataConfig | None = None) -> None:
         self.bundle = bundle
         self.classes = bundle.classes
-        self._data = DataConfig(timeout_s=timeout_s or DataConfig().timeout_s)
+        self._data = data or DataConfig()
         self._pool = DecodePool(bundle.contract, workers=workers, timeout_s=self._data.timeout_s)
         self._engine: OnnxEngine | None = None
 

@@ -32,6 +32,12 @@ def read_manifest(content: bytes, root: Path) -> Manifest:
     return Manifest(root, tuple(photos))
 
 
+def read_test_paths(content: bytes) -> set[str]:
+    """Paths of the test part in what `splits_csv` wrote."""
+    rows = csv.DictReader(io.StringIO(content.decode("utf-8", "surrogateescape"), newline=""))
+    return {row["path"].removeprefix("'") for row in rows if row["part"] == "test"}
+
+
 def splits_csv(manifest: Manifest, splits: Splits) -> bytes:
     """Part, fold and duplicate group of every usable photo."""
     columns = zip(manifest.usable.photos, splits.part_N, splits.fold_N, splits.group_N, splits.leaked_N, strict=True)

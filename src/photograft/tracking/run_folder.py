@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,15 @@ class RunFolder:
             return (self.path / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{self.path / name} cannot be read ({error}): is this a finished run?") from error
+
+    @contextmanager
+    def removed_on_failure(self) -> Iterator[None]:
+        """Leave no folder that looks like a run where the work in the block was stopped or failed."""
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from photograft.config.data import DataConfig
-from photograft.data.folders import list_photos
+from photograft.data.folders import list_photos, printable
 from photograft.data.hashing import hash_file
 from photograft.data.scan import check_bad_fraction
 from photograft.errors import DataError
 from photograft.evaluation.evaluate import evaluate as score
 from photograft.inference.classifier import Classifier
 from photograft.models.bundle import read_bundle
-from photograft.reporting.records import read_manifest
+from photograft.reporting.records import read_manifest, read_test_paths
 from photograft.values import Evaluation, IntArray, Photo
 from photograft.workflow.narrator import Narrator, Silent
 
@@ -36,6 +36,7 @@ class Tested:
         return {
             "test": self.evaluation.scores,
             "per_class": [asdict(c) for c in self.evaluation.per_class],
+            "rejected": [{"path": printable(p.path), "verdict": p.verdict, "reason": p.reason} for p in self.rejected],
             "warnings": list(self.warnings),
         }
 
@@ -69,7 +70,7 @@ def evaluate(
         )
     label_N: IntArray = np.array([index[_form(str(f.label))] for f in files], dtype=np.int64)
     with (
-        Classifier(bundle, timeout_s=data.timeout_s) as classifier,
+        Classifier(bundle, data=data) as classifier,
         narrator.progress(len(files), "Testing") as progress,
     ):
 
@@ -97,11 +98,13 @@ def evaluate(
 
 
 def _seen_before(run: Path, root: Path, paths: list[str]) -> list[str]:
-    """A warning where the folder holds photos that the run was trained on."""
-    manifest = run / "manifest.csv"
-    if not manifest.is_file():
+    """A warning where the folder holds photos that the run was trained on: its test photos may be tested again."""
+    manifest, splits = run / "manifest.csv", run / "splits.csv"
+    if not manifest.is_file() or not splits.is_file():
         return []
-    known = {p.sha256 for p in read_manifest(manifest.read_bytes(), run).photos if p.sha256}
+    held_out = read_test_paths(splits.read_bytes())
+    photos = read_manifest(manifest.read_bytes(), run).photos
+    known = {p.sha256 for p in photos if p.sha256 and p.path not in held_out}
     n = 0
     for path in paths:
         try:
@@ -110,7 +113,7 @@ def _seen_before(run: Path, root: Path, paths: list[str]) -> list[str]:
             continue
     if not n:
         return []
-    return [f"{n} of these {len(paths)} photos were in the training run's own folder: the score is too good for them."]
+    return [f"The model was trained on {n} of these {len(paths)} photos: the score is too good for them."]
 
 
 def _form(name: str) -> str:

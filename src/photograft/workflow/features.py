@@ -12,7 +12,7 @@ from photograft.config import Config
 from photograft.contract import Contract
 from photograft.data.folders import Found
 from photograft.data.pool import DecodePool
-from photograft.data.scan import scan
+from photograft.data.scan import decoder_key, scan
 from photograft.features.engine import Engine
 from photograft.features.extract import FeatureStore, extract
 from photograft.values import Photo, PixelArray
@@ -20,6 +20,7 @@ from photograft.workflow.narrator import Narrator
 
 _WARM_UP, _SAMPLE = 16, 48
 _TYPICAL_S = 0.03
+_NETWORK_MB = 150
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class PhotoReader:
             n_measured = len(self.read(chosen[_WARM_UP:]))
             seconds = (time.perf_counter() - started) / n_measured * (len(new) - len(chosen))
         # Features, their standardised and rotated copies, and the gradient's workspace are alive at once.
-        features_mb = len(files) * embedding_size * 4 * 5 / 1e6
+        features_mb = len(files) * embedding_size * 4 * 5 / 1e6 + (0 if self._opened else _NETWORK_MB)
         return Estimate(len(files), len(new), n_measured, seconds, _peak_mb() + features_mb)
 
     def read(self, files: Sequence[Found], narrator: Narrator | None = None) -> list[Photo]:
@@ -112,7 +113,10 @@ class PhotoReader:
             sha256 = self.store.cache.find_file(path, path.stat())
         except OSError:
             return False
-        return sha256 is None or sha256 not in self._known
+        if sha256 is None or sha256 in self._known:
+            return sha256 is None
+        entry = self.store.cache.find_scan(sha256, decoder_key(self.contract))
+        return entry is None or entry["verdict"] == "ok"
 
 
 def _peak_mb() -> float:

@@ -7,6 +7,7 @@ is written into the run folder here and nowhere else.
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from photograft.data.folders import Listing, list_photos, printable
 from photograft.data.pool import DecodePool
 from photograft.data.scan import check_bad_fraction
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
-from photograft.errors import DataError
+from photograft.errors import ConfigError, DataError
 from photograft.features.duplicates import find_duplicates
 from photograft.features.engine import choose_engine
 from photograft.features.engine_onnx import OnnxEngine
@@ -151,7 +152,7 @@ def train(
         warnings=(cache_warning,) if cache_warning else (),
     )
     run = create_run(Path(runs_dir), name or root.resolve().name)
-    with run.locked():
+    with run.locked(), run.removed_on_failure():
         evaluations, warnings = finish_run(run, trained, clock, narrator)
     return TrainedRun(
         run=run.path,
@@ -209,6 +210,7 @@ def _set_up(root: Path, config: Config, cache_dir: Path, clock: Clock, narrator:
     config, reasons = resolve_input(config)
     with clock.stage("list"):
         listing = list_photos(root, config.data)
+    _check_positive(config.report.positive, listing)
     backbone = find_backbone(config.model.backbone)
     assert isinstance(config.input.px, int)
     contract = make_contract(
@@ -265,6 +267,13 @@ def _name_conflicts(splits: Splits, issues: tuple[Issue, ...], narrator: Narrato
         narrator.say(f"  {issue.message}")
     if len(conflicts) > _NAMED:
         narrator.say(f"  ... and {len(conflicts) - _NAMED} more; issues.csv has them all")
+
+
+def _check_positive(positive: str | None, listing: Listing) -> None:
+    """Refuse a positive class that is none before anything is read, and before a test part is opened."""
+    forms = {unicodedata.normalize("NFC", name) for name in listing.classes}
+    if positive is not None and unicodedata.normalize("NFC", positive) not in forms:
+        raise ConfigError(f"report.positive: {positive!r} is none of the classes: {', '.join(listing.classes)}.")
 
 
 def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
