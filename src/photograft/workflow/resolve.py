@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib.util
 
 from photograft.config import Config
-from photograft.errors import ConfigError, MissingExtraError
+from photograft.errors import MissingExtraError
 
 _PX = {"fast": 224, "good": 320, "best": 320}
-_PX_LIMITS = (64, 1024)
 
 
 def resolve_input(config: Config) -> tuple[Config, dict[str, str]]:
@@ -21,8 +20,6 @@ def resolve_input(config: Config) -> tuple[Config, dict[str, str]]:
     if flip == "auto":
         flip = config.quality != "fast"
         reasons["input.flip"] = f"auto: {'two views' if flip else 'one view'} at quality {config.quality}"
-    if not _PX_LIMITS[0] <= px <= _PX_LIMITS[1]:
-        raise ConfigError(f"input.px: {px} is outside {_PX_LIMITS[0]} to {_PX_LIMITS[1]}.")
     if "HEIF" in config.data.formats:
         _require_heif()
     chosen = config.input.model_copy(update={"px": px, "flip": flip})
