@@ -25,6 +25,7 @@ from photograft.errors import DataError, ImageRejected
 from photograft.evaluation.calibration import fit_temperature
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore, extract
+from photograft.inference.classifier import array_to_image
 from photograft.metrics.softmax import softmax
 from photograft.models.catalogue import find_backbone
 from photograft.models.networks import ensure_network
@@ -145,7 +146,7 @@ def _read(
     """((name, key, pixels), bytes to decode or None)."""
     name = os.fspath(photo) if isinstance(photo, str | os.PathLike) else f"photo {number + 1}"
     if isinstance(photo, Image.Image | np.ndarray):
-        image = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
+        image = photo if isinstance(photo, Image.Image) else array_to_image(photo)
         try:
             pixels = to_pixels(image, contract)
         except ImageRejected as rejected:

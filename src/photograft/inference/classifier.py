@@ -148,7 +148,7 @@ class Classifier:
             if isinstance(photo, bytes | bytearray | memoryview):
                 return (name, ""), bytes(photo)
             if isinstance(photo, np.ndarray):
-                photo = _array_to_image(photo)
+                photo = array_to_image(photo)
             if isinstance(photo, Image.Image):
                 return (name, to_pixels(photo, self.bundle.contract)), None
             data, _ = read_photo(Path(photo), max_file_mb=self._data.max_file_mb)
@@ -164,7 +164,8 @@ class Classifier:
         return Prediction(name, "ok", top[0][0], top[0][1], top)
 
 
-def _array_to_image(array: npt.NDArray[Any]) -> Image.Image:
+def array_to_image(array: npt.NDArray[Any]) -> Image.Image:
+    """The picture in a uint8 array; ConfigError says what an array must be."""
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ConfigError(
             f"An array must be uint8 of shape (height, width), (height, width, 3) or (height, width, 4) in RGB order, "

@@ -93,7 +93,8 @@ def evaluate(
     warnings = [*listing.notes, *evaluation.warnings]
     if unknown:
         warnings.append(f"The model does not know {', '.join(unknown)}: their photos were left out.")
-    warnings += _seen_before(bundle.folder.parent, root, [f.path for f in files])
+    used = [f.path for f, reason in zip(files, predictions.reasons, strict=True) if not reason]
+    warnings += _seen_before(bundle.folder.absolute().parent, root, used)
     return Tested(evaluation, rejected, tuple(warnings))
 
 

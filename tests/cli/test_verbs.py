@@ -1,0 +1,166 @@
+"""The verbs as a user meets them: exit codes, what stands on stdout, and JSON that follows its schema."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import photograft
+from photograft.cli.main import main
+from photograft.schemas import load_schema
+from photograft.workflow.train import TrainedRun
+
+Capture = pytest.CaptureFixture[str]
+TINY = ("--quality", "fast", "--set", "input.px=64")
+
+
+def run_json(capsys: Capture, schema: str, *arguments: object, code: int = 0) -> Any:
+    """Run a verb with --json; stdout must be one JSON value that follows the schema, and nothing else."""
+    capsys.readouterr()
+    assert main([*map(str, arguments), "--json"]) == code
+    value = json.loads(capsys.readouterr().out)
+    Draft202012Validator(load_schema(schema)).validate(value)
+    return value
+
+
+def run_text(capsys: Capture, *arguments: object, code: int = 0) -> tuple[str, str]:
+    capsys.readouterr()
+    assert main([*map(str, arguments)]) == code
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    return shown.out, shown.err
+
+
+@pytest.fixture(scope="session")
+def photos(photo_folder: Path) -> list[Path]:
+    return sorted(photo_folder.rglob("*.png"))
+
+
+def test_train(
+    capsys: Capture, photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    printed = run_json(capsys, "train", "train", photo_folder, *TINY, "--name", "나의 run")
+    assert Path(printed["run"]).name.endswith("나의 run") and Path(printed["bundle"], "bundle.json").is_file()
+    assert Path(printed["run"]).parent == Path("runs")
+    out, err = run_text(capsys, "train", photo_folder, *TINY, "--runs-dir", tmp_path / "다른 곳")
+    assert "Accuracy" in out and "노란 튤립" in out and "Report" in out and "Estimate" in err
+
+
+def test_dry_run(
+    capsys: Capture, photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_json(capsys, "plan", "train", photo_folder, *TINY, "--dry-run")["estimate"]["photos"] == 60
+    assert run_text(capsys, "train", photo_folder, *TINY, "--dry-run")[0] == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_refuses_with_the_exit_code_of_the_reason(
+    capsys: Capture, photo_folder: Path, make_photo_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    _, err = run_text(capsys, "train", tmp_path / "nothing", code=3)
+    assert "does not exist" in err
+    _, err = run_text(capsys, "train", make_photo_folder(tmp_path / "one", classes=("a",), n=2), code=3)
+    assert "only 1 class folder" in err
+    _, err = run_text(capsys, "train", photo_folder, "--set", "input.pixels=64", code=2)
+    assert "input.p" in err
+    _, err = run_text(capsys, "train", photo_folder, "--quality", "perfect", code=2)
+    assert "fast" in err
+
+
+def test_predict_files_folders_and_patterns(
+    capsys: Capture, tiny_run: TrainedRun, photo_folder: Path, photos: list[Path]
+) -> None:
+    inputs = [photos[0], photo_folder / "daisy", photo_folder / "sun flower" / "*.png"]
+    rows = run_json(capsys, "predict", "predict", tiny_run.run, *inputs, "--top", 2)
+    assert len(rows) == 1 + 20 + 4
+    assert [r["path"] for r in rows[-4:]] == sorted(str(p) for p in (photo_folder / "sun flower").glob("*.png"))
+    assert all(r["status"] == "ok" and len(r["top"]) == 2 and r["label"] == r["top"][0]["label"] for r in rows)
+    out, _ = run_text(capsys, "predict", tiny_run.bundle, photos[0], photos[1])
+    assert [line.split("\t")[0] for line in out.splitlines()] == [str(photos[0]), str(photos[1])]
+
+
+def test_predict_a_list_on_stdin(
+    capsys: Capture, tiny_run: TrainedRun, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = "".join(f"{p}\r\n" for p in photos[:3]).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(listed + b"\n")))
+    rows = run_json(capsys, "predict", "predict", tiny_run.run, "-")
+    assert [r["path"] for r in rows] == [str(p) for p in photos[:3]]
+
+
+def test_predict_rejects_a_row_and_not_the_rest(
+    capsys: Capture, tiny_run: TrainedRun, photos: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "깨진.jpg").write_bytes(photos[0].read_bytes()[:900])
+    inputs = [tmp_path / "missing.jpg", photos[0], tmp_path / "깨진.jpg"]
+    rows = run_json(capsys, "predict", "predict", tiny_run.run, *inputs, code=6)
+    assert [r["status"] for r in rows] == ["rejected", "ok", "rejected"]
+    out, err = run_text(capsys, "predict", tiny_run.run, *inputs, code=6)
+    assert "rejected\tunreadable" in out.splitlines()[0] and "2 of 3 photos" in err
+
+
+def test_predict_writes_csv(capsys: Capture, tiny_run: TrainedRun, photos: list[Path], tmp_path: Path) -> None:
+    inputs = [photos[0], tmp_path / "missing.jpg"]
+    out, _ = run_text(capsys, "predict", tiny_run.run, *inputs, "--top", 2, "--csv", tmp_path / "결과.csv", code=6)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "결과.csv").read_text("utf-8"), newline="")))
+    assert out == "" and [r["status"] for r in rows] == ["ok", "rejected"]
+    assert list(rows[0]) == ["path", "status", "label", "probability", "label_2", "probability_2", "reason"]
+    assert rows[0]["label"] == photos[0].parent.name and float(rows[0]["probability"]) > float(rows[0]["probability_2"])
+    assert rows[1]["label"] == "" and rows[1]["reason"].startswith("unreadable")
+    out, _ = run_text(capsys, "predict", tiny_run.run, photos[0], "--csv", "-")
+    assert out.startswith("path,status,label")
+    run_text(capsys, "predict", tiny_run.run, photos[0], "--csv", "-", "--json", code=2)
+
+
+def test_predict_refuses_typing_mistakes_and_models_that_are_none(
+    capsys: Capture, tiny_run: TrainedRun, photos: list[Path], tmp_path: Path
+) -> None:
+    run_text(capsys, "predict", tiny_run.run, tmp_path / "*.jpg", code=3)
+    run_text(capsys, "predict", tiny_run.run, tmp_path, code=3)
+    run_text(capsys, "predict", tmp_path, photos[0], code=4)
+    run_text(capsys, "predict", tiny_run.run, photos[0], "--top", 0, code=2)
+    run_text(capsys, "predict", tiny_run.run, code=2)
+
+
+def test_evaluate(capsys: Capture, tiny_run: TrainedRun, photo_folder: Path) -> None:
+    printed = run_json(capsys, "evaluate", "evaluate", tiny_run.run, photo_folder)
+    assert printed["test"]["n"] == 60 and len(printed["per_class"]) == 3
+    out, err = run_text(capsys, "evaluate", tiny_run.run, photo_folder)
+    assert "Accuracy" in out and "was trained on" in err
+
+
+def test_verify(capsys: Capture, tiny_run: TrainedRun, bundle_copy: Path) -> None:
+    assert run_json(capsys, "verify", "verify", tiny_run.run)["ok"] is True
+    assert "agree" in run_text(capsys, "verify", bundle_copy)[0]
+    (bundle_copy / "README.md").write_text("changed")
+    assert run_json(capsys, "verify", "verify", bundle_copy, code=4)["problems"]
+    out, err = run_text(capsys, "verify", bundle_copy, code=4)
+    assert out == "" and "README.md was changed" in err
+    run_text(capsys, "verify", bundle_copy.parent / "nothing", code=4)
+
+
+def test_report(capsys: Capture, tiny_run: TrainedRun, tmp_path: Path) -> None:
+    assert run_text(capsys, "report", tiny_run.run)[0] == f"{tiny_run.run / 'report.html'}\n"
+    run_text(capsys, "report", tmp_path, code=4)
+
+
+def test_doctor(capsys: Capture) -> None:
+    assert run_json(capsys, "doctor", "doctor")["versions"]["photograft"] == photograft.__version__
+    assert "versions" in run_text(capsys, "doctor")[0]
+
+
+def test_cache(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "빈 cache"))
+    assert run_json(capsys, "cache", "cache", "show")["features"] == 0
+    assert str(tmp_path / "빈 cache") in run_text(capsys, "cache", "show")[0]
+    run_text(capsys, "cache", "clear")

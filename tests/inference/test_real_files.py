@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from photograft.config.data import DataConfig
+from photograft.data.folders import Found
+from photograft.data.pool import DecodePool
+from photograft.data.scan import scan
+from photograft.inference.classifier import Classifier
+
+
+@pytest.mark.slow
+def test_prediction_and_scan_agree_on_every_hostile_file(shared_data: Path, tiny_classifier: Classifier) -> None:
+    root = shared_data / "badimages"
+    files = [Found(p.relative_to(root).as_posix()) for p in sorted(root.rglob("*")) if p.is_file()]
+    contract = tiny_classifier.bundle.contract
+    with DecodePool(contract) as pool:
+        scanned = scan(
+            files,
+            root=root,
+            config=DataConfig(),
+            contract=contract,
+            pool=pool,
+            cache=None,
+            needs_pixels=lambda _: False,
+        )
+        verdicts = {item.photo.path: item.photo.verdict for item in scanned}
+    predicted = tiny_classifier.predict([root / f.path for f in files])
+    assert isinstance(predicted, list) and len(predicted) == len(files) > 300
+    found = {f.path: p.reason.split(":")[0] or p.status for f, p in zip(files, predicted, strict=True)}
+    assert found == verdicts
