@@ -49,6 +49,5 @@ def resolve_strength(config: Config, strength: float) -> tuple[Config, dict[str,
 
 
 def _require_heif() -> None:
-
     if importlib.util.find_spec("pillow_heif") is None:
         raise MissingExtraError("data.formats: HEIF", "heif")
