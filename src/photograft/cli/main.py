@@ -116,8 +116,8 @@ def _report(error: BaseException, *, debug: bool) -> int:
         context = getattr(error, "ctx", None)
         verb = context.command_path if context is not None else "photograft"
         say(
-            f"photograft: error: {error.format_message().replace('Value error, ', '').rstrip('. ')}. Try `{verb} --help`."
-        )
+        message = error.format_message().replace("Value error, ", "").rstrip(". ")
+        say(f"photograft: error: {message}. Try `{verb} --help`.")
         return 2
     if isinstance(error, OSError):
         say(f"photograft: error: {error} (--debug shows where)")
