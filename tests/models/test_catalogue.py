@@ -70,3 +70,9 @@ def test_an_exported_network_needs_neither_torch_nor_weights(tmp_path: Path, mon
     assert ensure_network(backbone, px=64, embedding="multi", cache_dir=tmp_path) == path
     with pytest.raises(MissingExtraError, match="torch"):
         ensure_network(backbone, px=96, embedding="multi", cache_dir=tmp_path)
+
+
+def test_a_cache_that_cannot_hold_the_network_is_named(tiny_config: object, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(ConfigError, match=r"cache\.dir"):
+        ensure_network(LITE0, px=64, embedding="multi", cache_dir=tmp_path / "cache")

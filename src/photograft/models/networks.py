@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from photograft.errors import MissingExtraError, ModelError
+from photograft.errors import ConfigError, MissingExtraError, ModelError
 from photograft.models.catalogue import Backbone
 from photograft.tracking.atomic import replacing
 
@@ -32,7 +32,12 @@ def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Pa
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(f"Training (module {module})", "train")
     backbone.weights_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cache.dir: {cache_dir} cannot hold the exported network ({error}); choose a folder that can be written."
+        ) from error
     with FileLock(path.with_suffix(".lock")):
         if not path.is_file():
             _export(backbone, embedding, px, path)
