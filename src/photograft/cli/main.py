@@ -115,7 +115,6 @@ def _report(error: BaseException, *, debug: bool) -> int:
     if hasattr(error, "format_message"):  # what Typer raises for wrong usage, in each of its releases
         context = getattr(error, "ctx", None)
         verb = context.command_path if context is not None else "photograft"
-        say(
         message = error.format_message().replace("Value error, ", "").rstrip(". ")
         say(f"photograft: error: {message}. Try `{verb} --help`.")
         return 2
