@@ -85,10 +85,14 @@ class MemberRow(_Row):
 
 
 class TargetRow(_Row):
-    """What is predicted: class names in the order of the head's outputs, and the temperature."""
+    """What is predicted: class names in the order of the head's outputs, and the temperature.
+
+    `positive` is, with two classes, the one that AUROC and average precision are about.
+    """
 
     name: str
     classes: tuple[str, ...]
+    positive: str | None = None
     members: tuple[MemberRow, ...]
     merge: Literal["logits"] = "logits"
     calibration: dict[str, float]
