@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import photograft
+import photograft.data.scan
 from photograft.contract import make_contract
 from photograft.errors import ModelError, PhotograftError
 from photograft.features.engine import choose_engine
@@ -118,6 +119,14 @@ def test_features_of_another_contract_network_or_engine_are_not_taken(tmp_path: 
         values = {"contract": CONTRACT, "network_id": "network", "engine_name": "sums"}
         values[change] = make_contract(64, crop="center") if change == "contract" else "another"
         assert FeatureStore(cache, views=BOTH, **values).known() == set()  # type: ignore[arg-type]
+
+
+def test_features_of_another_decoder_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = store(tmp_path)
+    with made.cache:
+        extract([("a", draw(1)[0])], made, Sums)
+        monkeypatch.setattr(photograft.data.scan, "DECODER_VERSION", "1+pillow99")
+        assert made.known() == set()
 
 
 def test_a_photo_with_one_of_two_views_is_not_known(tmp_path: Path) -> None:

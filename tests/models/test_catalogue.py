@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from photograft.data.hashing import hash_bytes
 from photograft.errors import ConfigError, MissingExtraError, ModelError
 from photograft.models.catalogue import find_backbone
-from photograft.models.networks import ensure_network, network_file
+from photograft.models.networks import ensure_network, is_intact, network_file
+from photograft.tracking.cache import cache_folder
 
 LITE0 = find_backbone("efficientnet-lite0")
 
@@ -65,11 +67,30 @@ def test_an_exported_network_needs_neither_torch_nor_weights(tmp_path: Path, mon
     path = network_file(LITE0, px=64, embedding="multi", cache_dir=tmp_path)
     path.parent.mkdir()
     path.write_bytes(b"exported before")
+    path.with_name(f"{path.name}.sha256").write_text(hash_bytes(b"exported before"))
     monkeypatch.setitem(sys.modules, "torch", None)
     backbone = dataclasses.replace(LITE0, module="no_such_weights")
     assert ensure_network(backbone, px=64, embedding="multi", cache_dir=tmp_path) == path
     with pytest.raises(MissingExtraError, match="torch"):
         ensure_network(backbone, px=96, embedding="multi", cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["one byte", "no checksum"])
+def test_a_network_without_its_checksum_is_exported_anew(tiny_config: object, tmp_path: Path, damage: str) -> None:
+    ensure_network(LITE0, px=64, embedding="multi", cache_dir=cache_folder())
+    kept = network_file(LITE0, px=64, embedding="multi", cache_dir=cache_folder())
+    shutil.copytree(kept.parent, tmp_path / "networks")
+    path = network_file(LITE0, px=64, embedding="multi", cache_dir=tmp_path)
+    assert is_intact(path)
+    if damage == "one byte":
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    else:
+        path.with_name(f"{path.name}.sha256").unlink()
+    assert not is_intact(path)
+    assert ensure_network(LITE0, px=64, embedding="multi", cache_dir=tmp_path) == path and is_intact(path)
+    assert len(path.read_bytes()) == len(kept.read_bytes()) and is_intact(kept)
 
 
 def test_a_cache_that_cannot_hold_the_network_is_named(tiny_config: object, tmp_path: Path) -> None:

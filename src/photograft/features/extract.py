@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from photograft.contract import Contract
+from photograft.data.scan import decoder_key
 from photograft.errors import PhotograftError
 from photograft.features.engine import Engine
 from photograft.tracking.cache import Cache
@@ -35,7 +36,7 @@ class FeatureStore:
 
     def space(self, view: str) -> str:
         """The name of a view's space in the cache: everything that determines a feature beside the photo."""
-        return f"{self.contract.id}/{view}/{self.network_id}/{self.engine_name}"
+        return f"{self.contract.id}/{decoder_key(self.contract)}/{view}/{self.network_id}/{self.engine_name}"
 
     def known(self) -> set[str]:
         """Photos that have features under every view."""

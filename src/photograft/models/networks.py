@@ -9,9 +9,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, MissingExtraError, ModelError
 from photograft.models.catalogue import Backbone
-from photograft.tracking.atomic import replacing
+from photograft.tracking.atomic import replacing, write_atomically
 
 
 def network_file(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
@@ -23,10 +24,18 @@ def network_file(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path
     )
 
 
+def is_intact(network: Path) -> bool:
+    """Whether the exported network is there and has the SHA-256 that was written beside it when it was exported."""
+    try:
+        return _sidecar(network).read_text(encoding="ascii").strip() == hash_file(network)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
-    """The exported network, exporting it first where that was not yet done (about half a minute, once)."""
+    """The exported network, exporting it where that was not yet done or it was damaged since (half a minute)."""
     path = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
-    if path.is_file():
+    if is_intact(path):
         return path
     for module in ("torch", "timm", "onnxscript"):
         if importlib.util.find_spec(module) is None:
@@ -34,14 +43,20 @@ def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Pa
     backbone.weights_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not is_intact(path):
+                _export(backbone, embedding, px, path)
+                write_atomically(_sidecar(path), hash_file(path) + "\n")
     except OSError as error:
         raise ConfigError(
-            f"cache.dir: {cache_dir} cannot hold the exported network ({error}); choose a folder that can be written."
+            f"cache.dir: {cache_dir} cannot hold the exported network ({error}); choose a folder that can be written, "
+            "with cache.dir or the environment variable PHOTOGRAFT_CACHE."
         ) from error
-    with FileLock(path.with_suffix(".lock")):
-        if not path.is_file():
-            _export(backbone, embedding, px, path)
     return path
+
+
+def _sidecar(network: Path) -> Path:
+    return network.with_name(f"{network.name}.sha256")
 
 
 def _export(backbone: Backbone, embedding: str, px: int, path: Path) -> None:

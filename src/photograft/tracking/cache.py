@@ -170,8 +170,8 @@ class Cache:
             for table in ("files", "scans", "features", "spaces"):
                 self._connection.execute(f"DELETE FROM {table}")
             self._connection.execute("VACUUM")
-            for network in (self.folder / "networks").glob("*.onnx"):
-                network.unlink(missing_ok=True)
+            for file in (self.folder / "networks").glob("*.onnx*"):  # with their checksums
+                file.unlink(missing_ok=True)
         except (sqlite3.OperationalError, OSError) as error:
             raise ConfigError(
                 f"The cache {self.path} could not be cleared ({error}): is another run using it?"

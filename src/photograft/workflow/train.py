@@ -27,7 +27,7 @@ from photograft.features.engine import choose_engine
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore
 from photograft.models.catalogue import Backbone, find_backbone
-from photograft.models.networks import ensure_network, network_file
+from photograft.models.networks import ensure_network, is_intact, network_file
 from photograft.tracking.cache import Cache, cache_folder
 from photograft.tracking.run_folder import create_run
 from photograft.training.linear import HeadFit, fit_head
@@ -218,7 +218,10 @@ def _set_up(root: Path, config: Config, cache_dir: Path, clock: Clock, narrator:
     )
     with clock.stage("export network"):
         px, embedding = contract.px, config.model.embedding
-        if not network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir).is_file():
+        kept = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+        if not is_intact(kept):
+            if kept.is_file():
+                narrator.say(f"{kept} does not have the checksum that was written when it was exported: made anew.")
             narrator.say(f"Exporting {backbone.name} for {px} px to ONNX, once (about half a minute) ...")
         network = ensure_network(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
     views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
@@ -234,8 +237,19 @@ def _describe_plan(setup: _Setup, engine: str, estimate: Estimate) -> list[str]:
         f"{len(setup.listing.files):,} files in {len(setup.listing.classes)} classes",
         f"Quality {config.quality}{equal}: {setup.backbone.name}, {shape} at {setup.contract.px} px, {views}, "
         f"{config.model.embedding} embedding, linear head; {engine}",
+        _describe_split(setup),
         f"Estimate: {estimate}",
     ]
+
+
+def _describe_split(setup: _Setup) -> str:
+    split, n = setup.config.split, len(setup.listing.files)
+    if any(f.part == "test" for f in setup.listing.files):
+        return "Split: the folder's own parts; its test part is opened once, at the end"
+    test = split.test if split.test != "auto" else TEST_FRACTION if n >= FOLDS_BELOW else 0.0
+    if test:
+        return f"Split: {test:.0%} are the test part, opened once, at the end; {split.folds} folds of the rest"
+    return f"Split: {split.folds} folds; every photo is judged by a model that has not seen it"
 
 
 def _read_photos(setup: _Setup, reader: PhotoReader, clock: Clock, narrator: Narrator) -> tuple[Manifest, FeatureTable]:
