@@ -4,7 +4,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, ImageOps
 
 from photograft.data.hashing import hash_bytes, hash_file, near_pairs, perceptual_hash
 
@@ -27,14 +28,27 @@ def test_near_pairs_equals_counting_bits_one_by_one() -> None:
         for j in range(i + 1, 300)
         if hashes[i] and hashes[j] and (int(hashes[i], 16) ^ int(hashes[j], 16)).bit_count() <= 4
     ]
-    found = near_pairs(hashes, max_bits=4)
+    found = np.concatenate(list(near_pairs(hashes, max_bits=4)))
     assert found.tolist() == expected
     assert len(expected) > 20
 
 
 def test_near_pairs_of_nothing_is_empty() -> None:
     for hashes in ([], [""], ["0" * 64], ["", "", "0" * 64]):
-        assert near_pairs(hashes, max_bits=12).shape == (0, 2)
+        assert list(near_pairs(hashes, max_bits=12)) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_hash_of_a_mirrored_picture_is_derived(seed: int) -> None:
+    coarse = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8))
+    picture = coarse.resize((320, 240), Image.Resampling.BICUBIC)
+    hashes = [
+        perceptual_hash(picture),
+        perceptual_hash(ImageOps.mirror(picture)),
+        perceptual_hash(ImageOps.flip(picture)),
+    ]
+    assert list(near_pairs(hashes, max_bits=32)) == []
+    assert np.concatenate(list(near_pairs(hashes, max_bits=32, mirrored=True))).tolist() == [[0, 1]]
 
 
 def test_a_plain_picture_has_one_hash_whatever_its_size_and_colour() -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from photograft.contract import make_contract
 from photograft.data.hashing import hash_bytes
@@ -64,7 +65,7 @@ def test_equal_bytes_and_equal_pixels_are_one_group() -> None:
     found = find(("a", png), ("a", encode(draw(1), "PNG")), ("a", small_png), ("a", png))
     assert png != small_png
     assert found.group_N.tolist() == [0, 1, 0, 0]
-    assert (found.n_exact_pairs, found.n_near_pairs, found.n_groups_of_several) == (2, 0, 1)
+    assert (found.n_exact, found.n_near, found.n_groups_of_several) == (2, 0, 1)
     assert [i.kind for i in found.issues] == ["exact_duplicate"]
     assert found.issues[0].paths == ("a/0.jpg", "a/2.jpg", "a/3.jpg")
 
@@ -79,8 +80,22 @@ def test_recompressed_and_resized_photos_are_near_duplicates(seed: int) -> None:
     ]
     found = find(*files)
     assert found.group_N.tolist() == [0, 0, 0, 1]
-    assert found.n_exact_pairs == 0 and found.n_near_pairs >= 2
+    assert found.n_exact == 0 and found.n_near >= 2
     assert [i.kind for i in found.issues] == ["near_duplicate"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mirrored_copies_are_near_duplicates(seed: int) -> None:
+    picture = draw(seed)
+    content = encode(ImageOps.mirror(picture), "JPEG", quality=85)
+    other = encode(draw(seed + 100), "PNG")
+    photos, embedding_ND = look(("a", encode(picture, "PNG")), ("a", other), ("a", content))
+    embedding_ND[2] = embedding_ND[0] * 1.5  # as a network that hardly sees the difference
+    found = find_duplicates(photos, embedding_ND, max_bits=12, min_similarity=0.93)
+    assert found.group_N.tolist() == [0, 1, 0] and found.n_near == 1
+    assert [i.kind for i in found.issues] == ["near_duplicate"]
+    embedding_ND[2] = embedding_ND[0] * -1
+    assert find_duplicates(photos, embedding_ND, max_bits=12, min_similarity=0.93).n_near == 0
 
 
 def test_one_picture_under_two_labels_is_a_conflict() -> None:
@@ -125,8 +140,35 @@ def test_groups_are_numbered_by_their_first_photo_and_photos_alone_are_groups() 
     assert nothing.group_N.tolist() == [] and nothing.n_groups_of_several == 0
 
 
+@pytest.mark.parametrize("n_kinds", [1, 3, 3000])
+def test_thousands_of_pictures_with_one_hash_are_compared_in_bounded_memory(n_kinds: int) -> None:
+    n = 3000
+    photos = [
+        Photo(f"a/{i}.png", "a", sha256=f"s{i}", pixel_sha256=f"p{i}", perceptual_hash="0" * 64) for i in range(n)
+    ]
+    embedding_ND = np.random.default_rng(0).normal(size=(n_kinds, 512)).astype(np.float32)[np.arange(n) % n_kinds]
+    tracemalloc.start()
+    found = find_duplicates(photos, embedding_ND, max_bits=12, min_similarity=0.9)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.group_N.tolist() == (np.arange(n) % n_kinds).tolist()
+    assert peak_bytes < 80e6
+
+
+def test_chains_of_likeness_are_one_group() -> None:
+    """A photo joins a group through any of its members, not only through the first."""
+    rng = np.random.default_rng(0)
+    angle_N = rng.permutation(np.arange(300) * 0.02)
+    photos = [
+        Photo(f"a/{i}.png", "a", sha256=f"{i}", pixel_sha256=f"{i}", perceptual_hash="0" * 64) for i in range(300)
+    ]
+    embedding_ND = np.stack([np.cos(angle_N), np.sin(angle_N)], 1).astype(np.float32)
+    found = find_duplicates(photos, embedding_ND, max_bits=12, min_similarity=float(np.cos(0.025)))
+    assert set(found.group_N.tolist()) == {0} and found.n_near == 299
+
+
 def test_hundreds_of_copies_are_quick_and_one_group() -> None:
     photos, embedding_ND = look(("a", encode(draw(0), "PNG")))
     found = find_duplicates(photos * 3000, np.repeat(embedding_ND, 3000, 0), max_bits=12, min_similarity=0.9)
-    assert set(found.group_N.tolist()) == {0} and found.n_exact_pairs == 2999
+    assert set(found.group_N.tolist()) == {0} and found.n_exact == 2999
     assert "and 2997 more" in found.issues[0].message

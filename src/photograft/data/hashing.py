@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,29 +41,36 @@ def perceptual_hash(image: Image.Image, box: tuple[float, float, float, float] |
     return np.packbits(bits).tobytes().hex()
 
 
-def near_pairs(hashes: Sequence[str], *, max_bits: int) -> IntArray:
-    """Pairs of positions (i < j) whose hashes differ in at most `max_bits` bits, shape (P, 2), sorted.
+def near_pairs(hashes: Sequence[str], *, max_bits: int, mirrored: bool = False) -> Iterator[IntArray]:
+    """Pairs of positions (i < j) whose hashes differ in at most `max_bits` bits, in blocks of shape (P, 2), sorted.
 
-    Empty hashes are in no pair. Memory is bounded by blocks and by the pairs found; the time is quadratic
-    (10,000 photos: 0.3 s).
+    With `mirrored`, one picture of the pair is taken as its mirror image. Empty hashes are in no pair. A block holds at
+    most four million pairs, however many photos are alike; the time is quadratic (10,000 photos: 0.3 s).
+
+    Mirroring changes the sign of the odd horizontal frequencies. The median that the bits are taken against is not
+    exactly zero, so the derived hash is off by a few bits: mirrored and recompressed copies differ in at most 30 bits
+    (1,500 photos of flowers, faces and cloth), different photos of these in 68 or more.
     """
     known = np.array([i for i, text in enumerate(hashes) if text], dtype=np.int64)
     if known.size < 2:
-        return np.empty((0, 2), dtype=np.int64)
+        return
     words_NW = np.frombuffer(bytes.fromhex("".join(hashes[i] for i in known)), dtype=np.uint64).reshape(known.size, -1)
-    found = []
-    for start in range(0, known.size, _BLOCK_ROWS):
-        rows_BW = words_NW[start : start + _BLOCK_ROWS]
+    others_NW = words_NW ^ _MIRROR_W if mirrored else words_NW
+    n_rows = int(np.clip(_BLOCK_PAIRS // known.size, 1, _BLOCK_ROWS))
+    for start in range(0, known.size, n_rows):
+        rows_BW = words_NW[start : start + n_rows]
         distance_BM = np.zeros((len(rows_BW), known.size - start), dtype=np.uint16)
         for w in range(words_NW.shape[1]):
-            distance_BM += np.bitwise_count(rows_BW[:, w, None] ^ words_NW[None, start:, w])
+            distance_BM += np.bitwise_count(rows_BW[:, w, None] ^ others_NW[None, start:, w])
         i, j = np.nonzero(distance_BM <= max_bits)
         later = j > i
-        found.append(np.stack([known[i[later] + start], known[j[later] + start]], axis=1))
-    return np.concatenate(found)
+        if later.any():
+            yield np.stack([known[i[later] + start], known[j[later] + start]], axis=1)
 
 
 _BLOCK_ROWS = 128
+_BLOCK_PAIRS = 4_000_000
+_MIRROR_W = np.frombuffer(np.packbits(np.tile(np.arange(16) % 2 == 0, 16)).tobytes(), dtype=np.uint64)
 
 
 def _integer_cosines(size: int, n_low: int) -> DoubleArray:

@@ -11,19 +11,24 @@ import numpy as np
 from photograft.data.hashing import near_pairs
 from photograft.values import FloatArray, IntArray, Issue, Photo
 
+MIRROR_BITS = 20
+"""Bits that a mirrored copy may differ in beside those of any copy, because its hash is derived and not computed."""
+
 _NAMED = 3
+_BLOCK_COLUMNS = 2048
 
 
 @dataclass(frozen=True)
 class Duplicates:
     """Groups of photos that show the same picture.
 
+    `n_exact` photos are equal to an earlier one, and `n_near` further ones joined a group as nearly equal.
     `group_N` numbers the groups from 0 in order of their first photo; a photo without duplicates is a group of one.
     """
 
     group_N: IntArray
-    n_exact_pairs: int
-    n_near_pairs: int
+    n_exact: int
+    n_near: int
     issues: tuple[Issue, ...]
 
     @property
@@ -39,6 +44,7 @@ def find_duplicates(
 
     A near pair differs in at most `max_bits` of the 256 bits of its perceptual hashes, and its embeddings have a
     cosine of at least `min_similarity`: the hash alone is fooled by flat pictures, the network alone by look-alikes.
+    So are mirrored copies, whose hash is derived and may differ in `MIRROR_BITS` more.
     """
     exact = _Unions(len(photos))
     exact.join_equal(p.sha256 for p in photos)
@@ -46,23 +52,45 @@ def find_duplicates(
     first_N = exact.labels()
     # One photo stands for each exact group: hundreds of copies of a picture would make tens of thousands of pairs.
     representatives = np.unique(first_N)
-    pairs_P2 = representatives[near_pairs([photos[i].perceptual_hash for i in representatives], max_bits=max_bits)]
-    pairs_P2 = pairs_P2[_cosine(embedding_ND, pairs_P2) >= min_similarity]
+    hashes = [photos[i].perceptual_hash for i in representatives]
     near = _Unions(len(photos))
     for i, first in enumerate(first_N):
         near.join(i, int(first))
-    for i, j in pairs_P2:
-        near.join(int(i), int(j))
+    for block_P2 in near_pairs(hashes, max_bits=max_bits):
+        _join_confirmed(near, embedding_ND, representatives[block_P2], min_similarity)
+    for block_P2 in near_pairs(hashes, max_bits=max_bits + MIRROR_BITS, mirrored=True):
+        _join_confirmed(near, embedding_ND, representatives[block_P2], min_similarity)
     _, group_N = np.unique(near.labels(), return_inverse=True)
     group_N = group_N.astype(np.int64)
     n_exact = int(len(photos) - len(representatives))
-    return Duplicates(group_N, n_exact, len(pairs_P2), tuple(_describe(photos, group_N, first_N)))
+    n_groups = int(group_N.max()) + 1 if len(group_N) else 0
+    return Duplicates(group_N, n_exact, len(representatives) - n_groups, tuple(_describe(photos, group_N, first_N)))
 
 
-def _cosine(embedding_ND: FloatArray, pairs_P2: IntArray) -> FloatArray:
-    a, b = embedding_ND[pairs_P2[:, 0]], embedding_ND[pairs_P2[:, 1]]
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.asarray((a * b).sum(1) / np.maximum(norms, 1e-12))
+def _join_confirmed(unions: _Unions, embedding_ND: FloatArray, pairs_P2: IntArray, min_similarity: float) -> None:
+    """Join the pairs whose embeddings agree, in bounded memory; pairs that are joined already are not compared.
+
+    Each block of columns is one product of matrices: thousands of blank pictures, whose hashes are all equal, are
+    compared in a second, and copies of one picture once.
+    """
+    columns = np.unique(pairs_P2[:, 1])
+    for start in range(0, len(columns), _BLOCK_COLUMNS):
+        some = columns[start : start + _BLOCK_COLUMNS]
+        label_N = unions.labels()
+        i, j = pairs_P2[(pairs_P2[:, 1] >= some[0]) & (pairs_P2[:, 1] <= some[-1])].T
+        apart = label_N[i] != label_N[j]
+        if not apart.any():
+            continue
+        rows, row_P = np.unique(i[apart], return_inverse=True)
+        some, column_P = np.unique(j[apart], return_inverse=True)
+        cosine_RC = _normalised(embedding_ND[rows]) @ _normalised(embedding_ND[some]).T
+        confirmed_P = cosine_RC[row_P, column_P] >= min_similarity
+        for a, b in zip(i[apart][confirmed_P].tolist(), j[apart][confirmed_P].tolist(), strict=True):
+            unions.join(a, b)
+
+
+def _normalised(rows_ND: FloatArray) -> FloatArray:
+    return np.asarray(rows_ND / np.maximum(np.linalg.norm(rows_ND, axis=1, keepdims=True), 1e-12))
 
 
 def _describe(photos: Sequence[Photo], group_N: IntArray, first_N: IntArray) -> Iterable[Issue]:
