@@ -103,6 +103,34 @@ def test_a_single_part_folder_is_read_as_the_root(tmp_path: Path) -> None:
     assert "'train'" in listing.notes[0]
 
 
+@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize(
+    "written", ["my run/config.resolved.yaml", "model/bundle.json", "runs/one/config.resolved.yaml"]
+)
+def test_runs_and_bundles_are_no_classes(tmp_path: Path, written: str, parts: bool) -> None:
+    for folder in ("train/", "test/") if parts else ("",):
+        grow(tmp_path, f"{folder}rose/a.jpg", f"{folder}daisy/b.jpg")
+    grow(tmp_path, written, written.replace("/", "/golden/", 1))
+    (tmp_path / written.split("/")[0] / "confusion.png").write_bytes(b"x")
+    listing = list_photos(tmp_path, CONFIG)
+    assert listing.classes == ("daisy", "rose") and len(listing.files) == (4 if parts else 2)
+    if not parts:
+        assert any("photograft wrote it" in note and written.split("/")[0] in note for note in listing.notes)
+
+
+def test_a_class_may_be_called_runs(tmp_path: Path) -> None:
+    grow(tmp_path, "runs/home.jpg", "catches/a.jpg")
+    assert list_photos(tmp_path, CONFIG).classes == ("catches", "runs")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there may a name be any bytes")
+def test_a_class_whose_name_is_no_utf8_is_refused_by_name(tmp_path: Path) -> None:
+    grow(tmp_path, "plain/a.jpg")
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    with pytest.raises(DataError, match=r"caf\\xe9 is not UTF-8.*rename"):
+        list_photos(tmp_path, CONFIG)
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     grow(tmp_path, "train/a.jpg", "bus/b.jpg")
     assert list_photos(tmp_path, CONFIG).classes == ("bus", "train")

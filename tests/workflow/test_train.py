@@ -87,7 +87,7 @@ def test_a_run_holds_its_files_and_they_agree(parted_run: TrainedRun) -> None:
     check_schema("train", printed)
     assert report["run"] == parted_run.run.name and report["warnings"] == printed["warnings"]
     assert report["evaluations"][0]["scores"] == printed["test"]
-    assert report["evaluations"][-1]["scores"] == printed["oof"]
+    assert report["evaluations"][1]["scores"] == printed["oof"]
     assert parted_run.headline is parted_run.test
     for part, name in (("test", "test"), ("", "oof")):
         judged = [r for r in predictions if (r["part"] == "test") == (part == "test")]
@@ -104,6 +104,19 @@ def test_a_run_holds_its_files_and_they_agree(parted_run: TrainedRun) -> None:
     assert min(records, key=lambda r: r["oof_log_loss"])["strength"] == resolved["train"]["strength"]
     page = (parted_run.run / "report.html").read_text("utf-8")
     assert "노란 튤립" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize("inside", [".", "runs", "daisy/more"])
+def test_runs_are_never_written_into_the_photos(
+    photo_folder: Path, tiny_config: photograft.Config, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    before = fingerprint(photo_folder)
+    with pytest.raises(ConfigError, match=r"--runs-dir.*나의 사진"):
+        photograft.train(photo_folder, config=tiny_config, runs_dir=photo_folder / inside)
+    monkeypatch.chdir(photo_folder)
+    with pytest.raises(ConfigError, match="choose a folder outside"):
+        photograft.train(".", config=tiny_config)
+    assert fingerprint(photo_folder) == before
 
 
 def test_the_bundle_predicts_what_the_run_says(parted_run: TrainedRun, parted: Path) -> None:

@@ -5,7 +5,8 @@ A file is listed, and so gets a verdict, unless one of these leaves it out:
 - it, or a folder above it, is hidden or belongs to a system (`.DS_Store`, `Thumbs.db`, `__MACOSX`, any dot-name, ...)
   or matches the setting data.ignore;
 - its extension is that of a document, table, archive, program, sound or film (`SKIPPED_EXTENSIONS`);
-- in a labelled folder, it lies beside the class folders instead of in one of them.
+- in a labelled folder, it lies beside the class folders instead of in one of them, or in a run, a bundle or a folder
+  of runs that photograft wrote there.
 
 Any other extension, known or not, and none at all, is listed, because the content decides what is a photo.
 """
@@ -84,16 +85,21 @@ def list_photos(root: Path, config: DataConfig, *, min_classes: int = 2) -> List
 
     Raises:
         DataError: if `root` is no such folder or has fewer than `min_classes` classes, with what was found there and
-            an example of what is expected.
+            an example of what is expected; or if the name of a class folder is not UTF-8, which no result could hold.
     """
     _require_folder(root)
     walk = _Walk(root, config)
     files: list[Found] = []
     classes: set[str] = set()
     stray: list[str] = []
+    written: list[Path] = []
     for folder, part in _part_folders(root, walk).items():
         class_folders, beside = walk.children(folder)
         stray += beside
+        written += [f for f in class_folders if _is_written_by_photograft(f)]
+        class_folders = [f for f in class_folders if f not in written]
+        for class_folder in class_folders:
+            _require_utf8(class_folder)
         # All are marked before one is walked, so that a link inside a class never pulls in another class.
         for class_folder in [f for f in class_folders if walk.enter(f)]:
             classes.add(class_folder.name)
@@ -101,7 +107,13 @@ def list_photos(root: Path, config: DataConfig, *, min_classes: int = 2) -> List
     _require_classes(root, classes, files, stray, min_classes)
     for name in sorted(classes - {f.label for f in files if f.label}):
         walk.notes.append(f"class folder {printable(name)!r} holds no files")
-    notes = (*walk.notes, *_note_stray(stray, root), *_note_names(classes), *walk.note_skipped())
+    notes = (
+        *walk.notes,
+        *_note_written(written),
+        *_note_stray(stray, root),
+        *_note_names(classes),
+        *walk.note_skipped(),
+    )
     return Listing(root, tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(classes)), notes)
 
 
@@ -125,7 +137,7 @@ def printable(name: str | Path) -> str:
 
 def _part_folders(root: Path, walk: _Walk) -> dict[Path, str | None]:
     """The folders that hold class folders, each with its part: `root` itself without one, or part folders."""
-    folders, _ = walk.peek(root)
+    folders = [f for f in walk.peek(root)[0] if not _is_written_by_photograft(f)]
     parts: dict[Path, str | None] = {f: PART_NAMES[f.name.lower()] for f in folders if f.name.lower() in PART_NAMES}
     # A class may be called "train" in a folder of vehicles: part folders have folders inside.
     if not any(walk.peek(folder)[0] for folder in parts):
@@ -150,6 +162,26 @@ def _part_folders(root: Path, walk: _Walk) -> dict[Path, str | None]:
     return parts
 
 
+def _is_written_by_photograft(folder: Path) -> bool:
+    """Whether the folder is a run, a bundle, or a folder named `runs` that holds runs: its pictures are no photos."""
+    try:
+        if (folder / "config.resolved.yaml").is_file() or (folder / "bundle.json").is_file():
+            return True
+        return folder.name == "runs" and any((run / "config.resolved.yaml").is_file() for run in folder.iterdir())
+    except OSError:
+        return False
+
+
+def _require_utf8(class_folder: Path) -> None:
+    try:
+        class_folder.name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"The name of the class folder {printable(class_folder)} is not UTF-8, so that it can be written into no "
+            "result: rename the folder."
+        ) from error
+
+
 def _require_folder(root: Path) -> None:
     if root.is_dir():
         return
@@ -168,6 +200,11 @@ def _require_classes(root: Path, classes: set[str], files: list[Found], stray: l
     else:
         found = f"{len(classes)} class folders without any files"
     raise DataError(f"{printable(root)} has {found}.\n{LAYOUT}")
+
+
+def _note_written(written: list[Path]) -> list[str]:
+    names = ", ".join(printable(folder.name) for folder in written)
+    return [f"left out, because photograft wrote it (runs or bundles): {names}"] if written else []
 
 
 def _note_stray(stray: list[str], root: Path) -> list[str]:

@@ -120,11 +120,12 @@ def train(
         narrator: Told what happens; nobody by default.
 
     Raises:
-        ConfigError: A setting is wrong.
+        ConfigError: A setting is wrong, or `runs_dir` lies inside the folder of photos.
         DataError: The photos need attention: no class folders, too many damaged files, a class too small for the split.
         MissingExtraError: The network was never exported here, and the `train` extra is not installed.
     """
     root, asked, narrator, clock = Path(photos), _asked(config, quality), narrator or Silent(), Clock()
+    _check_runs_dir(root, Path(runs_dir))
     with _prepared(root, asked, clock, narrator) as (setup, reader, _):
         manifest, table = _read_photos(setup, reader, clock, narrator)
     with clock.stage("group and split"):
@@ -175,6 +176,15 @@ def plan(
     """Say what `train` would do with this folder and what it would cost, measured on a few batches; writes no run."""
     with _prepared(Path(photos), _asked(config, quality), Clock(), narrator or Silent()) as (_, _, planned):
         return planned
+
+
+def _check_runs_dir(root: Path, runs_dir: Path) -> None:
+    """Nothing is ever written into the folder of photos, so that a run is never taken for a class."""
+    if runs_dir.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(
+            f"--runs-dir: {printable(runs_dir)} lies inside the folder of photos {printable(root)}, which is never "
+            "written to; choose a folder outside of it with --runs-dir."
+        )
 
 
 def _asked(config: Config | None, quality: Quality | None) -> Config:
