@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+Format = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"]
+
+FORMATS: tuple[Format, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Formats that are decoded; JPEG includes MPO. The parser of any other format never runs."""
 
 
@@ -24,7 +26,7 @@ class _Rules(BaseModel):
 class Decode(_Rules):
     """How the bytes of a file become an upright RGB picture."""
 
-    formats: tuple[str, ...] = Field(default=FORMATS, strict=False)
+    formats: tuple[Format, ...] = Field(default=FORMATS, strict=False)
     max_pixels: int = Field(default=50_000_000, ge=1)
     exif: Literal["upright"] = "upright"
     alpha: Literal["white"] = "white"
@@ -77,7 +79,7 @@ class Contract(_Rules):
 
 
 def make_contract(
-    px: int, *, crop: str = "none", max_pixels: int = 50_000_000, formats: tuple[str, ...] = FORMATS
+    px: int, *, crop: str = "none", max_pixels: int = 50_000_000, formats: tuple[Format, ...] = FORMATS
 ) -> Contract:
     """Build the contract for an input of `px` pixels.
 

@@ -80,6 +80,12 @@ def test_an_array_that_is_no_picture_says_what_would_be(tiny_classifier: Classif
         tiny_classifier.predict([array])
 
 
+@pytest.mark.parametrize("given", [5, None, [5], [None]])
+def test_what_is_no_photo_says_what_is(tiny_classifier: Classifier, given: Any) -> None:
+    with pytest.raises(ConfigError, match="a path, the bytes of a file, a PIL image or a uint8 array"):
+        tiny_classifier.predict(given)
+
+
 def test_files_that_cannot_be_used_are_rejected_with_a_reason(
     tiny_classifier: Classifier, photos: list[Path], tmp_path: Path
 ) -> None:

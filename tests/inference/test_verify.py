@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import photograft
+from photograft.contract import make_contract
 from photograft.errors import IntegrityError, ModelError
 from photograft.inference.golden import TOLERANCE, draw_golden_pictures
 from photograft.models.bundle import check_files, read_bundle, seal_bundle, write_head
@@ -46,6 +47,25 @@ def test_another_head_with_matching_checksums_is_found_by_its_golden_outputs(bun
     assert not found.ok and len(found.problems) == 2
     assert found.max_difference is not None and found.max_difference > TOLERANCE
     assert all("golden/picture" in p and "differ" in p for p in found.problems)
+
+
+def test_a_file_that_was_added_is_a_problem_for_verify_alone(bundle_copy: Path) -> None:
+    (bundle_copy / "notes.txt").write_text("mine")
+    found = photograft.verify(bundle_copy)
+    assert not found.ok and found.problems == ("notes.txt is not listed in checksums.json: it is not of this bundle",)
+    assert found.n_golden == 2
+    (bundle_copy / "notes.txt").rename(bundle_copy / ".notes")
+    assert photograft.verify(bundle_copy).ok
+
+
+def test_a_network_of_another_input_size_is_refused(bundle_copy: Path) -> None:
+    info = read_bundle(bundle_copy).info
+    contract = make_contract(96)
+    row = info.contracts[0].model_copy(update={"id": contract.id, "contract": contract})
+    network = info.networks[0].model_copy(update={"contract": contract.id})
+    seal_bundle(bundle_copy, info.model_copy(update={"contracts": (row,), "networks": (network,)}))
+    with pytest.raises(IntegrityError, match=r"takes 64 px.*96 px"):
+        photograft.verify(bundle_copy)
 
 
 def test_other_pixels_are_found(bundle_copy: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from photograft.errors import IntegrityError, ModelError
-from photograft.models.bundle import check_files, find_bundle, read_bundle, seal_bundle, write_head
+from photograft.models.bundle import check_files, find_bundle, read_bundle, seal_bundle, unlisted_files, write_head
 from photograft.models.networks import network_file
 from photograft.tracking.cache import cache_folder
 from photograft.workflow.train import TrainedRun
@@ -97,12 +97,19 @@ def test_damaged_checksums_are_refused(bundle_copy: Path, content: str) -> None:
         read_bundle(bundle_copy)
 
 
-def test_an_unlisted_file_is_refused_but_not_what_systems_leave(bundle_copy: Path) -> None:
-    (bundle_copy / ".DS_Store").write_bytes(b"x")
-    read_bundle(bundle_copy)
+def test_an_unlisted_file_is_not_read_and_named_unless_systems_left_it(bundle_copy: Path) -> None:
+    before = read_bundle(bundle_copy).info
+    for name in (".DS_Store", "heads/Thumbs.db", ".cache/x", ".git/objects/x"):
+        (bundle_copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (bundle_copy / name).write_bytes(b"x")
+    sums = check_files(bundle_copy)
+    assert unlisted_files(bundle_copy, sums) == []
     (bundle_copy / "heads" / "more.safetensors").write_bytes(b"x")
-    with pytest.raises(IntegrityError, match=r"heads/more\.safetensors is not listed"):
-        read_bundle(bundle_copy)
+    (bundle_copy / "notes.txt").write_bytes(b"x")
+    assert read_bundle(bundle_copy).info == before
+    assert unlisted_files(bundle_copy, sums) == ["heads/more.safetensors", "notes.txt"]
+    seal_bundle(bundle_copy, before)
+    assert set(check_files(bundle_copy)) - set(sums) == {"heads/more.safetensors", "notes.txt"}
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "heads/../../outside"])
@@ -143,6 +150,7 @@ def test_a_file_that_was_not_checked_is_not_used(bundle_copy: Path, change: Call
         (lambda i: i["targets"][0].update(thresholds=[0.5]), r"targets\.0\.thresholds"),
         (lambda i: i["contracts"][0]["contract"]["resize"].update(rule="letterbox"), r"contracts\.0\.contract"),
         (lambda i: i["contracts"][0]["contract"]["decode"].update(colour="p3"), "colour"),
+        (lambda i: i["contracts"][0]["contract"]["decode"].update(formats=["JPEG", "EPS"]), r"formats\.1.*not 'EPS'"),
         (lambda i: i["heads"].append(i["heads"][0]), "heads"),
         (lambda i: i["views"].append(i["views"][0]), "views"),
         (lambda i: i["targets"].append(i["targets"][0]), "targets"),
@@ -169,6 +177,15 @@ def test_what_this_release_does_not_know_is_refused_by_name(
         (lambda i: i["heads"][0].update(network="another"), r"heads\.network"),
         (lambda i: i["targets"][0]["members"].append({"head": "head"}), r"targets\.members"),
         (lambda i: i["targets"][0].update(calibration={"vector": 1.0}), r"targets\.calibration"),
+        (lambda i: i["targets"][0].update(calibration={"temperature": 0.0}), "temperature is 0.0"),
+        (lambda i: i["targets"][0].update(calibration={"temperature": -1.0}), "temperature is -1.0"),
+        (lambda i: i["targets"][0]["classes"].__setitem__(0, i["targets"][0]["classes"][1]), "different names"),
+        (lambda i: i["targets"][0].update(classes=["one"]), "at least two"),
+        (lambda i: i["targets"][0].update(positive="none of them"), r"targets\.positive"),
+        (lambda i: i["inputs"].update(limits={"max_file_mb": "many"}), r"inputs\.limits"),
+        (lambda i: i["inputs"].update(limits=3), r"inputs\.limits"),
+        (lambda i: i["networks"][0]["outputs"].pop("embedding"), "size of the embedding"),
+        (lambda i: i["networks"][0]["outputs"].update(embedding="2128"), "size of the embedding"),
         (lambda i: i["targets"][0]["classes"].pop(), "does not fit the classes"),
         (lambda i: i["networks"][0]["outputs"].update(embedding=1280), "does not fit the classes"),
     ],

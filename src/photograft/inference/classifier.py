@@ -16,7 +16,7 @@ from photograft.config.data import DataConfig
 from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
 from photograft.data.scan import read_photo
-from photograft.errors import ConfigError, ImageRejected
+from photograft.errors import ConfigError, ImageRejected, IntegrityError
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import BATCH, embed_views, merge_views
 from photograft.metrics.softmax import softmax
@@ -59,7 +59,7 @@ class Classifier:
     def __init__(self, bundle: Bundle, *, workers: int | None = None, data: DataConfig | None = None) -> None:
         self.bundle = bundle
         self.classes = bundle.classes
-        self._data = data or DataConfig()
+        self._data = data or DataConfig(**bundle.info.inputs.get("limits", {}))
         self._pool = DecodePool(bundle.contract, workers=workers, timeout_s=self._data.timeout_s)
         self._engine: OnnxEngine | None = None
 
@@ -70,6 +70,8 @@ class Classifier:
         """
         if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray):
             return next(self.predict_each([photos]))
+        if not isinstance(photos, Iterable):
+            raise ConfigError(_accepted(photos))
         return list(self.predict_each(photos))
 
     def predict_each(self, photos: Iterable[PhotoInput]) -> Iterator[Prediction]:
@@ -100,8 +102,17 @@ class Classifier:
         """Embeddings (N, D), the mean over the bundle's views, of pixels that follow the bundle's contract."""
         if self._engine is None:
             self._engine = OnnxEngine(self.bundle.network)
+            if self._engine.px != self.bundle.contract.px:
+                raise IntegrityError(
+                    f"{self.bundle.network} takes {self._engine.px} px, and the contract of bundle.json gives "
+                    f"{self.bundle.contract.px} px: they do not belong together. Copy the bundle again."
+                )
         embedding_VND = embed_views(self._engine, pixels_NHWC, self.bundle.views)
         return merge_views(embedding_VND.sum(axis=0), len(self.bundle.views))
+
+    def decode(self, data: bytes) -> PixelArray:
+        """Pixels of one file under the bundle's contract, decoded in a killable process; raises ImageRejected."""
+        return self._pool.decode(data).pixels
 
     def close(self) -> None:
         """End the decoder processes."""
@@ -151,6 +162,8 @@ class Classifier:
                 photo = array_to_image(photo)
             if isinstance(photo, Image.Image):
                 return (name, to_pixels(photo, self.bundle.contract)), None
+            if not isinstance(photo, str | os.PathLike):
+                raise ConfigError(_accepted(photo))
             data, _ = read_photo(Path(photo), max_file_mb=self._data.max_file_mb)
             return (name, ""), data
         except ImageRejected as rejected:
@@ -162,6 +175,13 @@ class Classifier:
         order = np.argsort(-probability_K, kind="stable")
         top = tuple((self.classes[k], float(probability_K[k])) for k in order)
         return Prediction(name, "ok", top[0][0], top[0][1], top)
+
+
+def _accepted(given: object) -> str:
+    return (
+        "A photo is a path, the bytes of a file, a PIL image or a uint8 array, and several are a list of these, "
+        f"not {type(given).__name__}."
+    )
 
 
 def array_to_image(array: npt.NDArray[Any]) -> Image.Image:

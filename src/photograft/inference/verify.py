@@ -9,12 +9,12 @@ from pathlib import Path
 from photograft.errors import IntegrityError
 from photograft.inference.classifier import Classifier
 from photograft.inference.golden import replay_golden
-from photograft.models.bundle import check_files, find_bundle, read_bundle
+from photograft.models.bundle import check_files, find_bundle, read_bundle, unlisted_files
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found: `ok` when every file is unchanged and every golden output agrees to 1e-4."""
+    """What `verify` found: `ok` when every file is unchanged, none was added, and golden outputs agree to 1e-4."""
 
     bundle: Path
     n_files: int
@@ -36,9 +36,12 @@ def verify(path: str | os.PathLike[str]) -> Verification:
     """
     folder = find_bundle(Path(path))
     try:
-        n_files = len(check_files(folder))
+        sums = check_files(folder)
     except IntegrityError as error:
         return Verification(folder, 0, 0, None, (str(error),))
     with Classifier(read_bundle(folder)) as classifier:
         n_golden, largest, problems = replay_golden(classifier)
-    return Verification(folder, n_files, n_golden, largest, tuple(problems))
+    unlisted = [
+        f"{name} is not listed in checksums.json: it is not of this bundle" for name in unlisted_files(folder, sums)
+    ]
+    return Verification(folder, len(sums), n_golden, largest, (*unlisted, *problems))

@@ -7,6 +7,7 @@ and one target, and refuses what it does not know by name.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from photograft.config.data import DataConfig
 from photograft.contract import Contract
+from photograft.data.folders import SYSTEM_NAMES
 from photograft.data.hashing import hash_file
 from photograft.errors import IntegrityError, ModelError
 from photograft.tracking.atomic import link_or_copy, write_atomically
@@ -203,7 +206,7 @@ def find_bundle(path: Path) -> Path:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read the bundle of a run or bundle path, after comparing every file with its checksum."""
+    """Read the bundle of a run or bundle path, after comparing every listed file with its checksum."""
     folder = find_bundle(path)
     sums = check_files(folder)
     info = _parse_info(folder / "bundle.json")
@@ -215,22 +218,24 @@ def read_bundle(path: Path) -> Bundle:
         weight_KD, bias_K = tensors["weight"], tensors["bias"]
     except (SafetensorError, KeyError) as error:
         raise IntegrityError(f"{folder / head.weights} holds no head in safetensors format: {error}") from error
-    if weight_KD.shape != (len(info.targets[0].classes), info.networks[0].outputs["embedding"]) or len(bias_K) != len(
-        weight_KD
-    ):
+    n_classes = len(info.targets[0].classes)
+    if weight_KD.shape != (n_classes, info.networks[0].outputs["embedding"]) or bias_K.shape != (n_classes,):
         raise IntegrityError(f"{folder / head.weights} does not fit the classes and the network of bundle.json.")
     return Bundle(folder, info, np.ascontiguousarray(weight_KD.T), bias_K)
 
 
 def check_files(folder: Path) -> dict[str, str]:
-    """Compare every file of the bundle with checksums.json before anything is parsed; gives SHA-256 by file name."""
+    """Compare every listed file with checksums.json before anything is parsed; gives SHA-256 by file name.
+
+    A file that is not listed is never read, so it does no harm; `unlisted_files` names them.
+    """
     try:
         sums = {str(name): str(sha256) for name, sha256 in json.loads((folder / _CHECKSUMS).read_bytes()).items()}
     except (OSError, ValueError, AttributeError) as error:
         raise IntegrityError(
             f"{folder / _CHECKSUMS} is missing or damaged ({error}); copy the bundle again."
         ) from error
-    problems = [f"{name} is not listed" for name in _files_of(folder) if name not in sums]
+    problems = []
     for name in sums:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             problems.append(f"{name} leads out of the bundle")
@@ -243,6 +248,11 @@ def check_files(folder: Path) -> dict[str, str]:
     if problems:
         raise IntegrityError(f"{folder}: {'; '.join(problems)}. Copy the bundle again from where it was trained.")
     return sums
+
+
+def unlisted_files(folder: Path, sums: dict[str, str]) -> list[str]:
+    """Files that are in the folder and not in its checksums, beside hidden ones and those that systems leave."""
+    return [name for name in _files_of(folder) if name not in sums]
 
 
 def _contradictions(info: BundleInfo, sums: dict[str, str]) -> Iterator[str]:
@@ -263,13 +273,29 @@ def _contradictions(info: BundleInfo, sums: dict[str, str]) -> Iterator[str]:
     for name in (network.file, head.weights, *(row.file for row in info.golden)):
         if name not in sums:
             yield f"{name} is not a file of the bundle"
+    if type(network.outputs.get("embedding")) is not int:
+        yield "networks.outputs has no size of the embedding"
+    if not 0 < target.calibration.get("temperature", 1.0) < math.inf:
+        yield f"targets.calibration.temperature is {target.calibration['temperature']}, not a positive number"
+    if len(target.classes) < 2 or len(set(target.classes)) < len(target.classes):
+        yield "targets.classes must be at least two different names"
+    if target.positive is not None and target.positive not in target.classes:
+        yield f"targets.positive is {target.positive}, which is no class"
+    try:
+        DataConfig.model_validate(info.inputs.get("limits", {}))
+    except ValidationError as error:
+        yield f"inputs.limits: {error.errors()[0]['msg']}"
     if sums.get(network.file, network.sha256) != network.sha256:
         yield f"{network.file} is not the network that is meant"
 
 
 def _files_of(folder: Path) -> list[str]:
-    files = (f for f in folder.rglob("*") if f.is_file() and f.name != _CHECKSUMS and not f.name.startswith("."))
-    return sorted(f.relative_to(folder).as_posix() for f in files)
+    files = (f.relative_to(folder) for f in folder.rglob("*") if f.is_file() and f.name != _CHECKSUMS)
+    return sorted(f.as_posix() for f in files if not any(_is_of_system(part) for part in f.parts))
+
+
+def _is_of_system(name: str) -> bool:
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
 def _parse_info(path: Path) -> BundleInfo:
@@ -292,7 +318,9 @@ def _parse_info(path: Path) -> BundleInfo:
         return BundleInfo.model_validate_json(json.dumps(raw))
     except ValidationError as error:
         first = error.errors()[0]
+        found = f", not {first['input']!r}" if first["type"] == "literal_error" else ""
         where = ".".join(map(str, first["loc"]))
         raise ModelError(
-            f"{path}: {where}: {first['msg']}; this bundle may come from a newer release: pip install -U photograft"
+            f"{path}: {where}: {first['msg']}{found}; "
+            f"this bundle may come from a newer release: pip install -U photograft"
         ) from error
