@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 
 import photograft
 import photograft.data.scan
+import photograft.features.engine
 from photograft.contract import make_contract
-from photograft.errors import ModelError, PhotograftError
-from photograft.features.engine import choose_engine
+from photograft.errors import ConfigError, MissingExtraError, ModelError, PhotograftError
+from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore, extract, merge_views
 from photograft.models.catalogue import find_backbone
@@ -60,7 +62,54 @@ def test_a_photo_alone_equals_itself_in_a_batch(network: Path) -> None:
 
 def test_the_engine_on_a_cpu_is_onnx_runtime(network: Path) -> None:
     plan = choose_engine(find_backbone("efficientnet-lite0"), network, embedding="multi", device="cpu")
-    assert plan.name == OnnxEngine.name and plan.open().embed(draw(1)).shape == (1, 2128)
+    assert list(plan.openers) == [OnnxEngine.name] and plan.open().embed(draw(1)).shape == (1, 2128)
+
+
+def test_a_gpu_without_torch_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photograft.features.engine.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"model\.device: cuda.*photograft\[train\]"):
+        choose_engine(find_backbone("efficientnet-lite0"), tmp_path / "x", embedding="multi", device="cuda")
+    plan = choose_engine(find_backbone("efficientnet-lite0"), tmp_path / "x", embedding="multi", device="auto")
+    assert list(plan.openers) == [OnnxEngine.name]
+
+
+def test_torch_is_not_imported_where_all_features_are_cached(
+    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photograft.features.engine, "accelerator_hint", lambda: "cuda")
+    monkeypatch.setitem(sys.modules, "photograft.features.engine_torch", None)  # importing it would fail
+    plan = choose_engine(find_backbone("efficientnet-lite0"), network, embedding="multi", device="auto")
+    assert list(plan.openers) == ["torch-cuda-bf16", "torch-cuda-fp16", OnnxEngine.name]
+    with Cache(tmp_path) as cache:
+        onnx = FeatureStore(cache, CONTRACT, "network", OnnxEngine.name, BOTH)
+        extract([("a", draw(1)[0])], onnx, Sums)
+
+        def open_store(name: str) -> FeatureStore:
+            return FeatureStore(cache, CONTRACT, "network", name, BOTH)
+
+        chosen, _ = settle_engine(plan, open_store, lambda made: made.known() == {"a"})
+        assert chosen.engine_name == OnnxEngine.name
+        with pytest.raises(ImportError):
+            settle_engine(plan, open_store, lambda made: made.known() == {"a", "b"})
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch, about itself
+def test_features_are_kept_under_the_name_of_the_engine_that_ran(
+    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("needs a machine without a working GPU")
+    monkeypatch.setattr(photograft.features.engine, "accelerator_hint", lambda: "cuda")
+    plan = choose_engine(find_backbone("efficientnet-lite0"), network, embedding="multi", device="auto")
+    with Cache(tmp_path) as cache:
+        chosen, engine = settle_engine(
+            plan, lambda name: FeatureStore(cache, CONTRACT, "network", name, BOTH), lambda made: False
+        )
+        assert chosen.engine_name == engine().name == OnnxEngine.name
+    asked = choose_engine(find_backbone("efficientnet-lite0"), network, embedding="multi", device="cuda")
+    with pytest.raises(ConfigError, match=r"model\.device: cuda was asked for"):
+        asked.open()
 
 
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:

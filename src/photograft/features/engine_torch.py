@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from photograft.errors import ConfigError
+from photograft.features.engine import torch_names
 from photograft.models.backbone import load_embedder
 from photograft.models.catalogue import Backbone
 from photograft.values import FloatArray, PixelArray
@@ -30,7 +31,7 @@ class TorchEngine:
         # bf16 keeps the range of fp32; GPUs before Ampere, and MPS, only have fp16.
         bf16 = device == "cpu" or (device == "cuda" and torch.cuda.is_bf16_supported())
         self._dtype = torch.bfloat16 if bf16 else torch.float16
-        self.name = f"torch-{device}-{'bf16' if bf16 else 'fp16'}"
+        self.name = torch_names(device)[0 if bf16 else -1]
         self._network = load_embedder(backbone, embedding=embedding).to(device, memory_format=torch.channels_last)
 
     def embed(self, pixels_NHWC: PixelArray) -> FloatArray:

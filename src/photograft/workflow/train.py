@@ -19,11 +19,11 @@ from photograft.contract import Contract, make_contract
 from photograft.data.check import check
 from photograft.data.folders import Listing, list_photos, printable
 from photograft.data.pool import DecodePool
-from photograft.data.scan import check_bad_fraction
+from photograft.data.scan import check_bad_fraction, decoder_key
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
 from photograft.errors import ConfigError, DataError
 from photograft.features.duplicates import find_duplicates
-from photograft.features.engine import choose_engine
+from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore
 from photograft.models.catalogue import Backbone, find_backbone
@@ -202,18 +202,40 @@ def _prepared(
     with Cache(folder, max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache:
         setup = _set_up(root, asked, cache.folder, clock, narrator)
         model = setup.config.model
-        engine = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=model.device)
+        engines = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=model.device)
         network_id = setup.backbone.network_id(px=setup.contract.px, embedding=model.embedding)
-        store = FeatureStore(cache, setup.contract, network_id, engine.name, setup.views)
+        store, engine = settle_engine(
+            engines,
+            lambda name: FeatureStore(cache, setup.contract, network_id, name, setup.views),
+            lambda store: _is_complete(store, setup.listing),
+        )
         with DecodePool(setup.contract, timeout_s=setup.config.data.timeout_s) as pool:
-            reader = PhotoReader(root, setup.config, setup.contract, store, pool, engine.open)
+            reader = PhotoReader(root, setup.config, setup.contract, store, pool, engine)
             with clock.stage("estimate"):
                 size = setup.backbone.embedding_size(model.embedding)
                 estimate = reader.estimate(setup.listing.files, embedding_size=size)
-            lines = _describe_plan(setup, engine.name, estimate)
+            lines = _describe_plan(setup, store.engine_name, estimate)
             for line in lines:
                 narrator.say(line)
             yield setup, reader, Plan(tuple(lines), estimate)
+
+
+def _is_complete(store: FeatureStore, listing: Listing) -> bool:
+    """Whether every photo that is listed has features in the store; files are not opened for it."""
+    known, decoder = store.known(), decoder_key(store.contract)
+    for found in listing.files:
+        path = listing.root / found.path
+        try:
+            sha256 = store.cache.find_file(path, path.stat())
+        except OSError:
+            continue
+        if sha256 is None:
+            return False
+        if sha256 not in known:
+            entry = store.cache.find_scan(sha256, decoder)
+            if entry is None or entry["verdict"] == "ok":
+                return False
+    return True
 
 
 def _set_up(root: Path, config: Config, cache_dir: Path, clock: Clock, narrator: Narrator) -> _Setup:
