@@ -34,6 +34,13 @@ def test_a_name_never_leads_out_of_the_folder(tmp_path: Path, name: str, folder:
     assert run.path.parent == tmp_path and run.path.name == f"{TODAY}-{folder}"
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "꽃" * 90])
+def test_a_name_that_is_too_long_is_blamed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--name: .*choose a shorter name"):
+        create_run(tmp_path, name)
+    assert create_run(tmp_path, name[:70]).path.is_dir()
+
+
 def test_a_runs_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="--runs-dir"):

@@ -18,6 +18,8 @@ import photograft
 from photograft.errors import ConfigError, DataError
 from photograft.reporting.records import read_manifest
 from photograft.schemas import load_schema
+from photograft.tracking.cache import Cache, cache_folder
+from photograft.workflow.narrator import Silent
 from photograft.workflow.train import TrainedRun
 
 Draw = Callable[..., Path]
@@ -90,7 +92,10 @@ def test_a_run_holds_its_files_and_they_agree(parted_run: TrainedRun) -> None:
     assert report["evaluations"][1]["scores"] == printed["oof"]
     assert parted_run.headline is parted_run.test
     for part, name in (("test", "test"), ("", "oof")):
-        judged = [r for r in predictions if (r["part"] == "test") == (part == "test")]
+        # The leaked copy is predicted, but left out of the score of the test part.
+        judged = [
+            r for r in predictions if (r["part"] == "test") == (part == "test") and r["path"] != "test/daisy/a copy.jpg"
+        ]
         right = sum(r["label"] == r["predicted"] for r in judged)
         assert printed[name]["n"] == len(judged) and printed[name]["accuracy"] == pytest.approx(right / len(judged))
     cells = list(csv.reader(io.StringIO((parted_run.run / "confusion.csv").read_text("utf-8"))))
@@ -104,6 +109,45 @@ def test_a_run_holds_its_files_and_they_agree(parted_run: TrainedRun) -> None:
     assert min(records, key=lambda r: r["oof_log_loss"])["strength"] == resolved["train"]["strength"]
     page = (parted_run.run / "report.html").read_text("utf-8")
     assert "노란 튤립" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+
+class Lines(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep it."""
+        self.said.append(text)
+
+
+def test_a_cache_folder_that_cannot_be_is_named(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "file" / "x"))
+    lines = Lines()
+    with pytest.raises(ConfigError, match=r"cache\.dir.*PHOTOGRAFT_CACHE"):
+        photograft.train(photo_folder, config=tiny_config, runs_dir=tmp_path / "runs", narrator=lines)
+    assert lines.said[0].startswith("warning: Nothing is cached") and not (tmp_path / "runs").exists()
+
+
+def test_a_damaged_cache_is_said_at_once_and_in_the_end(
+    photo_folder: Path,
+    tiny_run: TrainedRun,
+    tiny_config: photograft.Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(cache_folder() / "networks", tmp_path / "cache" / "networks")
+    with Cache(tmp_path / "cache") as cache:
+        damaged = cache.path
+    damaged.write_bytes(b"no database" * 1000)
+    monkeypatch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "cache"))
+    lines = Lines()
+    run = photograft.train(photo_folder, config=tiny_config, runs_dir=tmp_path / "runs", narrator=lines)
+    assert "started anew" in lines.said[0] and any("started anew" in warning for warning in run.warnings)
 
 
 @pytest.mark.parametrize("inside", [".", "runs", "daisy/more"])
@@ -135,11 +179,23 @@ def test_given_parts_win_and_leaks_are_scored_with_and_without(parted_run: Train
     assert all(r["part"] == r["path"].split("/")[0] for r in rows(parted_run, "splits.csv") if r["part"] != "val")
     report = json.loads((parted_run.run / "report.json").read_text("utf-8"))
     names = [e["what"] for e in report["evaluations"]]
-    assert names == ["test", "test without leaks", "out-of-fold"]
-    with_leak, without = (e["scores"] for e in report["evaluations"][:2])
-    assert (with_leak["n"], without["n"]) == (25, 24)
-    assert any("1 test photos have a duplicate" in w for w in parted_run.warnings)
+    assert names == ["test", "out-of-fold", "test with leaks"]
+    assert [e["scores"]["n"] for e in report["evaluations"]] == [24, 48, 25]
+    assert any("1 of 25 test photos have a duplicate in training" in w for w in parted_run.warnings)
     assert report["split"]["leaked"] == 2
+
+
+def test_a_test_part_of_copies_gives_no_test_score(train: Callable[..., TrainedRun], photo_folder: Path) -> None:
+    root = photo_folder.parent / "all leaked"
+    for part, n in (("train", 12), ("test", 4)):
+        for folder in photo_folder.iterdir():
+            (root / part / folder.name).mkdir(parents=True)
+            for photo in sorted(folder.iterdir())[:n]:
+                shutil.copy(photo, root / part / folder.name)
+    run = train(root)
+    assert run.test is None and run.oof is run.headline and "test" not in run.to_json()
+    assert any("Every test photo has a duplicate in training" in w for w in run.warnings)
+    assert json.loads((run.bundle / "bundle.json").read_text("utf-8"))["tested"]["what"] == "out-of-fold"
 
 
 def test_leaked_photos_can_be_left_out_of_training(train: Callable[..., TrainedRun], parted: Path) -> None:

@@ -18,6 +18,8 @@ from photograft.errors import ConfigError, ModelError
 from photograft.tracking.atomic import write_atomically
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
+_LONGEST_NAME = 240
+"""Bytes of a run's folder name: file systems allow 255, and a number may come behind it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class RunFolder:
 
 def create_run(runs_dir: Path, name: str) -> RunFolder:
     """Make `runs_dir/<date>-<name>`, with -2, -3, ... behind it where that is taken."""
-    stem = f"{datetime.date.today().isoformat()}-{_FORBIDDEN.sub('-', name).strip(' .-') or 'run'}"
+    stem = run_stem(name)
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         for number in range(1, 10_000):
@@ -87,6 +89,22 @@ def create_run(runs_dir: Path, name: str) -> RunFolder:
             f"--runs-dir: {runs_dir} cannot be used ({error}); choose a folder that can be written."
         ) from error
     raise ConfigError(f"--name: {runs_dir} already holds 10,000 runs named {stem}; choose another name.")
+
+
+def run_stem(name: str) -> str:
+    """The folder name of a run, `<date>-<name>` without the characters that some system forbids.
+
+    Raises:
+        ConfigError: The name is longer than file systems allow.
+    """
+    stem = f"{datetime.date.today().isoformat()}-{_FORBIDDEN.sub('-', name).strip(' .-') or 'run'}"
+    n_bytes = len(stem.encode("utf-8", "surrogateescape"))
+    if n_bytes > _LONGEST_NAME:
+        raise ConfigError(
+            f"--name: a run folder named {stem[:40]}... would have a name of {n_bytes} bytes, and file systems allow "
+            f"{_LONGEST_NAME}; choose a shorter name with --name."
+        )
+    return stem
 
 
 def open_run(path: Path) -> RunFolder:

@@ -29,7 +29,7 @@ from photograft.features.extract import FeatureStore
 from photograft.models.catalogue import Backbone, find_backbone
 from photograft.models.networks import ensure_network, is_intact, network_file
 from photograft.tracking.cache import Cache, cache_folder
-from photograft.tracking.run_folder import create_run
+from photograft.tracking.run_folder import create_run, run_stem
 from photograft.training.linear import HeadFit, fit_head
 from photograft.values import Evaluation, FeatureTable, IntArray, Issue, Manifest, Splits
 from photograft.workflow.clock import Clock
@@ -126,6 +126,8 @@ def train(
     """
     root, asked, narrator, clock = Path(photos), _asked(config, quality), narrator or Silent(), Clock()
     _check_runs_dir(root, Path(runs_dir))
+    name = name or root.resolve().name
+    run_stem(name)
     with _prepared(root, asked, clock, narrator) as (setup, reader, _):
         manifest, table = _read_photos(setup, reader, clock, narrator)
     with clock.stage("group and split"):
@@ -152,7 +154,7 @@ def train(
         fit=fit,
         warnings=(cache_warning,) if cache_warning else (),
     )
-    run = create_run(Path(runs_dir), name or root.resolve().name)
+    run = create_run(Path(runs_dir), name)
     with run.locked(), run.removed_on_failure():
         evaluations, warnings = finish_run(run, trained, clock, narrator)
     return TrainedRun(
@@ -200,6 +202,8 @@ def _prepared(
     limits = asked.cache
     folder = cache_folder(limits.dir)
     with Cache(folder, max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache:
+        if cache.warning:
+            narrator.say(f"warning: {cache.warning}")
         setup = _set_up(root, asked, cache.folder, clock, narrator)
         model = setup.config.model
         engines = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=model.device)
@@ -285,8 +289,12 @@ def _describe_split(setup: _Setup) -> str:
 
 
 def _read_photos(setup: _Setup, reader: PhotoReader, clock: Clock, narrator: Narrator) -> tuple[Manifest, FeatureTable]:
+    cache = reader.store.cache
+    warned = cache.warning
     with clock.stage("scan and extract"):
         rows = reader.read(setup.listing.files, narrator)
+    if cache.warning != warned:
+        narrator.say(f"warning: {cache.warning}")
     manifest = Manifest(reader.root, tuple(rows), setup.listing.notes)
     _name_rejected(manifest, narrator)
     _check_usable(manifest, setup.listing, setup.config)
