@@ -77,6 +77,28 @@ def test_train_refuses_with_the_exit_code_of_the_reason(
     assert "fast" in err
 
 
+def test_predict_checks_the_csv_file_before_it_predicts(capsys: Capture, tmp_path: Path) -> None:
+    for file, words in ((tmp_path / "no" / "x.csv", "does not exist"), (tmp_path, "is a folder")):
+        out, err = run_text(capsys, "predict", tmp_path / "no model", "a.jpg", "--csv", file, code=2)
+        assert out == "" and "--csv" in err and words in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names hold no control characters there")
+def test_predict_prints_one_line_per_photo_whatever_its_name(
+    capsys: Capture, tiny_run: TrainedRun, photos: list[Path], tmp_path: Path
+) -> None:
+    odd = tmp_path / "a\nb\x1b[31m.png"
+    odd.write_bytes(photos[0].read_bytes())
+    (line,) = run_text(capsys, "predict", tiny_run.run, odd)[0].splitlines()
+    assert "a\\nb\\x1b[31m.png\t" in line
+    assert run_json(capsys, "predict", "predict", tiny_run.run, odd)[0]["path"] == str(odd)
+
+
+def test_a_run_name_that_is_too_long_is_refused_first(capsys: Capture, photo_folder: Path, tmp_path: Path) -> None:
+    _, err = run_text(capsys, "train", photo_folder, "--runs-dir", tmp_path / "runs", "--name", "x" * 300, code=2)
+    assert "--name" in err and "--runs-dir" not in err
+
+
 def test_predict_files_folders_and_patterns(
     capsys: Capture, tiny_run: TrainedRun, photo_folder: Path, photos: list[Path]
 ) -> None:

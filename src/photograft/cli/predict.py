@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +38,8 @@ def predict(
 
     if json_output and csv_file == Path("-"):
         raise ConfigError("--json and --csv - both write to stdout: give --csv a file name.")
+    if csv_file and csv_file != Path("-"):
+        _check_csv(csv_file)
     paths = list(expand_inputs(inputs, stdin=sys.stdin.buffer))
     with load(model) as classifier, console.progress(len(paths), "Predicting") as progress:
         predictions = _count(classifier.predict_each(paths), progress)
@@ -65,7 +68,7 @@ def _count(predictions: Iterator[Prediction], progress: console.Progress) -> Ite
 
 def _to_json(prediction: Prediction, top: int) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "path": _printable(prediction.path),
+        "path": prediction.path.encode("utf-8", "backslashreplace").decode(),
         "status": prediction.status,
         "label": prediction.label,
         "probability": prediction.probability,
@@ -75,9 +78,25 @@ def _to_json(prediction: Prediction, top: int) -> dict[str, Any]:
 
 
 def _to_line(prediction: Prediction, top: int) -> str:
+    from photograft.data.folders import printable
+
     if prediction.status != "ok":
-        return f"{_printable(prediction.path)}\trejected\t{prediction.reason}"
-    return "\t".join([_printable(prediction.path), *(f"{label} {p:.3f}" for label, p in prediction.top[:top])])
+        return f"{printable(prediction.path)}\trejected\t{prediction.reason}"
+    return "\t".join(
+        [printable(prediction.path), *(f"{printable(label)} {p:.3f}" for label, p in prediction.top[:top])]
+    )
+
+
+def _check_csv(file: Path) -> None:
+    """Refuse a table that could not be written before any photo is predicted."""
+    from photograft.errors import ConfigError
+
+    if file.is_dir():
+        raise ConfigError(f"--csv: {file} is a folder; give the name of a file.")
+    if not file.parent.is_dir():
+        raise ConfigError(f"--csv: the folder {file.parent} does not exist; make it first, or choose another file.")
+    if not os.access(file.parent, os.W_OK):
+        raise ConfigError(f"--csv: the folder {file.parent} cannot be written; choose another file.")
 
 
 def _write_csv(file: Path, predictions: list[Prediction], top: int) -> None:
@@ -99,8 +118,3 @@ def _write_csv(file: Path, predictions: list[Prediction], top: int) -> None:
         console.print_text(text.getvalue().rstrip("\n"))
     else:
         write_atomically(file, text.getvalue())
-
-
-def _printable(path: str) -> str:
-    """A path as any output takes it: bytes that are not UTF-8 become escapes."""
-    return path.encode("utf-8", "backslashreplace").decode()
