@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from photograft.config import load_config
+from photograft.config.data import DataConfig
 from photograft.contract import make_contract
 from photograft.data.pool import DecodePool
 from photograft.data.scan import read_photo
@@ -18,7 +19,6 @@ from photograft.reporting.thumbnails import make_thumbnail
 from photograft.tracking.run_folder import RunFolder, open_run
 
 _SIDE_PX = 224
-_MAX_FILE_MB = 2000
 
 
 def report(run: str | os.PathLike[str]) -> Path:
@@ -39,22 +39,24 @@ def render_report(run: RunFolder) -> Path:
     except (ValueError, KeyError) as error:
         raise ModelError(f"{run.path}: report.json or run.json is damaged ({error}); train again.") from error
     config = load_config(run.path / "config.resolved.yaml")
-    thumbnails = _thumbnails(root, thumbnail_paths(document), config.data.timeout_s) if config.report.thumbnails else {}
+    thumbnails = _thumbnails(root, thumbnail_paths(document), config.data) if config.report.thumbnails else {}
     return run.write("report.html", render_html(document, thumbnails=thumbnails))
 
 
-def _thumbnails(root: Path, paths: tuple[str, ...], timeout_s: float) -> dict[str, bytes]:
+def _thumbnails(root: Path, paths: tuple[str, ...], limits: DataConfig) -> dict[str, bytes]:
+    """Pictures by path, decoded within the limits of the run: what it took is shown, however large."""
     thumbnails = {}
-    with DecodePool(make_contract(_SIDE_PX), timeout_s=timeout_s) as pool:
-        for path, decoded in pool.map(_read_each(root, paths)):
+    contract = make_contract(_SIDE_PX, max_pixels=limits.max_pixels, formats=limits.formats)
+    with DecodePool(contract, timeout_s=limits.timeout_s) as pool:
+        for path, decoded in pool.map(_read_each(root, paths, limits.max_file_mb)):
             if not isinstance(decoded, ImageRejected):
                 thumbnails[path] = make_thumbnail(decoded.pixels, width=decoded.width, height=decoded.height)
     return thumbnails
 
 
-def _read_each(root: Path, paths: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+def _read_each(root: Path, paths: tuple[str, ...], max_file_mb: int) -> Iterator[tuple[str, bytes]]:
     for path in paths:
         try:
-            yield path, read_photo(root / path, max_file_mb=_MAX_FILE_MB)[0]
+            yield path, read_photo(root / path, max_file_mb=max_file_mb)[0]
         except ImageRejected:
             continue
