@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from photograft.errors import TrainingError
 from photograft.metrics.softmax import softmax
-from photograft.training.linear import STRENGTHS, HeadFit, fit_head
+from photograft.training.linear import STRENGTHS, HeadFit, estimate_seconds, fit_at, fit_head
 from photograft.values import FloatArray, IntArray
 
 
@@ -37,8 +38,8 @@ def test_finds_the_optimum_that_scikit_learn_finds(n: int, d: int, k: int, stren
     linear_model = pytest.importorskip("sklearn.linear_model")
     features_ND, label_N, fold_N = draw(n, d, k)
     weight_N = n / (k * np.bincount(label_N)[label_N]) if balance == "balanced" else np.ones(n)
-    mean_D = np.average(features_ND, axis=0, weights=weight_N)
-    scale_D = np.sqrt(np.average((features_ND - mean_D) ** 2, axis=0, weights=weight_N))
+    mean_D = features_ND.mean(axis=0)
+    scale_D = features_ND.std(axis=0)  # the scale uses no labels, so balancing does not change it
     standard_ND = (features_ND - mean_D) / scale_D
     peer = linear_model.LogisticRegression(C=1 / (strength * n), tol=1e-8, max_iter=5000)
     peer.fit(standard_ND, label_N, sample_weight=weight_N)
@@ -57,6 +58,49 @@ def test_finds_the_optimum_that_scikit_learn_finds(n: int, d: int, k: int, stren
     best = objective(theirs_NK, theirs_weight, label_N, weight_N, strength)
     assert objective(ours_NK, ours_weight, label_N, weight_N, strength) - best < 1e-3
     assert np.abs(softmax(ours_NK) - softmax(theirs_NK)).max() < 0.02
+
+
+def test_a_head_at_a_known_strength_is_the_one_that_cross_validation_ends_with() -> None:
+    features_ND, label_N, fold_N = draw(300, 40, 5)
+    for balance in ("none", "balanced"):
+        found = fit_head(features_ND, label_N, fold_N, n_classes=5, balance=balance)
+        alone = fit_at(features_ND, label_N, n_classes=5, strength=found.strength, balance=balance)
+        difference = softmax(alone.logits(features_ND)) - softmax(found.head.logits(features_ND))
+        assert np.abs(difference).max() < 0.02
+    with pytest.raises(TrainingError, match="two classes"):
+        fit_at(features_ND, np.zeros(300, np.int64), n_classes=5, strength=0.1)
+
+
+def test_balanced_out_of_fold_predictions_do_not_depend_on_the_labels_of_their_fold() -> None:
+    features_ND, label_N, fold_N = draw(300, 30, 3)
+    changed_N = np.where(fold_N == 2, 0, label_N)  # also changes how many photos each class has
+    one, other = (
+        fit_head(features_ND, y, fold_N, n_classes=3, strength=0.1, balance="balanced") for y in (label_N, changed_N)
+    )
+    held = fold_N == 2
+    # The labels choose the axes that the solver walks along, so equal up to its tolerance.
+    assert np.abs(softmax(one.honest_logits_NK[held]) - softmax(other.honest_logits_NK[held])).max() < 0.01
+
+
+def test_with_many_classes_the_search_skips_strengths_that_cannot_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    for distance, k in ((2.0, 4), (0.3, 3)):
+        features_ND, label_N, fold_N = draw(300, 30, k, distance=distance)
+        every = fit_head(features_ND, label_N, fold_N, n_classes=k)
+        with monkeypatch.context() as patch:
+            patch.setattr("photograft.training.linear._HEAVY_WORK", 0.0)
+            fewer = fit_head(features_ND, label_N, fold_N, n_classes=k)
+        assert fewer.strength == every.strength and len(fewer.cv_loss) < len(every.cv_loss)
+        assert np.abs(softmax(fewer.head.logits(features_ND)) - softmax(every.head.logits(features_ND))).max() < 0.02
+
+
+def test_the_estimate_grows_with_the_work_and_is_of_the_right_size() -> None:
+    features_ND, label_N, fold_N = draw(600, 300, 20)
+    started = time.perf_counter()
+    fit_head(features_ND, label_N, fold_N, n_classes=20)
+    taken = time.perf_counter() - started
+    estimate = estimate_seconds(600, 300, 20, 5)
+    assert taken / 20 < estimate < taken * 20  # the machine may be busy in one of the two
+    assert estimate_seconds(60_000, 300, 200, 5) > 10 * estimate
 
 
 def test_out_of_fold_logits_do_not_depend_on_the_labels_of_their_fold() -> None:
