@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from photograft.reporting.tables import confusion_csv, guard_cell, predictions_csv, unguard_cell
-from photograft.values import Predictions
+from photograft.reporting.records import issues_csv, manifest_csv, read_manifest, splits_csv
+from photograft.reporting.tables import confusion_csv, guard_cell, predictions_csv, read_table, unguard_cell
+from photograft.tracking.atomic import write_atomically
+from photograft.values import Issue, Manifest, Photo, Predictions, Splits
 
 NAMES = ("=1+1", "-x", "@sum", 'a "quoted", name', "노란 튤립", "two\nlines")
 
@@ -59,7 +64,31 @@ def test_predictions_read_back_to_nine_digits() -> None:
     assert "\r" not in text
 
 
-def test_a_name_that_is_no_unicode_can_be_written() -> None:
+NAME = st.binary(min_size=1, max_size=12).map(lambda b: b.decode("utf-8", "surrogateescape"))
+ODD = ["'", "''=a", "=a", "bad\udcff.jpg", "a\rb", "\x00,"]
+
+
+@given(st.lists(NAME | st.sampled_from(ODD), min_size=1, max_size=5, unique=True))
+def test_every_name_is_the_same_cell_in_every_table_and_comes_back(paths: list[str]) -> None:
+    n, folder = len(paths), Path("photos")
+    photos = tuple(Photo(p, p, None, "ok", "", "a" * 64, 1, "PNG", 1, 1) for p in paths)
+    manifest = Manifest(folder, photos)
+    splits = Splits(np.full(n, "test"), np.full(n, -1), np.arange(n), np.zeros(n, bool), 5, "")
+    predictions = Predictions(tuple(paths), ("a",), np.ones((n, 1)), np.zeros(n, np.int64), ("ok",) * n, ("",) * n)
+    tables = [
+        manifest_csv(manifest),
+        splits_csv(manifest, splits),
+        predictions_csv(predictions, part_N=splits.part_N, fold_N=splits.fold_N),
+    ]
+    for text in tables:
+        assert [row["path"] for row in read_table(text.encode("utf-8", "surrogateescape"))] == paths
+        assert [row[0] for row in read(text)[1:]] == [guard_cell(path) for path in paths]
+    assert read_manifest(tables[0].encode("utf-8", "surrogateescape"), folder) == manifest
+    issues = issues_csv([Issue("small", tuple(paths), "m", "r")])
+    assert read(issues)[1][3:] == [guard_cell(path) for path in paths]
+
+
+def test_a_name_that_is_no_unicode_keeps_its_bytes(tmp_path: Path) -> None:
     predictions = Predictions(("bad\udcff.jpg",), ("a",), np.ones((1, 1)), np.zeros(1, np.int64), ("ok",), ("",))
-    text = predictions_csv(predictions, part_N=np.array(["test"]), fold_N=np.array([-1]))
-    assert b"bad\\udcff.jpg,test,,a,a,1,1\n" in text.encode("utf-8")
+    write_atomically(tmp_path / "p.csv", predictions_csv(predictions, part_N=np.array(["test"]), fold_N=np.array([-1])))
+    assert b"bad\xff.jpg,test,,a,a,1,1\n" in (tmp_path / "p.csv").read_bytes()

@@ -1,23 +1,24 @@
 """Tables as CSV: UTF-8, Unix newlines, quoted, and harmless when a spreadsheet opens them.
 
 A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula. Such a name gets an apostrophe
-in front, which `unguard_cell` takes away again.
+in front, and so does a name that begins with an apostrophe, so that `unguard_cell` gives every name back. All tables
+are guarded alike: the same path is the same cell in each. Names that are not UTF-8 keep their bytes.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from photograft.reporting.clean import clean_text
 from photograft.values import IntArray, Predictions
 
-_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+_GUARDED = ("'", "=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_QUOTED = frozenset(',"\r\n')
 
 
 def confusion_csv(classes: Sequence[str], confusion_KK: IntArray) -> str:
@@ -41,7 +42,7 @@ def predictions_csv(predictions: Predictions, *, part_N: npt.NDArray[np.str_], f
     """
     classes = predictions.classes
     header = ["path", "part", "fold", "label", "predicted", "probability"]
-    rows: list[list[str]] = [[*header, *(f"p_{clean_text(name)}" for name in classes)]]
+    rows: list[list[str]] = [[*header, *(f"p_{name}" for name in classes)]]
     guarded = [guard_cell(name) for name in classes]
     best_N = predictions.best_N
     for row, path in enumerate(predictions.paths):
@@ -55,13 +56,24 @@ def predictions_csv(predictions: Predictions, *, part_N: npt.NDArray[np.str_], f
 
 def guard_cell(text: str) -> str:
     """Return `text` so that no spreadsheet takes it for a formula."""
-    text = clean_text(text)
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"'{text}" if text.startswith(_GUARDED) else text
 
 
 def unguard_cell(text: str) -> str:
     """Return the text that `guard_cell` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return text.removeprefix("'")
+
+
+def table_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Write rows of text and numbers as CSV, text guarded; None is an empty cell."""
+    return _write([["" if v is None else guard_cell(v) if isinstance(v, str) else str(v) for v in row] for row in rows])
+
+
+def read_table(content: bytes) -> list[dict[str, str]]:
+    """Read rows by column name from what `table_csv` or `predictions_csv` wrote, cells as they were before guarding."""
+    rows = csv.reader(io.StringIO(content.decode("utf-8", "surrogateescape"), newline=""))
+    header = next(rows, [])
+    return [{name: unguard_cell(cell) for name, cell in zip(header, row, strict=False)} for row in rows]
 
 
 def _number(value: float) -> str:
@@ -69,6 +81,9 @@ def _number(value: float) -> str:
 
 
 def _write(rows: list[list[str]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+    # The csv module leaves a lone carriage return unquoted, which it then refuses to read.
+    return "".join(",".join(map(_quote, row)) + "\n" for row in rows)
+
+
+def _quote(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if _QUOTED & set(cell) else cell

@@ -11,9 +11,12 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write `content` (text as UTF-8) so that `path` never holds half of it, whatever happens."""
+    """Write `content` so that `path` never holds half of it, whatever happens.
+
+    Text is written as UTF-8; names that are not UTF-8 on disk (lone surrogates in Python) get their bytes back.
+    """
     with replacing(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(_encode(content) if isinstance(content, str) else content)
 
 
 @contextmanager
@@ -58,3 +61,10 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a UTF-16 pair, as Windows allows in names: no bytes stand behind it
+        return text.encode("utf-8", "backslashreplace")
