@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import datetime
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from photograft.errors import ConfigError, ModelError
+from photograft.errors import ConfigError, IntegrityError, ModelError
 from photograft.tracking.run_folder import create_run, open_run
 
 TODAY = datetime.date.today().isoformat()
@@ -78,3 +79,33 @@ def test_only_a_run_is_opened_as_one(tmp_path: Path) -> None:
         open_run(tmp_path)
     (tmp_path / "config.resolved.yaml").write_text("")
     assert open_run(tmp_path).model == tmp_path / "model"
+
+
+def test_a_sealed_run_names_the_file_that_was_changed(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "사진")
+    for name in ("config.resolved.yaml", "report.json", "report.html", "표.csv"):
+        run.write(name, name)
+    (run.path / ".lock").touch()
+    run.model.mkdir()
+    (run.model / "bundle.json").write_text("{}")
+    run.check()  # a run that was never sealed, as older ones
+    run.seal()
+    assert set(json.loads(run.read("checksums.json"))) == {"config.resolved.yaml", "report.json", "표.csv"}
+    run.write("report.html", "rendered again")
+    run.check()
+    assert open_run(run.path) == run
+
+    run.write("표.csv", "other")
+    assert open_run(run.path) == run  # only what a reader of the run parses is compared then
+    with pytest.raises(IntegrityError, match=r"표\.csv was changed"):
+        run.check()
+    run.write("report.json", "other")
+    with pytest.raises(IntegrityError, match=r"report\.json was changed"):
+        open_run(run.path)
+    (run.path / "report.json").unlink()
+    with pytest.raises(IntegrityError, match=r"report\.json is missing"):
+        open_run(run.path)
+    for damaged in ("[1", "3", '{"../photo.jpg": "0"}'):
+        run.write("checksums.json", damaged)
+        with pytest.raises(IntegrityError):
+            run.check()

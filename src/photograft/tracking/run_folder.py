@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import re
 import shutil
@@ -14,12 +15,18 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from photograft.errors import ConfigError, ModelError
+from photograft.errors import ConfigError, IntegrityError, ModelError
 from photograft.tracking.atomic import write_atomically
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 _LONGEST_NAME = 240
 """Bytes of a run's folder name: file systems allow 255, and a number may come behind it."""
+
+
+_CHECKSUMS = "checksums.json"
+_NOT_SEALED = ("model", "report.html", _CHECKSUMS)
+_CHECKED_ON_OPENING = ("config.resolved.yaml", "report.json", "run.json")
+_REMEDY = "copy the run again from where it was made, or train again."
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,44 @@ class RunFolder:
             return (self.path / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ModelError(f"{self.path / name} cannot be read ({error}): is this a finished run?") from error
+
+    def seal(self) -> None:
+        """Write checksums.json, the last step of a run: SHA-256 of every file of the run.
+
+        Left out are hidden files, `model/`, which has checksums of its own, and report.html, which may be rendered
+        again at any time.
+        """
+        digests = {name: _sha256(self.path / name) for name in sorted(self._sealed_names())}
+        self.write_json(_CHECKSUMS, digests)
+
+    def check(self, *names: str) -> None:
+        """Compare files (all that are sealed by default) with checksums.json; a run never sealed has none to compare.
+
+        Raises:
+            IntegrityError: A file is missing or was changed; the message names it.
+        """
+        if not (self.path / _CHECKSUMS).exists():
+            return
+        try:
+            digests = dict(json.loads(self.read(_CHECKSUMS)))
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(f"{self.path / _CHECKSUMS} is damaged: {_REMEDY}") from error
+        for name in names or sorted(digests):
+            if name not in digests:
+                continue
+            # A sealed name never leaves the run: checksums.json may come from elsewhere.
+            inside = (self.path / name).resolve().is_relative_to(self.path.resolve())
+            if not inside or not (self.path / name).is_file():
+                raise IntegrityError(f"{self.path / name} is missing: {_REMEDY}")
+            if _sha256(self.path / name) != digests[name]:
+                raise IntegrityError(f"{self.path / name} was changed or is damaged: {_REMEDY}")
+
+    def _sealed_names(self) -> Iterator[str]:
+        for path in self.path.rglob("*"):
+            relative = path.relative_to(self.path)
+            hidden = any(part.startswith(".") for part in relative.parts)
+            if path.is_file() and not hidden and relative.parts[0] not in _NOT_SEALED:
+                yield relative.as_posix()
 
     @contextmanager
     def removed_on_failure(self) -> Iterator[None]:
@@ -108,7 +153,19 @@ def run_stem(name: str) -> str:
 
 
 def open_run(path: Path) -> RunFolder:
-    """A run that is there already."""
+    """A run that is there already; its report, settings and record are compared with its checksums.
+
+    Raises:
+        ModelError: The folder is not a run.
+        IntegrityError: One of these files is missing or was changed.
+    """
     if not (path / "config.resolved.yaml").is_file():
         raise ModelError(f"{path} is not a photograft run (it holds no config.resolved.yaml).")
-    return RunFolder(path)
+    run = RunFolder(path)
+    run.check(*_CHECKED_ON_OPENING)
+    return run
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
