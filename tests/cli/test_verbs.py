@@ -186,3 +186,8 @@ def test_cache(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert run_json(capsys, "cache", "cache", "show")["features"] == 0
     assert str(tmp_path / "빈 cache") in run_text(capsys, "cache", "show")[0]
     run_text(capsys, "cache", "clear")
+    own = tmp_path / "own cache"
+    assert str(own) in run_text(capsys, "cache", "show", "--set", f"cache.dir={own}")[0]
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"cache:\n  dir: {json.dumps(str(own))}\n", encoding="utf-8")
+    assert f"{own} is empty" in run_text(capsys, "cache", "clear", "--config", str(settings))[0]
