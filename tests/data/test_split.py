@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from photograft.config.split import SplitConfig
-from photograft.data.split import FOLDS_BELOW, split
+from photograft.data.split import FOLDS_BELOW, _give_each_part_one, split
 from photograft.errors import DataError
 from photograft.values import IntArray, Manifest, Photo, Splits
 
@@ -133,7 +133,8 @@ def test_given_parts_win_and_leaks_are_flagged() -> None:
     assert np.flatnonzero(splits.leaked_N).tolist() == [0, 59]
     assert (splits.fold_N[:50] >= 0).all() and (splits.fold_N[50:] == -1).all()
     assert splits.fold_N[1] == splits.fold_N[2] and splits.fold_N[3] == splits.fold_N[45]
-    assert splits.statement.startswith("2 photos ") and "split.on_leak" in splits.statement
+    assert splits.statement.startswith("1 photo of the test part has a duplicate in train or validation: ")
+    assert "split.on_leak" in splits.statement
 
 
 def test_leaked_training_photos_can_be_dropped() -> None:
@@ -179,3 +180,16 @@ def test_many_copies_of_one_photo_are_one_photo() -> None:
 def test_given_parts_without_train_are_refused() -> None:
     with pytest.raises(DataError, match="no train part"):
         split(manifest([0, 1, 0, 1], ["val", "val", "test", "test"]), alone(4), SplitConfig())
+
+
+def test_a_part_without_a_class_gets_its_smallest_group_and_takes_no_class_from_another() -> None:
+    # Class 1 is in train alone: a group of three, a mixed group with the only photo of class 2 there, a single one.
+    label_N = np.array([0, 0, 1, 1, 1, 1, 2, 1, 0, 2])
+    group_N = np.array([0, 1, 2, 2, 2, 3, 3, 4, 5, 6])
+    part_N = np.array(["train"] * 8 + ["test"] * 2)
+    moved_N = _give_each_part_one(part_N, label_N, group_N, ["train", "test"], 3)
+    assert np.flatnonzero(moved_N != part_N).tolist() == [7]
+    # Without the single one, the group of three goes: the mixed one would leave train without class 2.
+    fewer = np.arange(10) != 7
+    moved_N = _give_each_part_one(part_N[fewer], label_N[fewer], group_N[fewer], ["train", "test"], 3)
+    assert np.flatnonzero(moved_N != part_N[fewer]).tolist() == [2, 3, 4]

@@ -44,7 +44,7 @@ def split(manifest: Manifest, group_N: IntArray, config: SplitConfig) -> Splits:
     fold_N[folded_N] = assign_groups(
         label_N[folded_N], group_N[folded_N], np.full(config.folds, 1 / config.folds), rng=rng, n_classes=len(classes)
     )
-    statement = _state(group_N, leaked_N, n_dropped=n_dropped)
+    statement = _state(group_N, leaked_N & (part_N == "test"), n_dropped=n_dropped)
     return Splits(part_N, fold_N, group_N, leaked_N, config.folds, statement)
 
 
@@ -114,9 +114,23 @@ def _give_each_part_one(
             of_class = label_N == k
             if (part_N[of_class] == name).any():
                 continue
-            donor = max(names, key=lambda n: len(np.unique(group_N[of_class & (part_N == n)])))
-            part_N[group_N == group_N[of_class & (part_N == donor)][0]] = name
+            group = _spare_group(part_N, label_N, group_N, k)
+            if group is not None:
+                part_N[group_N == group] = name
     return part_N
+
+
+def _spare_group(part_N: npt.NDArray[np.str_], label_N: IntArray, group_N: IntArray, k: int) -> int | None:
+    """The smallest group of class `k` whose part keeps photos of each of the group's classes without it."""
+    spare = []
+    for group in np.unique(group_N[label_N == k]):
+        inside = group_N == group
+        left_N = (part_N == part_N[inside][0]) & ~inside
+        n_groups = len(np.unique(group_N[left_N & (label_N == k)]))
+        if np.isin(label_N[inside], label_N[left_N]).all():
+            # Of equal sizes, from the part that has most groups of the class.
+            spare.append((int(inside.sum()), -n_groups, int(group)))
+    return min(spare)[2] if spare else None
 
 
 def _complete_given(
@@ -169,11 +183,13 @@ def _check_folds(
         raise DataError(f"Too few different photos for {n_folds} folds: add photos, or set split.folds lower.")
 
 
-def _state(group_N: IntArray, leaked_N: BoolArray, *, n_dropped: int) -> str:
-    if leaked_N.any():
+def _state(group_N: IntArray, leaked_test_N: BoolArray, *, n_dropped: int) -> str:
+    n_leaked = int(leaked_test_N.sum())
+    if n_leaked:
         return (
-            f"{int(leaked_N.sum())} photos are duplicates of each other across the given test part and the rest: "
-            "set split.on_leak to drop to leave them out of training."
+            f"{n_leaked} {'photo' if n_leaked == 1 else 'photos'} of the test part "
+            f"{'has' if n_leaked == 1 else 'have'} a duplicate in train or validation: "
+            "set split.on_leak to drop to leave these duplicates out of training."
         )
     several = int((np.bincount(group_N) > 1).sum())
     kept = f"{several} group{'' if several == 1 else 's'} of duplicates kept together"
