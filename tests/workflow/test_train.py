@@ -359,6 +359,7 @@ def test_a_dry_run_plans_and_writes_no_run(
     monkeypatch.chdir(tmp_path)
     planned = photograft.plan(photo_folder, config=tiny_config)
     check_schema("plan", planned.to_json())
+    assert 0 < planned.estimate.training_s <= planned.estimate.seconds
     assert planned.estimate.n_photos == 60 and any("64 px" in line for line in planned.lines)
     assert list(tmp_path.iterdir()) == []
 

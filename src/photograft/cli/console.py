@@ -8,16 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from photograft.workflow.narrator import duration
+
+if TYPE_CHECKING:
+    from photograft.workflow.narrator import Progress as Progress
 
 PLAIN_INTERVAL_S = 5.0
-
-
-class Progress(Protocol):
-    """Long work reports to this as it goes."""
-
-    def advance(self, n: int = 1) -> None:
-        """Count `n` more pieces as done."""
 
 
 def print_json(value: Any) -> None:
@@ -71,14 +69,14 @@ class _Lines:
         now = time.monotonic()
         if self.last != self.started:  # short work needs no lines at all
             seconds = now - self.started
-            say(f"{self.label}: {self.done:,}/{self.total:,} in {_duration(seconds)}, {self._rate(now):.1f}/s")
+            say(f"{self.label}: {self.done:,}/{self.total:,} in {duration(seconds)}, {self._rate(now):.1f}/s")
 
     def _rate(self, now: float) -> float:
         return self.done / max(now - self.started, 1e-9)
 
     def _left(self, now: float) -> str:
         rate = self._rate(now)
-        return _duration(max(self.total - self.done, 0) / rate) if rate else "?"
+        return duration(max(self.total - self.done, 0) / rate) if rate else "?"
 
 
 @contextmanager
@@ -106,11 +104,6 @@ def _bar(total: int, label: str) -> Iterator[Progress]:
                 display.update(task, advance=n, rate=f"{speed:.1f}/s" if speed else "")
 
         yield _Bar()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _write_bytes(text: str) -> None:

@@ -15,30 +15,40 @@ from photograft.data.pool import DecodePool
 from photograft.data.scan import decoder_key, scan
 from photograft.features.engine import Engine
 from photograft.features.extract import FeatureStore, extract
+from photograft.training.linear import estimate_seconds
 from photograft.values import Photo, PixelArray
-from photograft.workflow.narrator import Narrator
+from photograft.workflow.narrator import Narrator, duration
 
 _WARM_UP, _SAMPLE = 16, 48
 _TYPICAL_S = 0.03
 _NETWORK_MB = 150
+_START_S = 2.0
+"""Loading, calibration and the report, where nothing is read."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What extraction will cost, measured on a few batches: photos without cached features, seconds, megabytes."""
+    """What a run will cost, measured on a few batches: photos without cached features, seconds, megabytes.
+
+    `seconds` covers reading and training, of which `training_s` are training.
+    """
 
     n_photos: int
     n_new: int
     n_measured: int
     seconds: float
     peak_mb: float
+    training_s: float = 0.0
 
     def __str__(self) -> str:
         if self.n_new == 0:
-            return f"all {self.n_photos:,} photos are in the cache: a few seconds"
+            return (
+                f"all {self.n_photos:,} photos are in the cache: about {duration(self.seconds + _START_S)}, "
+                f"about {self.peak_mb / 1000:.1f} GB of memory"
+            )
         basis = f"measured on {self.n_measured} of them" if self.n_measured else "too few to measure"
         return (
-            f"{self.n_new:,} of {self.n_photos:,} photos are new: about {_duration(self.seconds)}, "
+            f"{self.n_new:,} of {self.n_photos:,} photos are new: about {duration(self.seconds)}, "
             f"about {self.peak_mb / 1000:.1f} GB of memory ({basis})"
         )
 
@@ -59,7 +69,7 @@ class PhotoReader:
         self._known = self.store.known()
         self._opened: Engine | None = None
 
-    def estimate(self, files: Sequence[Found], *, embedding_size: int) -> Estimate:
+    def estimate(self, files: Sequence[Found], *, embedding_size: int, n_classes: int) -> Estimate:
         """Measure on a few batches spread over the files what the rest will cost; what they gave stays cached."""
         new = [f for f in files if self._is_new(f)]
         n_measured, seconds = 0, len(new) * _TYPICAL_S
@@ -72,7 +82,12 @@ class PhotoReader:
             seconds = (time.perf_counter() - started) / n_measured * (len(new) - len(chosen))
         # Features, their standardised and rotated copies, and the gradient's workspace are alive at once.
         features_mb = len(files) * embedding_size * 4 * 5 / 1e6 + (0 if self._opened else _NETWORK_MB)
-        return Estimate(len(files), len(new), n_measured, seconds, _peak_mb() + features_mb)
+        n_folds = self.config.split.folds
+        # Logits, their residuals and their change for each fold; weights, gradients and directions likewise.
+        numbers = (3 * len(files) + 5 * min(len(files), embedding_size)) * n_classes * n_folds
+        training_s = estimate_seconds(len(files), embedding_size, n_classes, n_folds)
+        peak_mb = _peak_mb() + features_mb + numbers * 4 / 1e6
+        return Estimate(len(files), len(new), n_measured, seconds + training_s, peak_mb, training_s)
 
     def read(self, files: Sequence[Found], narrator: Narrator | None = None) -> list[Photo]:
         """Scan the files and embed those that are new; gives their rows of the manifest, in order."""
@@ -128,7 +143,3 @@ def _peak_mb() -> float:
     # macOS counts bytes, Linux kilobytes.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

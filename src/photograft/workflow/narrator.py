@@ -37,6 +37,12 @@ class Silent:
         yield _Uncounted()
 
 
+def duration(seconds: float) -> str:
+    """Seconds in words, as people say them: 40 s, 3 min 20 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 class _Uncounted:
     def advance(self, n: int = 1) -> None:
         pass

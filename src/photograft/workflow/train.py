@@ -157,15 +157,8 @@ def train(
     run = create_run(Path(runs_dir), name)
     with run.locked(), run.removed_on_failure():
         evaluations, warnings = finish_run(run, trained, clock, narrator)
-    return TrainedRun(
-        run=run.path,
-        bundle=run.model,
-        classes=manifest.usable.classes,
-        test=evaluations.get("test"),
-        oof=evaluations.get("oof"),
-        seconds=clock.seconds,
-        warnings=tuple(warnings),
-    )
+    test, oof = evaluations.get("test"), evaluations.get("oof")
+    return TrainedRun(run.path, run.model, manifest.usable.classes, test, oof, clock.seconds, tuple(warnings))
 
 
 def plan(
@@ -217,7 +210,8 @@ def _prepared(
             reader = PhotoReader(root, setup.config, setup.contract, store, pool, engine)
             with clock.stage("estimate"):
                 size = setup.backbone.embedding_size(model.embedding)
-                estimate = reader.estimate(setup.listing.files, embedding_size=size)
+                n_classes = len(setup.listing.classes)
+                estimate = reader.estimate(setup.listing.files, embedding_size=size, n_classes=n_classes)
             lines = _describe_plan(setup, store.engine_name, estimate)
             for line in lines:
                 narrator.say(line)
