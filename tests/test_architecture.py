@@ -12,23 +12,12 @@ from pathlib import Path
 import photograft
 
 SOURCE = Path(photograft.__file__).parent
-LAYERS = (
-    {"__main__"},
-    {"cli", "serving"},
-    {"estimator", "scaling"},
-    {"workflow"},
-    {"reporting"},
-    {"evaluation", "retrieval"},
-    {"training", "inference"},
-    {"features"},
-    {"models"},
-    {"data", "tracking"},
-    {"config", "metrics"},
-    {"contract", "schemas"},
-    {"values"},
-    {"errors"},
+ORDER = (
+    "__main__ > cli serving > estimator scaling > workflow > reporting > evaluation retrieval > training inference "
+    "> features > models > data tracking > config metrics > contract schemas > values > errors"
 )
-HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names}
+LAYERS = ORDER.split(">")
+HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names.split()}
 TORCH_FILES = {
     "features/engine_torch.py",
     *(f"models/{name}.py" for name in ("backbone", "graft", "head", "autoencoder", "onnx_export")),
@@ -68,6 +57,12 @@ def test_heavy_packages_are_imported_only_where_they_belong() -> None:
 def test_no_file_is_over_500_lines() -> None:
     lengths = {str(path): len(path.read_text("utf-8").splitlines()) for path in SOURCE.rglob("*.py")}
     assert not {path: length for path, length in lengths.items() if length > 500}
+
+
+def test_no_function_is_over_60_lines() -> None:
+    nodes = (node for path in SOURCE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8"))))
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert not [f.name for f in functions if (f.end_lineno or 0) - f.lineno >= 60]
 
 
 def test_importing_photograft_loads_nothing_heavy() -> None:

@@ -63,12 +63,11 @@ def evaluate(
     independent_N = np.arange(len(row_N)) if group_N is None else np.asarray(group_N)[row_N]
     positive_index = _positive_index(classes, positive, confusion_KK.sum(axis=1))
 
-    scores = {
-        **_count_scores(confusion_KK, independent_N),
-        **_probability_scores(probability_NK, label_N, independent_N, seed=seed),
-    }
+    scores = _count_scores(confusion_KK, independent_N)
+    scores |= _probability_scores(probability_NK, label_N, independent_N, seed=seed)
     if len(classes) == 2:
         scores |= _two_class_scores(probability_NK, label_N, classes, positive_index)
+    few = _warn_classes(confusion_KK, classes, positive)
     return Evaluation(
         what=what,
         classes=classes,
@@ -78,11 +77,7 @@ def evaluate(
         confused_pairs=_confused_pairs(confusion_KK, classes),
         reliability=reliability_bins(confidence_N, correct_N),
         mistakes=_mistakes(predictions, row_N[~correct_N]),
-        warnings=(
-            *_warn_left_out(predictions),
-            *_warn_groups(independent_N),
-            *_warn_classes(confusion_KK, classes, positive),
-        ),
+        warnings=(*_warn_left_out(predictions), *_warn_groups(independent_N), *few),
     )
 
 

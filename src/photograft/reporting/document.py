@@ -57,21 +57,12 @@ def build_report(
         worst: how many of the worst mistakes the page shows.
         language: of the page's texts.
     """
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "run": run,
-        "created": created,
-        "language": language,
-        "quality": quality,
+    about = {"format": FORMAT, "run": run, "created": created, "language": language, "quality": quality, "worst": worst}
+    document = {
         "evaluations": [_evaluation(evaluation) for evaluation in evaluations],
         "photos": _photos(manifest),
         "classes": _classes(manifest, splits),
-        "split": {
-            "statement": splits.statement,
-            "folds": splits.n_folds,
-            "leaked": int(splits.leaked_N.sum()),
-            "parts": {part: int((splits.part_N == part).sum()) for part in PARTS},
-        },
+        "split": _split(splits),
         "test_openings": test_openings,
         "issues": _issues(issues),
         "temperature": temperature,
@@ -81,12 +72,9 @@ def build_report(
         "versions": versions,
         "seconds": seconds,
         "warnings": list(warnings),
-        "worst": worst,
     }
-    plain: dict[str, Any] = clean_value(document)
-    plain["summary"] = describe_result(plain)
-    plain["next_steps"] = advise(plain)
-    return plain
+    plain: dict[str, Any] = clean_value(about | document)
+    return plain | {"summary": describe_result(plain), "next_steps": advise(plain)}
 
 
 def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
@@ -119,6 +107,15 @@ def _photos(manifest: Manifest) -> dict[str, Any]:
         "verdicts": manifest.count_verdicts(),
         "rejected_files": [{"path": p.path, "verdict": p.verdict, "reason": p.reason} for p in rejected[:_NAMED]],
         "notes": manifest.notes,
+    }
+
+
+def _split(splits: Splits) -> dict[str, Any]:
+    return {
+        "statement": splits.statement,
+        "folds": splits.n_folds,
+        "leaked": int(splits.leaked_N.sum()),
+        "parts": {part: int((splits.part_N == part).sum()) for part in PARTS},
     }
 
 
