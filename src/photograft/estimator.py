@@ -21,8 +21,8 @@ from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
 from photograft.data.scan import read_photo
 from photograft.data.split import assign_groups
-from photograft.errors import DataError, ImageRejected
-from photograft.evaluation.calibration import fit_temperature
+from photograft.errors import ConfigError, DataError, ImageRejected
+from photograft.evaluation.calibration import calibrate
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore, extract
 from photograft.inference.classifier import array_to_image
@@ -75,19 +75,23 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def fit(self, X: Sequence[Any], y: npt.ArrayLike) -> Self:
         """Learn from N photos and their N labels."""
+        if self.balance not in ("none", "balanced"):
+            raise ConfigError(f"balance: {self.balance!r} is not possible; use 'none' or 'balanced'.")
         self.classes_, label_N = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError("PhotoClassifier needs photos of at least two classes.")
-        embedding_ND = self._embed(X)
+        embedding_ND, keys = self._embed(X)
         label_N = label_N.astype(np.int64)
+        # Copies of a photo stay in one fold.
+        group_N = np.unique(keys, return_inverse=True)[1].astype(np.int64)
         shares = np.full(self.folds, 1 / self.folds)
         rng = np.random.default_rng(self.seed)
-        fold_N = assign_groups(label_N, np.arange(len(label_N)), shares, rng=rng, n_classes=len(self.classes_))
+        fold_N = assign_groups(label_N, group_N, shares, rng=rng, n_classes=len(self.classes_))
         fit = fit_head(
             embedding_ND, label_N, fold_N, n_classes=len(self.classes_), strength=self.strength, balance=self.balance
         )
         self.head_, self.strength_ = fit.head, fit.strength
-        self.temperature_ = max(fit_temperature(fit.oof_logits_NK, label_N), 1.0)
+        self.temperature_ = calibrate(fit.oof_logits_NK, label_N)
         return self
 
     def predict_proba(self, X: Sequence[Any]) -> DoubleArray:
@@ -103,9 +107,10 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Logits of shape (N, K)."""
         if not hasattr(self, "head_"):
             raise NotFittedError("This PhotoClassifier is not fitted yet: call fit(photos, labels) first.")
-        return self.head_.logits(self._embed(X))
+        return self.head_.logits(self._embed(X)[0])
 
-    def _embed(self, X: Sequence[Any]) -> FloatArray:
+    def _embed(self, X: Sequence[Any]) -> tuple[FloatArray, list[str]]:
+        """Embeddings (N, D), and a key per photo that is equal for equal contents."""
         assignments = [] if self.px is None else [f"input.px={self.px}"]
         config, _ = resolve_input(load_config(None, assignments, quality=self.quality))
         assert isinstance(config.input.px, int)
@@ -118,7 +123,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             network = ensure_network(backbone, px=contract.px, embedding=config.model.embedding, cache_dir=cache.folder)
             keys: list[str] = []
             extract(_new_pixels(X, contract, pool, store.known(), keys), store, lambda: OnnxEngine(network))
-            return store.table(keys).embedding_ND
+            return store.table(keys).embedding_ND, keys
 
 
 def _new_pixels(

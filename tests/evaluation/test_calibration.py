@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss as reference_log_loss
 
-from photograft.evaluation.calibration import fit_temperature
+from photograft.evaluation.calibration import calibrate, fit_temperature
 from photograft.metrics.probability import expected_calibration_error, log_loss
 from photograft.metrics.softmax import softmax
 from photograft.values import DoubleArray, IntArray
@@ -49,12 +49,15 @@ def test_no_temperature_on_a_grid_is_better(seed: int) -> None:
     assert loss(found) <= best + 1e-12
 
 
-def test_weights_count_photos_several_times() -> None:
-    logits_NK, label_N = draw(3, n=200)
-    weight_N = np.random.default_rng(0).integers(0, 4, 200)
-    repeated_N = np.repeat(np.arange(200), weight_N)
-    weighted = fit_temperature(logits_NK, label_N, weight_N=weight_N.astype(np.float64))
-    assert weighted == pytest.approx(fit_temperature(logits_NK[repeated_N], label_N[repeated_N]), rel=1e-9)
+def test_a_head_without_mistakes_is_not_made_surer() -> None:
+    label_N = np.arange(40) % 2
+    right_NK = np.where(label_N[:, None] == np.arange(2), 2.0, 0.0)
+    assert fit_temperature(right_NK, label_N) == 0.05
+    assert calibrate(right_NK, label_N) == 1.0
+    # Too sure with few mistakes: made less sure all the same.
+    wrong_NK = right_NK * 20
+    wrong_NK[:5] = wrong_NK[:5, ::-1]
+    assert calibrate(wrong_NK, label_N) == fit_temperature(wrong_NK, label_N) > 1.0
 
 
 def test_limits() -> None:

@@ -13,6 +13,7 @@ from photograft.cli import console
 
 if TYPE_CHECKING:
     from photograft.inference.classifier import Prediction
+    from photograft.workflow.narrator import Progress
 
 PARTIAL = 6
 
@@ -60,7 +61,7 @@ def predict(
         raise typer.Exit(PARTIAL)
 
 
-def _count(predictions: Iterator[Prediction], progress: console.Progress) -> Iterator[Prediction]:
+def _count(predictions: Iterator[Prediction], progress: Progress) -> Iterator[Prediction]:
     for prediction in predictions:
         progress.advance()
         yield prediction

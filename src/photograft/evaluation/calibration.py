@@ -9,9 +9,20 @@ from photograft.values import DoubleArray, FloatArray, IntArray
 TEMPERATURE_LIMITS = (0.05, 20.0)
 
 
-def fit_temperature(
-    logits_NK: FloatArray | DoubleArray, label_N: IntArray, *, weight_N: DoubleArray | None = None
-) -> float:
+_MISTAKES_TO_SHARPEN = 10
+
+
+def calibrate(logits_NK: FloatArray | DoubleArray, label_N: IntArray) -> float:
+    """The temperature to ship: the fitted one, but below 1 only where enough mistakes speak for it.
+
+    With hardly a mistake among the photos, the fit would make every probability 1.
+    """
+    temperature = fit_temperature(logits_NK, label_N)
+    n_mistakes = int((np.argmax(logits_NK, axis=1) != label_N).sum())
+    return temperature if n_mistakes >= _MISTAKES_TO_SHARPEN else max(temperature, 1.0)
+
+
+def fit_temperature(logits_NK: FloatArray | DoubleArray, label_N: IntArray) -> float:
     """Find the temperature that gives `softmax(logits, temperature=...)` the lowest log loss.
 
     Use logits of photos that the head was not trained on (out-of-fold), or the result is too sure. Above 1 the
@@ -23,7 +34,6 @@ def fit_temperature(
     Args:
         logits_NK: Finite numbers of at least one photo.
         label_N: True class indices in 0..K-1.
-        weight_N: Weights of the photos, at least 0 and not all 0; equal by default.
 
     Returns:
         The temperature, 0.05 to 20; 1.0 where the logits say nothing at all.
@@ -33,18 +43,17 @@ def fit_temperature(
     logits_NK = np.asarray(logits_NK, dtype=np.float64)
     # Relative to the true class, the log loss of a row is log(sum(exp(inverse * ahead))).
     ahead_NK = logits_NK - logits_NK[np.arange(len(label_N)), label_N][:, None]
-    weight_N = np.full(len(label_N), 1 / len(label_N)) if weight_N is None else weight_N / weight_N.sum()
     low, high = 1 / TEMPERATURE_LIMITS[1], 1 / TEMPERATURE_LIMITS[0]
-    if not ahead_NK[weight_N > 0].any():
+    if not ahead_NK.any():
         return 1.0
-    if _slope(ahead_NK, weight_N, low)[0] >= 0:
+    if _slope(ahead_NK, low)[0] >= 0:
         return TEMPERATURE_LIMITS[1]
-    if _slope(ahead_NK, weight_N, high)[0] <= 0:
+    if _slope(ahead_NK, high)[0] <= 0:
         return TEMPERATURE_LIMITS[0]
 
     inverse = 1.0
     for _ in range(100):
-        slope, curvature = _slope(ahead_NK, weight_N, inverse)
+        slope, curvature = _slope(ahead_NK, inverse)
         if slope == 0:
             break
         low, high = (inverse, high) if slope < 0 else (low, inverse)
@@ -57,11 +66,11 @@ def fit_temperature(
     return 1 / inverse
 
 
-def _slope(ahead_NK: DoubleArray, weight_N: DoubleArray, inverse: float) -> tuple[float, float]:
-    """First and second derivative of the weighted log loss in 1 / temperature: mean and variance of `ahead_NK`."""
+def _slope(ahead_NK: DoubleArray, inverse: float) -> tuple[float, float]:
+    """First and second derivative of the log loss in 1 / temperature: mean and variance of `ahead_NK`."""
     scaled_NK = inverse * ahead_NK
     power_NK = np.exp(scaled_NK - scaled_NK.max(axis=1, keepdims=True))
     probability_NK = power_NK / power_NK.sum(axis=1, keepdims=True)
     mean_N = np.sum(probability_NK * ahead_NK, axis=1)
     variance_N = np.sum(probability_NK * (ahead_NK - mean_N[:, None]) ** 2, axis=1)
-    return float(weight_N @ mean_N), float(weight_N @ variance_N)
+    return float(mean_N.mean()), float(variance_N.mean())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,7 @@ from photograft.data.images import decode
 from photograft.errors import ImageRejected, IntegrityError
 from photograft.inference.classifier import Classifier
 from photograft.models.bundle import GoldenRow
+from photograft.values import PixelArray
 
 TOLERANCE = 1e-4
 """Largest difference of a probability: between machines, ONNX Runtime differs in the sixth digit."""
@@ -34,12 +36,18 @@ def draw_golden_pictures() -> dict[str, bytes]:
     return files
 
 
-def play_golden(classifier: Classifier, files: dict[str, bytes]) -> tuple[GoldenRow, ...]:
-    """What the bundle makes of the pictures now: pixel hashes, and probabilities of the target."""
+def play_golden(
+    classifier: Classifier, files: dict[str, bytes], *, decode_bytes: Callable[[bytes], PixelArray] | None = None
+) -> tuple[GoldenRow, ...]:
+    """What the bundle makes of the pictures now: pixel hashes, and probabilities of the target.
+
+    Pictures that photograft drew itself are decoded here; those of a bundle from elsewhere need `decode_bytes`, a
+    decoder in a process of its own.
+    """
     target = classifier.bundle.info.targets[0].name
     rows = []
     for name, content in files.items():
-        pixels = decode(content, classifier.bundle.contract).pixels
+        pixels = decode_bytes(content) if decode_bytes else decode(content, classifier.bundle.contract).pixels
         probabilities_NK = classifier.probabilities(classifier.embed(pixels[None]))
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
         outputs = {target: tuple(float(p) for p in probabilities_NK[0])}
@@ -57,7 +65,8 @@ def replay_golden(classifier: Classifier) -> tuple[int, float, list[str]]:
     largest = 0.0
     for want in expected:
         try:
-            (got,) = play_golden(classifier, {want.file: (bundle.folder / want.file).read_bytes()})
+            picture = {want.file: (bundle.folder / want.file).read_bytes()}
+            (got,) = play_golden(classifier, picture, decode_bytes=classifier.decode)
         except ImageRejected as rejected:
             problems.append(f"{want.file} cannot be decoded: {rejected}")
             continue

@@ -16,6 +16,11 @@ def model_card(
         f"(95 % interval {tested['accuracy_low']:.3f} to {tested['accuracy_high']:.3f}) "
         f"on {tested['n']:,} photos ({tested['what']}). {tested['leak_statement']}"
     )
+    if "test" in tested["fitted_on"]:
+        accuracy += (
+            " The head in this bundle was afterwards fitted on all photos, the tested ones included; "
+            "the score is that of the head before."
+        )
     return f"""---
 license: {licence.lower()}
 pipeline_tag: image-classification

@@ -82,7 +82,7 @@ ENGLISH: dict[str, Entry] = {
     # What the number rests on
     "rests": "What this number rests on",
     "rests.photos": "Photos judged",
-    "rests.photos.test": "{n:,} of {used:,} usable photos, set aside before training and looked at once, at the end.",
+    "rests.photos.test": "{n:,} of {used:,} usable photos, set aside before training and looked at only at the end.",
     "rests.photos.folds": "{n:,} of {used:,} usable photos, each judged once, in one of {folds} rounds, by a "
     "model that "
     "had not been trained on it. No separate test part was held back.",
@@ -116,6 +116,7 @@ ENGLISH: dict[str, Entry] = {
     "rests.second.differs": "{what}: {share} on {n:,} photos ({low} to {high}), which differs by more than "
     "chance explains.",
     "what.test": "test",
+    "what.test with leaks": "with the test photos that have a duplicate in training",
     "what.out-of-fold": "cross-validation",
     "what.val": "validation",
     "notice": "Please note",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from photograft.config import Config, to_yaml
 from photograft.contract import Contract
-from photograft.evaluation.calibration import fit_temperature
+from photograft.evaluation.calibration import calibrate
 from photograft.evaluation.evaluate import evaluate
 from photograft.inference.classifier import Classifier
 from photograft.metrics.softmax import softmax
@@ -23,15 +23,23 @@ from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
 from photograft.reporting.tables import confusion_csv, predictions_csv
 from photograft.tracking.openings import count_opening
 from photograft.tracking.run_folder import RunFolder
-from photograft.training.linear import HeadFit, fit_head
-from photograft.values import DoubleArray, Evaluation, FeatureTable, IntArray, Issue, Manifest, Predictions, Splits
+from photograft.training.linear import HeadFit, fit_at
+from photograft.values import (
+    BoolArray,
+    DoubleArray,
+    Evaluation,
+    FeatureTable,
+    IntArray,
+    Issue,
+    Manifest,
+    Predictions,
+    Splits,
+)
 from photograft.workflow.clock import Clock
 from photograft.workflow.environment import command_line, data_sha256, git_state, versions
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.render import render_report
-from photograft.workflow.ship import ship_bundle
-
-_MISTAKES_TO_SHARPEN = 10
+from photograft.workflow.ship import BundleInProgress, ship_bundle
 
 
 @dataclass(frozen=True)
@@ -67,38 +75,33 @@ class Trained:
 def finish_run(
     run: RunFolder, trained: Trained, clock: Clock, narrator: Narrator
 ) -> tuple[dict[str, Evaluation], list[str]]:
-    """Write everything of the run; gives the evaluations by name ("test", "oof", "test without leaks") and warnings."""
+    """Write everything of the run; gives the evaluations by name, headline first, and warnings.
+
+    "test" are the test photos without a duplicate in training, "test with leaks" all of them where that differs, "oof"
+    the cross-validated ones.
+    """
     warnings = list(trained.warnings)
     _write_inputs(run, trained)
     with clock.stage("calibrate"):
         temperature, oof_NK = _calibrate(trained)
-    with ship_bundle(run, trained, trained.fit.head, temperature) as bundle:
+    with ship_bundle(run, trained, trained.fit.head, temperature, positive_class(trained)) as bundle:
+        test_rows = trained.splits.rows("test")
         with Classifier(bundle.read()) as classifier, clock.stage("predict"):
-            test_rows = trained.splits.rows("test")
-            test_NK = _predict_rows(trained, classifier, test_rows)
-        openings = 0
-        if len(test_rows):
-            photos = trained.manifest.usable.photos
-            openings = count_opening(run.path.parent, (photos[i].sha256 for i in test_rows), run=run.path.name)
-            if openings > 1:
-                warnings.append(
-                    f"This test part has now been opened {openings} times: "
-                    "choosing between runs by its score makes it too optimistic."
-                )
+            test = _predict_rows(trained, classifier, test_rows)
+        openings = _count_opening(run, trained, test_rows, warnings)
         with clock.stage("evaluate"):
-            evaluations = _evaluate(trained, oof_NK, test_rows, test_NK, warnings)
-        if trained.config.train.refit == "all" and len(test_rows):
-            bundle.replace_head(_refit_on_all(trained).head)
-            warnings.append(
-                "train.refit is all: the shipped head also saw the test photos; the scores are of the head before."
-            )
-        headline = evaluations.get("test") or evaluations["oof"]
+            evaluations = _evaluate(trained, oof_NK, test_rows, test, warnings)
+        fitted_on = _refit(trained, bundle, warnings)
+        headline = next(iter(evaluations.values()))
         with clock.stage("bundle"):
-            tested = {"what": headline.what, **headline.scores, "leak_statement": trained.splits.statement}
-            bundle.finish(tested=tested)
+            statement = trained.splits.statement
+            bundle.finish(
+                tested={"what": headline.what, **headline.scores, "leak_statement": statement, "fitted_on": fitted_on}
+            )
     with clock.stage("report"):
-        _write_results(run, trained, evaluations, oof_NK, test_rows, test_NK)
+        _write_results(run, trained, headline, oof_NK, test_rows, test)
         _write_report(run, trained, evaluations, temperature, openings, clock, warnings)
+        run.seal()
         render_report(run)
     narrator.say(f"Report: {run.path / 'report.html'}")
     return evaluations, warnings
@@ -108,65 +111,101 @@ def _calibrate(trained: Trained) -> tuple[float, DoubleArray]:
     """The shipped temperature, and honest out-of-fold probabilities: each fold's temperature comes from the others."""
     label_N = trained.label_N[trained.rows]
     fold_N = trained.splits.fold_N[trained.rows]
-    temperature = _temperature(trained.fit.oof_logits_NK, label_N)
     logits_NK = trained.fit.honest_logits_NK
     oof_NK = np.empty(logits_NK.shape)
     for fold in range(trained.splits.n_folds):
         held = fold_N == fold
-        oof_NK[held] = softmax(logits_NK[held], temperature=_temperature(logits_NK[~held], label_N[~held]))
-    return temperature, oof_NK
+        oof_NK[held] = softmax(logits_NK[held], temperature=calibrate(logits_NK[~held], label_N[~held]))
+    return calibrate(trained.fit.oof_logits_NK, label_N), oof_NK
 
 
-def _temperature(logits_NK: Any, label_N: IntArray) -> float:
-    temperature = fit_temperature(logits_NK, label_N)
-    # With hardly a mistake to learn from, the fit would make every probability 1.
-    if (np.argmax(logits_NK, axis=1) != label_N).sum() < _MISTAKES_TO_SHARPEN:
-        return max(temperature, 1.0)
-    return temperature
+def _count_opening(run: RunFolder, trained: Trained, test_rows: IntArray, warnings: list[str]) -> int:
+    """How often this test part was opened, this run included; 0 without one."""
+    if not len(test_rows):
+        return 0
+    photos = trained.manifest.usable.photos
+    openings = count_opening(run.path.parent, (photos[i].sha256 for i in test_rows), run=run.path.name)
+    if openings > 1:
+        warnings.append(
+            f"This test part has now been opened {openings} times: "
+            "choosing between runs by its score makes it too optimistic."
+        )
+    return openings
 
 
-def _predict_rows(trained: Trained, classifier: Classifier, rows: IntArray) -> DoubleArray:
-    """Probabilities of the given photos by the bundle's own path."""
+def _refit(trained: Trained, bundle: BundleInProgress, warnings: list[str]) -> list[str]:
+    """Ship the head that `train.refit` asks for; gives the parts that the shipped head was fitted on."""
+    if trained.config.train.refit == "none":
+        return ["train"]
+    rows = trained.splits.rows("train", "val", "test")
+    if trained.config.train.refit == "train_val" or len(rows) == len(trained.rows):
+        return ["train", "val"]
+    head = fit_at(
+        trained.table.embedding_ND[rows],
+        trained.label_N[rows],
+        n_classes=len(trained.manifest.usable.classes),
+        strength=trained.fit.strength,
+        balance=trained.config.train.balance,
+    )
+    bundle.replace_head(head)
+    warnings.append("train.refit is all: the shipped head also saw the test photos; the scores are of the head before.")
+    return ["train", "val", "test"]
+
+
+def _predict_rows(trained: Trained, classifier: Classifier, rows: IntArray) -> Predictions:
+    """Predictions of the given photos by the bundle's own path."""
     if trained.exact_features:
-        return classifier.probabilities(trained.table.embedding_ND[rows])
-    paths = [trained.manifest.root / trained.manifest.usable.photos[i].path for i in rows]
-    return classifier.predict_table(paths, trained.label_N[rows]).probabilities_NK
+        return _predictions(trained, rows, classifier.probabilities(trained.table.embedding_ND[rows]))
+    photos = [trained.manifest.usable.photos[i] for i in rows]
+    predictions = classifier.predict_table((trained.manifest.root / p.path for p in photos), trained.label_N[rows])
+    return replace(predictions, paths=tuple(p.path for p in photos))
 
 
 def _evaluate(
-    trained: Trained, oof_NK: DoubleArray, test_rows: IntArray, test_NK: DoubleArray, warnings: list[str]
+    trained: Trained, oof_NK: DoubleArray, test_rows: IntArray, test: Predictions, warnings: list[str]
 ) -> dict[str, Evaluation]:
-    splits, seed = trained.splits, trained.config.train.seed
-    positive = _positive(trained)
+    splits, seed, positive = trained.splits, trained.config.train.seed, positive_class(trained)
+
+    def score(predictions: Predictions, rows: IntArray, what: str) -> Evaluation:
+        return evaluate(predictions, what=what, group_N=splits.group_N[rows], positive=positive, seed=seed)
+
     evaluations = {}
-    if len(test_rows):
-        test = _predictions(trained, test_rows, test_NK)
-        evaluations["test"] = evaluate(
-            test, what="test", group_N=splits.group_N[test_rows], positive=positive, seed=seed
-        )
-        leaked = splits.leaked_N[test_rows]
-        if leaked.any() and not leaked.all():
-            clean_rows = test_rows[~leaked]
-            clean = _predictions(trained, clean_rows, test_NK[~leaked])
-            what = "test without leaks"
-            evaluations[what] = evaluate(
-                clean, what=what, group_N=splits.group_N[clean_rows], positive=positive, seed=seed
-            )
+    clean = ~splits.leaked_N[test_rows]
+    if clean.any():
+        evaluations["test"] = score(_take(test, clean), test_rows[clean], "test")
+    evaluations["oof"] = score(_predictions(trained, trained.rows, oof_NK), trained.rows, "out-of-fold")
+    if not clean.all():
+        what = "test with leaks"
+        evaluations[what] = score(test, test_rows, what)
+        with_leaks = f"With them the accuracy is {evaluations[what].scores['accuracy']:.3f}."
+        if clean.any():
+            left_out = f"{int((~clean).sum())} of {len(clean)} test photos have a duplicate in training"
+            warnings.append(f"{left_out} and are left out of the score. {with_leaks}")
+        else:
             warnings.append(
-                f"{int(leaked.sum())} test photos have a duplicate in train or validation. "
-                "Without them the accuracy is "
-                f"{evaluations[what].scores['accuracy']:.3f} instead of {evaluations['test'].scores['accuracy']:.3f}."
+                "Every test photo has a duplicate in training, so the test part says nothing: "
+                f"the score is the cross-validated one. {with_leaks}"
             )
-    oof = _predictions(trained, trained.rows, oof_NK)
-    evaluations["oof"] = evaluate(
-        oof, what="out-of-fold", group_N=splits.group_N[trained.rows], positive=positive, seed=seed
-    )
-    headline = evaluations.get("test") or evaluations["oof"]
-    warnings += headline.warnings
+    if not trained.exact_features:
+        warnings.append("Out-of-fold scores rest on mixed-precision features of the GPU; test scores on the bundle.")
+    warnings += next(iter(evaluations.values())).warnings
     return evaluations
 
 
-def _positive(trained: Trained) -> str | None:
+def _take(predictions: Predictions, where_N: BoolArray) -> Predictions:
+    """The predictions of some of the photos."""
+    kept = np.flatnonzero(where_N).tolist()
+    return replace(
+        predictions,
+        paths=tuple(predictions.paths[i] for i in kept),
+        probabilities_NK=predictions.probabilities_NK[where_N],
+        label_N=predictions.label_N[where_N],
+        statuses=tuple(predictions.statuses[i] for i in kept),
+        reasons=tuple(predictions.reasons[i] for i in kept),
+    )
+
+
+def positive_class(trained: Trained) -> str | None:
     """The class that AUROC is about, chosen once for all parts: the setting, else the smaller of two classes."""
     classes = trained.manifest.usable.classes
     if trained.config.report.positive is not None or len(classes) != 2:
@@ -183,22 +222,6 @@ def _predictions(trained: Trained, rows: IntArray, probabilities_NK: DoubleArray
     )
 
 
-def _refit_on_all(trained: Trained) -> HeadFit:
-    """The head on every photo, test part included, at the strength that was chosen without it."""
-    splits = trained.splits
-    rows = splits.rows("train", "val", "test")
-    # The test photos join the folds in turn; the folds' own results are not used here.
-    fold_N = np.where(splits.fold_N[rows] < 0, np.arange(len(rows)) % splits.n_folds, splits.fold_N[rows])
-    return fit_head(
-        trained.table.embedding_ND[rows],
-        trained.label_N[rows],
-        fold_N.astype(np.int64),
-        n_classes=len(trained.manifest.usable.classes),
-        strength=trained.fit.strength,
-        balance=trained.config.train.balance,
-    )
-
-
 def _write_inputs(run: RunFolder, trained: Trained) -> None:
     run.write("config.yaml", trained.asked)
     run.write("config.resolved.yaml", to_yaml(trained.config, reasons=trained.reasons))
@@ -210,21 +233,26 @@ def _write_inputs(run: RunFolder, trained: Trained) -> None:
 def _write_results(
     run: RunFolder,
     trained: Trained,
-    evaluations: dict[str, Evaluation],
+    headline: Evaluation,
     oof_NK: DoubleArray,
     test_rows: IntArray,
-    test_NK: DoubleArray,
+    test: Predictions,
 ) -> None:
-    headline = evaluations.get("test") or evaluations["oof"]
     run.write("confusion.csv", confusion_csv(headline.classes, headline.confusion_KK))
     run.write("confusion.svg", confusion_svg(headline.classes, headline.confusion_KK))
     run.write("confusion.png", confusion_png(headline.classes, headline.confusion_KK))
     rows = np.concatenate([trained.rows, test_rows])
-    table = _predictions(trained, rows, np.concatenate([oof_NK, test_NK]))
-    run.write(
-        "predictions.csv",
-        predictions_csv(table, part_N=trained.splits.part_N[rows], fold_N=trained.splits.fold_N[rows]),
+    oof = _predictions(trained, trained.rows, oof_NK)
+    table = Predictions(
+        oof.paths + test.paths,
+        oof.classes,
+        np.concatenate([oof_NK, test.probabilities_NK]),
+        trained.label_N[rows],
+        oof.statuses + test.statuses,
+        oof.reasons + test.reasons,
     )
+    part_N, fold_N = trained.splits.part_N[rows], trained.splits.fold_N[rows]
+    run.write("predictions.csv", predictions_csv(table, part_N=part_N, fold_N=fold_N))
     losses = trained.fit.cv_loss.items()
     run.write("records.jsonl", "".join(f'{{"strength": {s!r}, "oof_log_loss": {loss!r}}}\n' for s, loss in losses))
 

@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 class BundleInProgress:
     """A bundle that can be read, but has no golden outputs and no test result yet."""
 
-    def __init__(self, run: RunFolder, trained: Trained, head: LinearHead, temperature: float) -> None:
+    def __init__(
+        self, run: RunFolder, trained: Trained, head: LinearHead, temperature: float, positive: str | None
+    ) -> None:
         self.folder = run.path / ".model"
         self._run, self._trained = run, trained
         self._pictures = draw_golden_pictures()
-        self._info = _describe(trained, temperature)
+        self._info = _describe(trained, temperature, positive)
         shutil.rmtree(self.folder, ignore_errors=True)
         write_bundle(
             self.folder,
@@ -80,18 +82,21 @@ class BundleInProgress:
 
 
 @contextmanager
-def ship_bundle(run: RunFolder, trained: Trained, head: LinearHead, temperature: float) -> Iterator[BundleInProgress]:
+def ship_bundle(
+    run: RunFolder, trained: Trained, head: LinearHead, temperature: float, positive: str | None
+) -> Iterator[BundleInProgress]:
     """Build the bundle; whatever stops the work on the way leaves no half of it."""
-    bundle = BundleInProgress(run, trained, head, temperature)
+    bundle = BundleInProgress(run, trained, head, temperature, positive)
     try:
         yield bundle
     finally:
         shutil.rmtree(bundle.folder, ignore_errors=True)
 
 
-def _describe(trained: Trained, temperature: float) -> BundleInfo:
+def _describe(trained: Trained, temperature: float, positive: str | None) -> BundleInfo:
     backbone, contract = trained.backbone, trained.contract
     embedding = trained.config.model.embedding
+    limits = trained.config.data.model_dump(mode="json", include={"max_file_mb", "timeout_s"})
     network_id = backbone.network_id(px=contract.px, embedding=embedding)
     network = NetworkRow(
         id=network_id,
@@ -107,7 +112,7 @@ def _describe(trained: Trained, temperature: float) -> BundleInfo:
     return BundleInfo(
         format=1,
         licences={backbone.name: backbone.licence},
-        inputs={"labels": {"from": "folders"}, "boxes": "none"},
+        inputs={"labels": {"from": "folders"}, "boxes": "none", "limits": limits},
         contracts=(ContractRow(id=contract.id, contract=contract),),
         networks=(network,),
         views=(ViewRow(network=network_id, flip=len(trained.views) > 1),),
@@ -117,6 +122,7 @@ def _describe(trained: Trained, temperature: float) -> BundleInfo:
                 name="label",
                 classes=trained.manifest.usable.classes,
                 members=(MemberRow(head="head"),),
+                positive=positive,
                 calibration={"temperature": temperature},
             ),
         ),

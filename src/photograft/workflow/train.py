@@ -199,7 +199,10 @@ def _prepared(
             narrator.say(f"warning: {cache.warning}")
         setup = _set_up(root, asked, cache.folder, clock, narrator)
         model = setup.config.model
-        engines = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=model.device)
+        # Without a test part the cross-validated score is the one to quote, and it must come from the bundle's own
+        # engine: a GPU in mixed precision differs from it. Small sets take a minute on the CPU anyway.
+        device = model.device if _has_test(setup) else "cpu"
+        engines = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=device)
         network_id = setup.backbone.network_id(px=setup.contract.px, embedding=model.embedding)
         store, engine = settle_engine(
             engines,
@@ -273,13 +276,21 @@ def _describe_plan(setup: _Setup, engine: str, estimate: Estimate) -> list[str]:
 
 
 def _describe_split(setup: _Setup) -> str:
-    split, n = setup.config.split, len(setup.listing.files)
+    split = setup.config.split
     if any(f.part == "test" for f in setup.listing.files):
         return "Split: the folder's own parts; its test part is opened once, at the end"
-    test = split.test if split.test != "auto" else TEST_FRACTION if n >= FOLDS_BELOW else 0.0
-    if test:
+    if _has_test(setup):
+        test = TEST_FRACTION if split.test == "auto" else split.test
         return f"Split: {test:.0%} are the test part, opened once, at the end; {split.folds} folds of the rest"
     return f"Split: {split.folds} folds; every photo is judged by a model that has not seen it"
+
+
+def _has_test(setup: _Setup) -> bool:
+    """Whether there will be a test part, given or drawn, as far as the number of files tells."""
+    if any(f.part is not None for f in setup.listing.files):
+        return any(f.part == "test" for f in setup.listing.files)
+    test = setup.config.split.test
+    return len(setup.listing.files) >= FOLDS_BELOW if test == "auto" else test > 0
 
 
 def _read_photos(setup: _Setup, reader: PhotoReader, clock: Clock, narrator: Narrator) -> tuple[Manifest, FeatureTable]:
