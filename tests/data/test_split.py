@@ -61,7 +61,9 @@ def test_nothing_is_lost_and_no_group_is_divided(drawn: tuple[IntArray, IntArray
     label_N, group_N, config = drawn
     splits = try_split(*drawn)
     if splits is None:
-        assert min(len(np.unique(group_N[label_N == k])) for k in range(label_N.max() + 1)) < 3
+        fewest = min(len(np.unique(group_N[label_N == k])) for k in range(label_N.max() + 1))
+        # A class needs two groups to fold and one to test, and the folds a group each beside those to test.
+        assert fewest < 3 or len(np.unique(group_N)) < config.folds + label_N.max() + 1
         return
     assert set(splits.part_N) <= {"train", "val", "test"} and not splits.leaked_N.any()
     for group in np.unique(group_N):
@@ -187,9 +189,11 @@ def test_a_part_without_a_class_gets_its_smallest_group_and_takes_no_class_from_
     label_N = np.array([0, 0, 1, 1, 1, 1, 2, 1, 0, 2])
     group_N = np.array([0, 1, 2, 2, 2, 3, 3, 4, 5, 6])
     part_N = np.array(["train"] * 8 + ["test"] * 2)
-    moved_N = _give_each_part_one(part_N, label_N, group_N, ["train", "test"], 3)
+    moved_N = _give_each_part_one(part_N, label_N, group_N, ["train", "test"], n_classes=3, n_folds=2)
     assert np.flatnonzero(moved_N != part_N).tolist() == [7]
     # Without the single one, the group of three goes: the mixed one would leave train without class 2.
     fewer = np.arange(10) != 7
-    moved_N = _give_each_part_one(part_N[fewer], label_N[fewer], group_N[fewer], ["train", "test"], 3)
+    moved_N = _give_each_part_one(
+        part_N[fewer], label_N[fewer], group_N[fewer], ["train", "test"], n_classes=3, n_folds=2
+    )
     assert np.flatnonzero(moved_N != part_N[fewer]).tolist() == [2, 3, 4]

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 import photograft
 from photograft.errors import ConfigError, DataError
 from photograft.reporting.records import read_manifest
+from photograft.reporting.tables import read_table
 from photograft.schemas import load_schema
 from photograft.tracking.cache import Cache, cache_folder
 from photograft.workflow.narrator import Silent
@@ -26,7 +27,7 @@ Draw = Callable[..., Path]
 FILES = {
     *("config.yaml", "config.resolved.yaml", "manifest.csv", "issues.csv", "splits.csv", "records.jsonl"),
     *("predictions.csv", "confusion.csv", "confusion.svg", "confusion.png", "report.html", "report.json", "run.json"),
-    "model",
+    *("checksums.json", "model"),
 }
 
 
@@ -58,7 +59,7 @@ def train(tiny_config: photograft.Config, tmp_path: Path) -> Callable[..., Train
 
 
 def rows(run: TrainedRun, name: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO((run.run / name).read_text("utf-8"), newline="")))
+    return read_table((run.run / name).read_bytes())
 
 
 def check_schema(verb: str, value: Any) -> None:

@@ -18,6 +18,8 @@ FOLDS_BELOW = 1500
 
 TEST_FRACTION = 0.15
 
+_GROUPS_TO_FOLD = 2
+
 
 def split(manifest: Manifest, group_N: IntArray, config: SplitConfig) -> Splits:
     """Divide the usable photos of `manifest` (N of them, in its order) into parts and folds.
@@ -101,29 +103,49 @@ def _draw_parts(
     _check_groups(label_N, group_N, classes, len(names), f"{len(names)} parts ({', '.join(names)})")
     bins = assign_groups(label_N, group_N, np.array([wanted[n] for n in names]), rng=rng, n_classes=len(classes))
     part_N = np.array(names, dtype="<U5")[bins]
-    return _give_each_part_one(part_N, label_N, group_N, names, len(classes))
+    return _give_each_part_one(part_N, label_N, group_N, names, n_classes=len(classes), n_folds=config.folds)
 
 
 def _give_each_part_one(
-    part_N: npt.NDArray[np.str_], label_N: IntArray, group_N: IntArray, names: list[str], n_classes: int
+    part_N: npt.NDArray[np.str_],
+    label_N: IntArray,
+    group_N: IntArray,
+    names: list[str],
+    *,
+    n_classes: int,
+    n_folds: int,
 ) -> npt.NDArray[np.str_]:
-    """Move single groups so that every part has photos of every class, even where rounding gave it none."""
+    """Move groups so that every part has photos of every class, and the folds two groups of it and enough in all.
+
+    Rounding, and groups that hold most of a class, would otherwise leave a part without.
+    """
     part_N = part_N.copy()
     for k in range(n_classes):
+        of_class = label_N == k
         for name in names:
-            of_class = label_N == k
-            if (part_N[of_class] == name).any():
-                continue
-            group = _spare_group(part_N, label_N, group_N, k)
+            if not (part_N[of_class] == name).any():
+                group = _spare_group(part_N, label_N, group_N, k, among=of_class)
+                if group is not None:
+                    part_N[group_N == group] = name
+        if len(np.unique(group_N[of_class & (part_N != "test")])) < _GROUPS_TO_FOLD:
+            group = _spare_group(part_N, label_N, group_N, k, among=of_class & (part_N == "test"))
             if group is not None:
-                part_N[group_N == group] = name
+                part_N[group_N == group] = "train"
+    while len(np.unique(group_N[part_N != "test"])) < n_folds:
+        spare = (_spare_group(part_N, label_N, group_N, k, among=part_N == "test") for k in range(n_classes))
+        group = next((g for g in spare if g is not None), None)
+        if group is None:
+            break  # the check of the folds says what is missing
+        part_N[group_N == group] = "train"
     return part_N
 
 
-def _spare_group(part_N: npt.NDArray[np.str_], label_N: IntArray, group_N: IntArray, k: int) -> int | None:
-    """The smallest group of class `k` whose part keeps photos of each of the group's classes without it."""
+def _spare_group(
+    part_N: npt.NDArray[np.str_], label_N: IntArray, group_N: IntArray, k: int, *, among: BoolArray
+) -> int | None:
+    """The smallest group among those photos whose part keeps photos of each of the group's classes without it."""
     spare = []
-    for group in np.unique(group_N[label_N == k]):
+    for group in np.unique(group_N[among]):
         inside = group_N == group
         left_N = (part_N == part_N[inside][0]) & ~inside
         n_groups = len(np.unique(group_N[left_N & (label_N == k)]))
@@ -178,7 +200,9 @@ def _check_groups(label_N: IntArray, group_N: IntArray, classes: tuple[str, ...]
 def _check_folds(
     label_N: IntArray, group_N: IntArray, folded_N: BoolArray, n_folds: int, classes: tuple[str, ...]
 ) -> None:
-    _check_groups(label_N[folded_N], group_N[folded_N], classes, 2, "cross-validation (outside a test part)")
+    _check_groups(
+        label_N[folded_N], group_N[folded_N], classes, _GROUPS_TO_FOLD, "cross-validation (outside a test part)"
+    )
     if len(np.unique(group_N[folded_N])) < n_folds:
         raise DataError(f"Too few different photos for {n_folds} folds: add photos, or set split.folds lower.")
 
