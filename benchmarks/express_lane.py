@@ -67,7 +67,7 @@ def main() -> None:
                 network, px, _ = _network(quality, cache)
                 command = [sys.executable, HERE / "rates.py", network, photos, "--px", str(px)]
                 rates[quality].append(machine.run_process(command).json())
-            for name, command in _peers(arguments, photos).items():
+            for name, command in _peers(arguments, photos).items() if number < arguments.peer_runs else ():
                 done = machine.run_process(command)
                 runs[name].append(_told(name, number, done, done.json()))
     measured = {name: _summary(each) for name, each in runs.items()}
@@ -89,6 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--runs", type=int, default=3, help="rounds over everything")
+    parser.add_argument("--peer-runs", type=int, default=3, help="rounds in which the peers run too; they take minutes")
     parser.add_argument("--skip-peers", action="store_true", help="measure photograft alone")
     parser.add_argument("--fastai-python", type=Path, default=Path(sys.executable), help="interpreter that has fastai")
     add_limit_argument(parser)
