@@ -6,6 +6,7 @@ import importlib.util
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,10 @@ from photograft.workflow.train import TrainedRun
 
 CLASSES = ("노란 튤립", "sun flower", "daisy")
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+# A shell that starts the tests in the background has them ignore SIGINT, and so the programs that they start and stop.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
