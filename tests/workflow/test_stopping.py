@@ -47,7 +47,7 @@ def empty_cache(tiny_run: TrainedRun, tmp_path: Path) -> Path:
 
 
 def command(folder: Path, runs: Path) -> list[str]:
-    options = ["--quality", "fast", "--set", "input.px=64", "--set", "report.thumbnails=false", "--runs-dir", str(runs)]
+    options = ["--quality", "fast", "--set", "input.px=64", "--runs-dir", str(runs)]
     return ["train", str(folder), *options, "--json"]
 
 
@@ -104,6 +104,10 @@ def test_a_warm_run_opens_no_photo_and_imports_nothing_heavy(
     photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(photo_folder, tmp_path / "warm photos"))
+    # Wrongly labelled photos are mistakes, and the report shows mistakes as pictures.
+    names = sorted(f.name for f in folder.iterdir())
+    for number, path in enumerate(sorted((folder / names[0]).iterdir())[:3]):
+        path.rename(folder / names[1] / f"wrong {number}.jpg")
     for path in folder.rglob("*.*"):
         os.utime(path, (time.time() - 100,) * 2)
     photograft.train(folder, config=tiny_config, runs_dir=tmp_path / "runs")
@@ -112,6 +116,8 @@ def test_a_warm_run_opens_no_photo_and_imports_nothing_heavy(
     assert json.loads(done.stderr.splitlines()[-1]) == {"code": 0, "opened": [], "started": []}
     assert json.loads(done.stdout)["oof"]["n"] == 60  # stdout is data only
     one, two = sorted((tmp_path / "runs").glob("2*"))
+    pictures = [(run / "report.html").read_text("utf-8").count("data:image/jpeg") for run in (one, two)]
+    assert pictures[0] == pictures[1] >= 3
     assert (one / "predictions.csv").read_bytes() == (two / "predictions.csv").read_bytes()
 
 
