@@ -147,9 +147,9 @@ def test_predict_writes_csv(capsys: Capture, tiny_run: TrainedRun, photos: list[
 def test_predict_refuses_typing_mistakes_and_models_that_are_none(
     capsys: Capture, tiny_run: TrainedRun, photos: list[Path], tmp_path: Path
 ) -> None:
-    run_text(capsys, "predict", tiny_run.run, tmp_path / "*.jpg", code=3)
-    run_text(capsys, "predict", tiny_run.run, tmp_path, code=3)
-    run_text(capsys, "predict", tmp_path, photos[0], code=4)
+    assert "no file matches" in run_text(capsys, "predict", tiny_run.run, tmp_path / "*.jpg", code=3)[1]
+    assert "no photos in this folder" in run_text(capsys, "predict", tiny_run.run, tmp_path, code=3)[1]
+    assert "neither a run nor a bundle" in run_text(capsys, "predict", tmp_path, photos[0], code=4)[1]
     run_text(capsys, "predict", tiny_run.run, photos[0], "--top", 0, code=2)
     run_text(capsys, "predict", tiny_run.run, code=2)
 

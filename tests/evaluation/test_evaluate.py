@@ -80,7 +80,7 @@ def test_scores_equal_scikit_learn(k: int) -> None:
 def test_per_class_scores_fit_the_schema() -> None:
     evaluation = evaluate(predict([[0.2, 0.8, 0.0]], [0]), what="test")
     value = {"test": evaluation.scores, "per_class": [asdict(c) for c in evaluation.per_class]}
-    Draft202012Validator(load_schema("evaluate")).validate(value)
+    assert Draft202012Validator(load_schema("evaluate")).is_valid(value)
 
 
 def test_two_classes_are_ranked_for_the_smaller_one() -> None:

@@ -126,7 +126,7 @@ def test_a_path_that_leads_out_is_not_followed(bundle_copy: Path, name: str) -> 
     "change",
     [
         lambda i: i["heads"][0].update(weights="../outside.safetensors"),
-        lambda i: i["networks"][0].update(file="/tmp/outside.onnx"),
+        lambda i: i["networks"][0].update(file="/outside.onnx"),
         lambda i: i["golden"][0].update(file="golden/other.png"),
     ],
 )

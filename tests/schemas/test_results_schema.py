@@ -83,7 +83,7 @@ def test_every_schema_is_valid_and_describes_its_verb(verb: str) -> None:
     ],
 )
 def test_accepts(verb: str, value: Any) -> None:
-    Draft202012Validator(load_schema(verb)).validate(value)
+    assert list(Draft202012Validator(load_schema(verb)).iter_errors(value)) == []
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,6 @@ class Duplicates:
     n_near: int
     issues: tuple[Issue, ...]
 
-    @property
-    def n_groups_of_several(self) -> int:
-        """Number of groups with more than one photo."""
-        return int((np.bincount(self.group_N) > 1).sum()) if len(self.group_N) else 0
-
 
 def find_duplicates(
     photos: Sequence[Photo], embedding_ND: FloatArray, *, max_bits: int, min_similarity: float
