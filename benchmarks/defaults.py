@@ -29,7 +29,8 @@ from photo_sets import add_set_arguments, chosen_sets
 from photograft.config import Config
 from photograft.config.input import InputConfig
 from photograft.contract import make_contract
-from photograft.data.folders import Found, list_photos
+from photograft.data.folders import list_photos
+from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
 from photograft.data.split import split
 from photograft.features.duplicates import find_duplicates

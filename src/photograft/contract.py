@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Format = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"]
 
+BoxSource = Literal["none", "voc", "coco", "yolo", "csv"]
+BoxChoice = Literal["largest", "each", "union"]
+
 FORMATS: tuple[Format, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Formats that are decoded; JPEG includes MPO. The parser of any other format never runs."""
 
@@ -36,11 +39,14 @@ class Decode(_Rules):
 
 
 class Box(_Rules):
-    """Which rectangle of the picture is used. Without boxes it is the whole photo."""
+    """Which rectangle of the picture is used: that of an annotation, or the whole photo where there is none.
 
-    source: Literal["none"] = "none"
-    choice: Literal["largest"] = "largest"
-    margin: float = 0.0
+    `margin` is the share of the box's width and height that is added on each side.
+    """
+
+    source: BoxSource = "none"
+    choice: BoxChoice = "largest"
+    margin: float = Field(default=0.0, ge=0, le=1)
     missing: Literal["whole"] = "whole"
 
 
@@ -79,18 +85,25 @@ class Contract(_Rules):
 
 
 def make_contract(
-    px: int, *, crop: str = "none", max_pixels: int = 50_000_000, formats: tuple[Format, ...] = FORMATS
+    px: int,
+    *,
+    crop: str = "none",
+    max_pixels: int = 50_000_000,
+    formats: tuple[Format, ...] = FORMATS,
+    box: Box | None = None,
 ) -> Contract:
     """Build the contract for an input of `px` pixels.
 
     `crop` "none" stretches the whole photo to a square, so that nothing at its edge is lost. "center" keeps the
     shape and cuts the central square out of a photo whose short side is px / 0.875, as ImageNet evaluation does.
+    `box` says which rectangle stands for the photo; by default the whole.
     """
     resize = Resize(px=px) if crop == "none" else Resize(rule="short_side", px=round(px / 0.875))
     return Contract(
         decode=Decode(max_pixels=max_pixels, formats=tuple(formats)),
         resize=resize,
         crop=Crop(px=px) if crop == "none" else Crop(rule="center", px=px),
+        box=box or Box(),
     )
 
 

@@ -38,12 +38,56 @@ Part = Literal["train", "val", "test"]
 PARTS: tuple[str, ...] = get_args(Part)
 
 
+Pixels4 = tuple[int, int, int, int]
+"""A rectangle in whole pixels of the upright photo: left, top, right, bottom; right and bottom are not part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """One annotated rectangle, in the units of its annotation, and the class that the annotation names."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """The rectangles that an annotation file gives for one photo.
+
+    They are in pixels of a picture of `width` x `height` (0 where the file does not say), or, if `relative`, in
+    fractions of the photo's width and height. `source` names file and line for messages.
+    """
+
+    rects: tuple[Rect, ...]
+    width: int = 0
+    height: int = 0
+    relative: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """What tells that a file is unchanged: size, time of the last change, number in its file system."""
+
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One file of the manifest, with its one verdict.
+    """One row of the manifest, with its one verdict: a file, or one annotated object of it.
 
-    `path` is relative to the manifest's root, with forward slashes. Sizes are in pixels, upright.
-    `turn` is the EXIF orientation as stored (1 = upright). The hashes are empty where the verdict is not ``ok``.
+    `path` is relative to the manifest's root, with forward slashes; `object` counts from 1 where each box of a file is
+    a row of its own, else it is 0. Sizes are in pixels, upright. `turn` is the EXIF orientation as stored (1 =
+    upright). `labels` holds several labels where a photo may have them, else `label` is the one. `values` are named
+    values of the row: the factors, and the columns that the report is split by. `box` is the rectangle that is used,
+    None for the whole photo; `box_problem` says why an annotated box is not. `excluded` says which edit left the
+    photo out, `edited` what an edit changed. `brightness` (0 to 255), `contrast` and `sharpness` are those of
+    `data.quality`. Hashes are empty where the verdict is not ``ok``.
     """
 
     path: str
@@ -59,13 +103,40 @@ class Photo:
     turn: int = 1
     pixel_sha256: str = ""
     perceptual_hash: str = ""
+    brightness: float = 0.0
+    contrast: float = 0.0
+    sharpness: float = 0.0
+    object: int = 0
+    labels: tuple[str, ...] = ()
+    group: str = ""
+    values: tuple[tuple[str, str], ...] = ()
+    box: Pixels4 | None = None
+    box_problem: str = ""
+    excluded: str = ""
+    edited: str = ""
+
+    @property
+    def name(self) -> str:
+        """What names the row in every table: the path, and the number of the object behind it where there are such."""
+        return f"{self.path}#{self.object}" if self.object else self.path
+
+    @property
+    def content(self) -> str:
+        """What features are kept by: SHA-256 of the file's bytes, and the box in pixels where there is one."""
+        return f"{self.sha256}:{','.join(map(str, self.box))}" if self.box else self.sha256
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """The one label, or the several."""
+        return self.labels or (() if self.label is None else (self.label,))
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Every file that was found, in path order, each with exactly one verdict.
+    """Every row that was found, in path order, each with exactly one verdict.
 
-    `notes` are sentences about the folder itself (stray files, ignored folders) for the report.
+    `root` is the folder or archive that paths are relative to. `notes` are sentences about the folder itself (stray
+    files, ignored folders) for the report.
     """
 
     root: Path
@@ -74,8 +145,8 @@ class Manifest:
 
     @cached_property
     def usable(self) -> Manifest:
-        """The same manifest with only the photos that decoded."""
-        return Manifest(self.root, tuple(p for p in self.photos if p.verdict == "ok"), self.notes)
+        """The same manifest with only the photos that decoded and that no edit leaves out."""
+        return Manifest(self.root, tuple(p for p in self.photos if p.verdict == "ok" and not p.excluded), self.notes)
 
     @property
     def rejected(self) -> tuple[Photo, ...]:
@@ -85,15 +156,20 @@ class Manifest:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Class names in sorted order, also those whose photos were all rejected."""
-        return tuple(sorted({p.label for p in self.photos if p.label is not None}))
+        return tuple(sorted({label for p in self.photos for label in p.all_labels}))
 
     @property
     def given_parts(self) -> bool:
-        """Whether the folder itself says which photo belongs to which part."""
+        """Whether the source itself says which photo belongs to which part."""
         return any(p.part is not None for p in self.photos)
 
+    @property
+    def several_labels(self) -> bool:
+        """Whether photos may have several labels."""
+        return any(p.labels for p in self.photos)
+
     def count_verdicts(self) -> dict[str, int]:
-        """Number of files per verdict, most frequent first."""
+        """Number of rows per verdict, most frequent first."""
         return dict(Counter(p.verdict for p in self.photos).most_common())
 
     def label_indices(self, classes: tuple[str, ...]) -> IntArray:
@@ -101,15 +177,27 @@ class Manifest:
         index = {name: i for i, name in enumerate(classes)}
         return np.array([-1 if p.label is None else index.get(p.label, -1) for p in self.photos], dtype=np.int64)
 
+    def label_matrix(self, classes: tuple[str, ...]) -> BoolArray:
+        """Which photo has which of the classes, shape (N, K)."""
+        index = {name: i for i, name in enumerate(classes)}
+        member_NK = np.zeros((len(self.photos), len(classes)), dtype=bool)
+        for row, photo in enumerate(self.photos):
+            member_NK[row, [index[label] for label in photo.all_labels if label in index]] = True
+        return member_NK
+
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing about the data that the user should know: a kind, the photos concerned, a sentence, a remedy."""
+    """One thing about the data that the user should know: a kind, the photos concerned, a sentence, a remedy.
+
+    `must_fix` says that the set cannot be trusted, or not be trained on, as it is.
+    """
 
     kind: str
     paths: tuple[str, ...]
     message: str
     remedy: str = ""
+    must_fix: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,8 +216,10 @@ class FeatureTable:
 class Splits:
     """Which photo belongs to which part, fold and duplicate group; all arrays have shape (N,).
 
-    `part_N` holds "train", "val", "test" or "" (left out); `fold_N` is -1 where a photo is not folded;
-    photos of one `group_N` never cross parts or folds unless the user's own folders say so (`leaked_N`).
+    `part_N` holds "train", "val", "test" or "" (left out); `fold_N` is -1 where a photo is not folded, and
+    `repeats_RN` holds further draws of the folds; photos of one `group_N` (duplicates, and the user's own groups)
+    never cross parts or folds unless the user's own parts say so (`leaked_N`). `duplicate_N` numbers the groups of
+    duplicates alone.
     """
 
     part_N: npt.NDArray[np.str_]
@@ -138,6 +228,8 @@ class Splits:
     leaked_N: npt.NDArray[np.bool_]
     n_folds: int
     statement: str
+    duplicate_N: IntArray
+    repeats_RN: IntArray
 
     def rows(self, *parts: str) -> IntArray:
         """Row numbers of the photos in the given parts, ascending."""

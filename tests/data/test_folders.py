@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from photograft.config.data import DataConfig
-from photograft.data.folders import Listing, list_files, list_photos, printable
+from photograft.data.folders import list_files, list_photos, printable
+from photograft.data.listing import Listing
 from photograft.errors import DataError
 
 CONFIG = DataConfig()

@@ -15,9 +15,10 @@ from PIL import Image
 
 from photograft.config.data import DataConfig
 from photograft.contract import make_contract
-from photograft.data.folders import Found, list_files, list_photos
+from photograft.data.folders import list_files, list_photos
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import decode
+from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
 from photograft.data.scan import Scanned, check_bad_fraction, decoder_key, scan
 from photograft.errors import DataError

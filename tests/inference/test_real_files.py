@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from photograft.config.data import DataConfig
-from photograft.data.folders import Found
+from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
 from photograft.data.scan import scan
 from photograft.inference.classifier import Classifier

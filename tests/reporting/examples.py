@@ -56,6 +56,8 @@ def make_report(
         leaked_N=np.arange(n) < leaked,
         n_folds=5,
         statement="0 near-duplicate pairs cross the split; 37 groups kept together",
+        duplicate_N=np.arange(n),
+        repeats_RN=np.empty((0, n), dtype=np.int64),
     )
     arguments: dict[str, Any] = {
         "run": "2026-01-02-example",

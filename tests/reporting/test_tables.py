@@ -73,7 +73,7 @@ def test_every_name_is_the_same_cell_in_every_table_and_comes_back(paths: list[s
     n, folder = len(paths), Path("photos")
     photos = tuple(Photo(p, p, None, "ok", "", "a" * 64, 1, "PNG", 1, 1) for p in paths)
     manifest = Manifest(folder, photos)
-    splits = Splits(np.full(n, "test"), np.full(n, -1), np.arange(n), np.zeros(n, bool), 5, "")
+    splits = Splits(np.full(n, "test"), np.full(n, -1), np.arange(n), np.zeros(n, bool), 5, "", np.arange(n), np.empty((0, n), np.int64))
     predictions = Predictions(tuple(paths), ("a",), np.ones((n, 1)), np.zeros(n, np.int64), ("ok",) * n, ("",) * n)
     tables = [
         manifest_csv(manifest),

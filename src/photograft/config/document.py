@@ -158,15 +158,13 @@ def _in_words(error: yaml.MarkedYAMLError) -> str:
     return f"not valid YAML: {problem}"
 
 
-def _entries(root: yaml.MappingNode, file: Path, problems: list[str]) -> Iterator[Given]:
-    for name, node, line in _pairs(root, problems, prefix=f"{file}, "):
-        if isinstance(node, yaml.MappingNode) and node.value:
-            for key, child, child_line in _pairs(node, problems, prefix=f"{file}, ", section=f"{name}."):
-                yield Given(f"{name}.{key}", _value(child, problems), f"{file}, line {child_line}")
-        elif isinstance(node, yaml.MappingNode):
-            yield Given(name, None, f"{file}, line {line}")
+def _entries(node: yaml.MappingNode, file: Path, problems: list[str], section: str = "") -> Iterator[Given]:
+    for key, child, line in _pairs(node, problems, prefix=f"{file}, ", section=section):
+        if isinstance(child, yaml.MappingNode) and child.value:
+            yield from _entries(child, file, problems, f"{section}{key}.")
         else:
-            yield Given(name, _value(node, problems), f"{file}, line {line}")
+            value = None if isinstance(child, yaml.MappingNode) else _value(child, problems)
+            yield Given(f"{section}{key}", value, f"{file}, line {line}")
 
 
 def _pairs(

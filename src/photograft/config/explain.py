@@ -60,7 +60,7 @@ def explain(name: str) -> Explanation:
             default="",
             limits="",
             meaning=inspect.cleandoc(section.__doc__ or ""),
-            settings=tuple(each for each in all_settings() if each.name.startswith(f"{name}.")),
+            settings=tuple(each for each in all_settings() if each.name.rpartition(".")[0] == name),
         )
     if name in fields():
         return _explain_field(name, fields()[name])
@@ -95,8 +95,8 @@ def fields() -> dict[str, FieldInfo]:
 
 
 def section_types() -> dict[str, type[Section]]:
-    """Every section by name."""
-    return {name: field.annotation for name, field in Config.model_fields.items() if _is_section(field.annotation)}  # type: ignore[misc]
+    """Every section by its dotted name; a section inside another one comes after it."""
+    return dict(_walk_sections(Config, ""))
 
 
 def _walk(section: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
@@ -105,7 +105,15 @@ def _walk(section: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]
         if _is_section(annotation):
             yield from _walk(annotation, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", field
+            yield f"{prefix}{field.alias or name}", field
+
+
+def _walk_sections(section: type[Section], prefix: str) -> Iterator[tuple[str, type[Section]]]:
+    for name, field in section.model_fields.items():
+        annotation: Any = field.annotation
+        if _is_section(annotation):
+            yield f"{prefix}{name}", annotation
+            yield from _walk_sections(annotation, f"{prefix}{name}.")
 
 
 def _is_section(annotation: Any) -> bool:

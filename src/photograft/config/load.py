@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,13 @@ def to_yaml(config: Config, *, reasons: Mapping[str, str] | None = None) -> str:
     section = ""
     for name in fields():
         group, _, key = name.rpartition(".")
+        indent = "  " * name.count(".")
         if group != section:
-            lines += ["", f"{group}:"]
+            lines += [] if "." in group else [""]
+            lines.append(f"{indent[2:]}{group.rpartition('.')[2]}:")
             section = group
         comment = f"  # {escape(' '.join(reasons[name].split()))}" if name in reasons else ""
-        lines.append(f"{'  ' if group else ''}{key}: {write_value(value_of(config, name))}{comment}")
+        lines.append(f"{indent}{key}: {write_value(value_of(config, name))}{comment}")
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
@@ -87,7 +90,7 @@ def value_of(config: Config, name: str) -> Any:
     """Look up one setting by its dotted name."""
     value: Any = config
     for part in name.split("."):
-        value = getattr(value, part)
+        value = getattr(value, f"{part}_" if iskeyword(part) else part)
     return value
 
 
@@ -143,8 +146,11 @@ def _is_text(value: Any) -> bool:
 def _validate(chosen: Mapping[str, Given]) -> tuple[Config | None, list[str]]:
     nested: dict[str, Any] = {}
     for name, each in chosen.items():
-        section, _, key = name.rpartition(".")
-        (nested.setdefault(section, {}) if section else nested)[key] = each.value
+        *sections, key = name.split(".")
+        inner = nested
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[key] = each.value
     try:
         # Through JSON, because strict validation then still takes lists for tuples and text for paths,
         # but no "yes" for true and no "5" for 5.
@@ -157,9 +163,10 @@ def _validate(chosen: Mapping[str, Given]) -> tuple[Config | None, list[str]]:
 def _in_words(error: dict[str, Any], chosen: Mapping[str, Given]) -> str:
     """One problem for people. Several messages about one setting come out equal, and so count once."""
     location = [str(part) for part in error["loc"]]
-    name = next((each for each in (".".join(location[:2]), ".".join(location[:1])) if each in fields()), None)
+    names = [".".join(location[:n]) for n in range(len(location), 0, -1)]
+    name = next((each for each in names if each in fields()), None)
     if name is None:  # a rule about several settings of a section
-        section = ".".join(location[:1])
+        section = next((each for each in names if each in section_types()), "")
         involved = [each for each in chosen.values() if each.name.startswith(f"{section}.")]
         words = str(error.get("ctx", {}).get("error", "the settings do not go together"))
         given = "; ".join(f"{each.name} = {_short(each.value)}, {each.origin}" for each in involved)

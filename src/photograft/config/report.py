@@ -18,3 +18,6 @@ class ReportConfig(Section):
 
     positive: str | None = None
     """With two classes: the one that AUROC and average precision are about. By default the smaller one."""
+
+    slices: tuple[str, ...] = ()
+    """Columns of the labels file (camera, place, ...) by whose values the report splits the score."""

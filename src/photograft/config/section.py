@@ -9,5 +9,13 @@ class Section(BaseModel):
     """A group of settings. Unknown names are refused; the string under a field is its documentation everywhere."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        # A setting may be named like a Python keyword (`from`), which its field cannot be.
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
     )

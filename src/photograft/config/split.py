@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -20,6 +21,13 @@ class SplitConfig(Section):
 
     folds: int = Field(default=5, ge=2, le=20)
     """Number of cross-validation folds over train and validation photos."""
+
+    repeats: int = Field(default=1, ge=1, le=20)
+    """How often the folds are drawn: more than once shows how much the score hangs on the draw."""
+
+    file: Path | None = None
+    """A splits.csv with the part (and fold) of every photo, as `photograft split` writes it; edit it and give it
+    back."""
 
     seed: int = Field(default=0, ge=0)
     """Seed of the split: the same seed and photos give the same parts and folds."""

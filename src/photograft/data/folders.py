@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from photograft.config.data import DataConfig
+from photograft.data.listing import Found, Listing
 from photograft.errors import DataError
 
 LAYOUT = """Expected one folder per class, with the photos inside:
@@ -56,25 +57,6 @@ SKIPPED_EXTENSIONS = frozenset(
     """.split()  # noqa: SIM905 - a list of a hundred quoted strings is harder to read
 )
 """Extensions, in lower case, of files that are never photos."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One file: `path` relative to the root with forward slashes, its class and its part as the folders say."""
-
-    path: str
-    label: str | None = None
-    part: str | None = None
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Every file to be read, in path order; `classes` also names the empty ones; `notes` are sentences for people."""
-
-    root: Path
-    files: tuple[Found, ...]
-    classes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def list_photos(root: Path, config: DataConfig, *, min_classes: int = 2) -> Listing:

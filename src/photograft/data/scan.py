@@ -12,9 +12,10 @@ from typing import Any, Final, Protocol
 
 from photograft.config.data import DataConfig
 from photograft.contract import Contract, canonical_json
-from photograft.data.folders import Found, printable
+from photograft.data.folders import printable
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import DECODER_VERSION, heif_version
+from photograft.data.listing import Found
 from photograft.data.pool import DIED, DecodePool
 from photograft.errors import DataError, ImageRejected
 from photograft.values import Photo, PixelArray

@@ -47,7 +47,8 @@ def split(manifest: Manifest, group_N: IntArray, config: SplitConfig) -> Splits:
         label_N[folded_N], group_N[folded_N], np.full(config.folds, 1 / config.folds), rng=rng, n_classes=len(classes)
     )
     statement = _state(group_N, leaked_N & (part_N == "test"), n_dropped=n_dropped)
-    return Splits(part_N, fold_N, group_N, leaked_N, config.folds, statement)
+    no_repeats_RN = np.empty((0, len(label_N)), dtype=np.int64)
+    return Splits(part_N, fold_N, group_N, leaked_N, config.folds, statement, group_N, no_repeats_RN)
 
 
 def assign_groups(

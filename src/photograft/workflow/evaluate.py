@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from photograft.config.data import DataConfig
-from photograft.data.folders import Found, Listing, list_photos, printable
+from photograft.data.folders import list_photos, printable
 from photograft.data.hashing import hash_bytes
+from photograft.data.listing import Found, Listing
 from photograft.data.scan import check_bad_fraction, read_photo
 from photograft.errors import DataError, ImageRejected
 from photograft.evaluation.evaluate import evaluate as score

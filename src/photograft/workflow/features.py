@@ -10,7 +10,7 @@ from pathlib import Path
 
 from photograft.config import Config
 from photograft.contract import Contract
-from photograft.data.folders import Found
+from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
 from photograft.data.scan import decoder_key, scan
 from photograft.features.engine import Engine

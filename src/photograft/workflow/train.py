@@ -17,7 +17,8 @@ from typing import Any
 from photograft.config import Config, Quality, to_yaml
 from photograft.contract import Contract, make_contract
 from photograft.data.check import check
-from photograft.data.folders import Listing, list_photos, printable
+from photograft.data.folders import list_photos, printable
+from photograft.data.listing import Listing
 from photograft.data.pool import DecodePool
 from photograft.data.scan import check_bad_fraction, decoder_key
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
