@@ -302,11 +302,24 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """How the `n` photos did that have one value of a column, with the 95 % interval of their accuracy."""
+
+    column: str
+    value: str
+    n: int
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Every score of one set of predictions, with what it rests on.
 
     `scores` follows SCORES of the JSON schema (n, accuracy, accuracy_low, accuracy_high, ...). `confusion_KK`
-    counts photos: row = true class, column = predicted class. `mistakes` come worst first, all of them.
+    counts photos: row = true class, column = predicted class. `mistakes` come worst first, all of them. `slices`
+    come column by column, the lowest accuracy first.
     """
 
     what: str
@@ -318,3 +331,4 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...]
     mistakes: tuple[Mistake, ...]
     warnings: tuple[str, ...] = ()
+    slices: tuple[Slice, ...] = ()
