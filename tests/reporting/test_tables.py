@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photograft.reporting.records import issues_csv, manifest_csv, read_manifest, splits_csv
-from photograft.reporting.tables import confusion_csv, guard_cell, predictions_csv, read_table, unguard_cell
+from photograft.data.csv_text import guard_cell, read_table, unguard_cell
+from photograft.reporting.records import issues_csv, manifest_csv, read_manifest, read_parts, splits_csv
+from photograft.reporting.tables import confusion_csv, predictions_csv
 from photograft.tracking.atomic import write_atomically
 from photograft.values import Issue, Manifest, Photo, Predictions, Splits
 
@@ -64,6 +65,11 @@ def test_predictions_read_back_to_nine_digits() -> None:
     assert "\r" not in text
 
 
+def make_splits(n: int, *, n_repeats: int = 0) -> Splits:
+    own_N, repeats_RN = np.arange(n), np.tile(np.arange(n) % 3 - 1, (n_repeats, 1))
+    return Splits(np.full(n, "test"), np.full(n, -1), own_N, np.zeros(n, bool), 5, "", own_N, repeats_RN)
+
+
 NAME = st.binary(min_size=1, max_size=12).map(lambda b: b.decode("utf-8", "surrogateescape"))
 ODD = ["'", "''=a", "=a", "bad\udcff.jpg", "a\rb", "\x00,"]
 
@@ -73,7 +79,7 @@ def test_every_name_is_the_same_cell_in_every_table_and_comes_back(paths: list[s
     n, folder = len(paths), Path("photos")
     photos = tuple(Photo(p, p, None, "ok", "", "a" * 64, 1, "PNG", 1, 1) for p in paths)
     manifest = Manifest(folder, photos)
-    splits = Splits(np.full(n, "test"), np.full(n, -1), np.arange(n), np.zeros(n, bool), 5, "", np.arange(n), np.empty((0, n), np.int64))
+    splits = make_splits(n)
     predictions = Predictions(tuple(paths), ("a",), np.ones((n, 1)), np.zeros(n, np.int64), ("ok",) * n, ("",) * n)
     tables = [
         manifest_csv(manifest),
@@ -86,6 +92,59 @@ def test_every_name_is_the_same_cell_in_every_table_and_comes_back(paths: list[s
     assert read_manifest(tables[0].encode("utf-8", "surrogateescape"), folder) == manifest
     issues = issues_csv([Issue("small", tuple(paths), "m", "r")])
     assert read(issues)[1][3:] == [guard_cell(path) for path in paths]
+
+
+THOUSANDTHS = st.integers(0, 255_000).map(lambda n: n / 1000)
+PIXELS = st.integers(-9, 99_999)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    """Rows with every field set to anything, all with values under the same names."""
+    names = draw(st.lists(NAME | st.just("column.x"), max_size=3, unique=True))
+    several = draw(st.booleans())
+
+    def photo(path: str, number: int) -> Photo:
+        labels = tuple(draw(st.lists(NAME | st.sampled_from(ODD), min_size=1, max_size=3))) if several else ()
+        return Photo(
+            path=path,
+            label=None if several else draw(st.none() | NAME),
+            part=draw(st.sampled_from([None, "train", "test"])),
+            sha256="ab" * 32,
+            brightness=draw(THOUSANDTHS),
+            contrast=draw(THOUSANDTHS),
+            sharpness=draw(THOUSANDTHS),
+            object=number,
+            labels=labels,
+            group=draw(st.just("") | NAME),
+            values=tuple((name, draw(st.just("") | NAME)) for name in names),
+            box=draw(st.none() | st.tuples(PIXELS, PIXELS, PIXELS, PIXELS)),
+            box_problem=draw(st.just("") | NAME),
+            excluded=draw(st.just("") | NAME),
+            edited=draw(st.just("") | NAME),
+        )
+
+    paths = draw(st.lists(NAME | st.sampled_from(ODD), min_size=1, max_size=4, unique=True))
+    return Manifest(Path("photos"), tuple(photo(path, number) for number, path in enumerate(paths)))
+
+
+@given(manifests())
+def test_every_field_of_the_manifest_reads_back(manifest: Manifest) -> None:
+    assert read_manifest(manifest_csv(manifest).encode("utf-8", "surrogateescape"), manifest.root) == manifest
+
+
+def test_a_manifest_without_the_newer_columns_is_read() -> None:
+    old = b"path,label,part,verdict,reason,sha256,size_bytes,width,height,turn\na.jpg,x,,ok,,ab,1,2,3,6\n"
+    photos = read_manifest(old, Path("photos")).photos
+    assert photos == (Photo("a.jpg", "x", sha256="ab", size_bytes=1, width=2, height=3, turn=6),)
+
+
+def test_objects_of_one_file_are_rows_of_their_own_in_the_splits() -> None:
+    photos = tuple(Photo("a.jpg", labels=("x", "y"), object=number, sha256="ab") for number in (1, 2))
+    text = splits_csv(Manifest(Path("photos"), photos), make_splits(2, n_repeats=2))
+    assert text.splitlines()[0] == "path,label,part,fold,fold_2,fold_3,group,leaked,sha256"
+    assert read_parts(text.encode()) == {"a.jpg#1": "test", "a.jpg#2": "test"}
+    assert read(text)[2] == ["a.jpg#2", '["x", "y"]', "test", "", "0", "0", "1", "0", "ab"]
 
 
 def test_a_name_that_is_no_unicode_keeps_its_bytes(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import photograft
+from photograft.data.csv_text import read_table
 from photograft.errors import ConfigError, DataError
 from photograft.reporting.records import read_manifest
-from photograft.reporting.tables import read_table
 from photograft.schemas import load_schema
 from photograft.tracking.cache import Cache, cache_folder
 from photograft.workflow.narrator import Silent

@@ -79,7 +79,7 @@ def _to_json(prediction: Prediction, top: int) -> dict[str, Any]:
 
 
 def _to_line(prediction: Prediction, top: int) -> str:
-    from photograft.data.folders import printable
+    from photograft.data.files import printable
 
     if prediction.status != "ok":
         return f"{printable(prediction.path)}\trejected\t{prediction.reason}"
@@ -104,7 +104,7 @@ def _write_csv(file: Path, predictions: list[Prediction], top: int) -> None:
     import csv
     import io
 
-    from photograft.reporting.tables import guard_cell
+    from photograft.data.csv_text import guard_cell
     from photograft.tracking.atomic import write_atomically
 
     text = io.StringIO(newline="")

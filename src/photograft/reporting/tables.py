@@ -1,24 +1,14 @@
-"""Tables as CSV: UTF-8, Unix newlines, quoted, and harmless when a spreadsheet opens them.
-
-A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula. Such a name gets an apostrophe
-in front, and so does a name that begins with an apostrophe, so that `unguard_cell` gives every name back. All tables
-are guarded alike: the same path is the same cell in each. Names that are not UTF-8 keep their bytes.
-"""
+"""The tables of scores and predictions: confusion.csv and predictions.csv."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from photograft.data.csv_text import guard_cell, write_cells
 from photograft.values import IntArray, Predictions
-
-_GUARDED = ("'", "=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_QUOTED = frozenset(',"\r\n')
 
 
 def confusion_csv(classes: Sequence[str], confusion_KK: IntArray) -> str:
@@ -31,7 +21,7 @@ def confusion_csv(classes: Sequence[str], confusion_KK: IntArray) -> str:
     rows: list[list[str]] = [["label", *(guard_cell(name) for name in classes)]]
     for name, counts_K, total in zip(classes, confusion_KK, totals_K, strict=True):
         rows.append([guard_cell(name), *(f"{count}/{total}" for count in counts_K)])
-    return _write(rows)
+    return write_cells(rows)
 
 
 def predictions_csv(predictions: Predictions, *, part_N: npt.NDArray[np.str_], fold_N: IntArray) -> str:
@@ -51,39 +41,8 @@ def predictions_csv(predictions: Predictions, *, part_N: npt.NDArray[np.str_], f
         where = [guard_cell(path), str(part_N[row]), str(fold) if fold >= 0 else ""]
         names = [guarded[label] if label >= 0 else "", guarded[best] if best >= 0 else ""]
         rows.append([*where, *names, probabilities[best] if best >= 0 else "", *probabilities])
-    return _write(rows)
-
-
-def guard_cell(text: str) -> str:
-    """Return `text` so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(_GUARDED) else text
-
-
-def unguard_cell(text: str) -> str:
-    """Return the text that `guard_cell` was given."""
-    return text.removeprefix("'")
-
-
-def table_csv(rows: Iterable[Sequence[Any]]) -> str:
-    """Write rows of text and numbers as CSV, text guarded; None is an empty cell."""
-    return _write([["" if v is None else guard_cell(v) if isinstance(v, str) else str(v) for v in row] for row in rows])
-
-
-def read_table(content: bytes) -> list[dict[str, str]]:
-    """Read rows by column name from what `table_csv` or `predictions_csv` wrote, cells as they were before guarding."""
-    rows = csv.reader(io.StringIO(content.decode("utf-8", "surrogateescape"), newline=""))
-    header = next(rows, [])
-    return [{name: unguard_cell(cell) for name, cell in zip(header, row, strict=False)} for row in rows]
+    return write_cells(rows)
 
 
 def _number(value: float) -> str:
     return "" if value != value else f"{value:.10g}"  # NaN is the one number that differs from itself
-
-
-def _write(rows: list[list[str]]) -> str:
-    # The csv module leaves a lone carriage return unquoted, which it then refuses to read.
-    return "".join(",".join(map(_quote, row)) + "\n" for row in rows)
-
-
-def _quote(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if _QUOTED & set(cell) else cell

@@ -1,0 +1,50 @@
+"""Tables as CSV text: UTF-8, Unix newlines, quoted, and harmless when a spreadsheet opens them.
+
+A spreadsheet runs a cell that begins with ``=``, ``+``, ``-`` or ``@`` as a formula. Such a name gets an apostrophe
+in front, and so does a name that begins with an apostrophe, so that `unguard_cell` gives every name back. All tables
+are guarded alike: the same path is the same cell in each. Names that are not UTF-8 keep their bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_GUARDED = ("'", "=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_QUOTED = frozenset(',"\r\n')
+
+
+def table_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Write rows of text and numbers as CSV, text guarded; None is an empty cell."""
+    return write_cells(
+        [["" if v is None else guard_cell(v) if isinstance(v, str) else str(v) for v in row] for row in rows]
+    )
+
+
+def read_table(content: bytes) -> list[dict[str, str]]:
+    """Read rows by column name from what `table_csv` wrote, cells as they were before guarding."""
+    rows = csv.reader(io.StringIO(content.decode("utf-8", "surrogateescape"), newline=""))
+    header = next(rows, [])
+    return [{name: unguard_cell(cell) for name, cell in zip(header, row, strict=False)} for row in rows]
+
+
+def write_cells(rows: Iterable[Sequence[str]]) -> str:
+    """Write cells as they are, quoted where need be."""
+    # The csv module leaves a lone carriage return unquoted, which it then refuses to read.
+    return "".join(",".join(map(_quote, row)) + "\n" for row in rows)
+
+
+def guard_cell(text: str) -> str:
+    """Return `text` so that no spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(_GUARDED) else text
+
+
+def unguard_cell(text: str) -> str:
+    """Return the text that `guard_cell` was given."""
+    return text.removeprefix("'")
+
+
+def _quote(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if _QUOTED & set(cell) else cell
