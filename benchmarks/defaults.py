@@ -29,6 +29,7 @@ from photo_sets import add_set_arguments, chosen_sets
 from photograft.config import Config
 from photograft.config.input import InputConfig
 from photograft.contract import make_contract
+from photograft.data.files import open_files
 from photograft.data.folders import list_photos
 from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
@@ -117,7 +118,8 @@ class _Extraction:
         self.config = Config(input=InputConfig(px=px, crop=crop))
         data = self.config.data
         self.contract = make_contract(px, crop=crop, max_pixels=data.max_pixels, formats=data.formats)
-        self.files = list_photos(photos, data).files
+        with open_files(photos) as opened:
+            self.files = list_photos(opened, data).files
         self.backbone = find_backbone(self.config.model.backbone)
         self.network = ensure_network(self.backbone, px=px, embedding="multi", cache_dir=cache)
 

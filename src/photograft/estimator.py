@@ -16,10 +16,10 @@ from sklearn.exceptions import NotFittedError
 
 from photograft.config import Quality, load_config
 from photograft.contract import Contract, make_contract
+from photograft.data.files import read_photo
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
-from photograft.data.scan import read_photo
 from photograft.data.split import assign_groups
 from photograft.errors import ConfigError, DataError, ImageRejected
 from photograft.evaluation.calibration import calibrate

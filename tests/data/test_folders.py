@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from photograft.config.data import DataConfig
-from photograft.data.folders import list_files, list_photos, printable
+from photograft.data import folders
+from photograft.data.files import open_files, printable
 from photograft.data.listing import Listing
 from photograft.errors import DataError
 
@@ -26,6 +27,16 @@ def grow(root: Path, *paths: str) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(b"x")
     return root
+
+
+def list_photos(root: Path, config: DataConfig, *, min_classes: int = 2) -> Listing:
+    with open_files(root) as files:
+        return folders.list_photos(files, config, min_classes=min_classes)
+
+
+def list_files(root: Path, config: DataConfig) -> Listing:
+    with open_files(root) as files:
+        return folders.list_files(files, config)
 
 
 def rows(listing: Listing) -> list[tuple[str, str | None, str | None]]:
@@ -72,7 +83,7 @@ def test_ignore_patterns_hit_names_and_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folders", "parts"),
+    ("names", "parts"),
     [
         (("Train", "VAL", "test"), ("train", "val", "test")),
         (("training", "validation", "testing"), ("train", "val", "test")),
@@ -80,20 +91,20 @@ def test_ignore_patterns_hit_names_and_paths(tmp_path: Path) -> None:
         (("train", "test"), ("train", "test")),
     ],
 )
-def test_part_folders(tmp_path: Path, folders: tuple[str, ...], parts: tuple[str, ...]) -> None:
-    for folder in folders:
+def test_part_folders(tmp_path: Path, names: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    for folder in names:
         grow(tmp_path, f"{folder}/rose/a.jpg", f"{folder}/daisy/b.jpg")
-    grow(tmp_path, f"{folders[0]}/stray.jpg", "stray.jpg")
+    grow(tmp_path, f"{names[0]}/stray.jpg", "stray.jpg")
     listing = list_photos(tmp_path, CONFIG)
     expected = [
         (f"{f}/{c}/{n}.jpg", c, p)
-        for f, p in zip(folders, parts, strict=True)
+        for f, p in zip(names, parts, strict=True)
         for c, n in (("rose", "a"), ("daisy", "b"))
     ]
     assert rows(listing) == sorted(expected)
     assert listing.classes == ("daisy", "rose")
     said = any("the validation folder is the test part" in note for note in listing.notes)
-    assert said == (folders == ("train", "valid"))
+    assert said == (names == ("train", "valid"))
     assert any("stray.jpg" in note for note in listing.notes)
 
 

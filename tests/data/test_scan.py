@@ -15,6 +15,7 @@ from PIL import Image
 
 from photograft.config.data import DataConfig
 from photograft.contract import make_contract
+from photograft.data.files import open_files
 from photograft.data.folders import list_files, list_photos
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import decode
@@ -22,7 +23,7 @@ from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
 from photograft.data.scan import Scanned, check_bad_fraction, decoder_key, scan
 from photograft.errors import DataError
-from photograft.values import VERDICTS, Photo
+from photograft.values import VERDICTS, FileStatus, Photo
 
 CONTRACT = make_contract(64)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
@@ -35,11 +36,11 @@ class DictCache:
         self.files: dict[tuple[Path, int, int], str] = {}
         self.scans: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def find_file(self, path: Path, status: os.stat_result) -> str | None:
-        return self.files.get((path, status.st_size, status.st_mtime_ns))
+    def find_file(self, path: Path, status: FileStatus) -> str | None:
+        return self.files.get((path, status.size_bytes, status.mtime_ns))
 
-    def remember_file(self, path: Path, status: os.stat_result, sha256: str) -> None:
-        self.files[path, status.st_size, status.st_mtime_ns] = sha256
+    def remember_file(self, path: Path, status: FileStatus, sha256: str) -> None:
+        self.files[path, status.size_bytes, status.mtime_ns] = sha256
 
     def find_scan(self, sha256: str, decoder: str) -> dict[str, Any] | None:
         return self.scans.get((sha256, decoder))
@@ -64,13 +65,18 @@ def look(pool: DecodePool) -> Callable[..., list[Scanned]]:
         **settings: Any,
     ) -> list[Scanned]:
         config = DataConfig(**settings)
-        files = list_files(root, config).files if files is None else files
+        files = list_all(root, config) if files is None else files
         scanned = scan(
             files, root=root, config=config, contract=CONTRACT, pool=pool, cache=cache, needs_pixels=needs_pixels
         )
         return list(scanned)
 
     return look
+
+
+def list_all(root: Path, config: DataConfig) -> tuple[Found, ...]:
+    with open_files(root) as files:
+        return list_files(files, config).files
 
 
 def jpeg(seed: int) -> bytes:
@@ -81,7 +87,8 @@ def jpeg(seed: int) -> bytes:
 
 
 def test_a_scan_gives_verdict_hashes_and_pixels_in_order(photo_folder: Path, pool: DecodePool) -> None:
-    listing = list_photos(photo_folder, DataConfig())
+    with open_files(photo_folder) as files:
+        listing = list_photos(files, DataConfig())
     scanned = list(
         scan(
             listing.files,
@@ -117,7 +124,7 @@ def test_a_second_scan_opens_no_file(
     assert [s.pixels is not None for s in first] == [True] * 4 + [False]
     assert len(cache.scans) == 4
 
-    files = list_files(tmp_path, DataConfig()).files
+    files = list_all(tmp_path, DataConfig())
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("a file was opened"))
     second = look(tmp_path, files, cache=cache, needs_pixels=lambda _: False)
     assert [s.photo for s in second] == [s.photo for s in first]
@@ -246,7 +253,7 @@ def test_every_file_of_the_hostile_corpus_gets_the_verdict_of_its_manifest(share
         found = {
             s.photo.path: s
             for s in scan(
-                list_files(root, config).files,
+                list_all(root, config),
                 root=root,
                 config=config,
                 contract=contract,

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from photograft.tracking.cache import Cache, cache_folder
+from photograft.values import FileStatus
 
 VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4)
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and names")
@@ -37,10 +38,15 @@ def start_writer(folder: Path, who: str, n: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def old_file(path: Path, content: bytes = b"photo", *, age_s: float = 60) -> os.stat_result:
+def status_of(path: Path) -> FileStatus:
+    status = path.stat()
+    return FileStatus(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def old_file(path: Path, content: bytes = b"photo", *, age_s: float = 60) -> FileStatus:
     path.write_bytes(content)
     os.utime(path, (time.time() - age_s,) * 2)
-    return path.stat()
+    return status_of(path)
 
 
 def test_what_was_remembered_is_found_by_the_next_run(tmp_path: Path) -> None:
@@ -84,7 +90,7 @@ def test_a_changed_file_is_not_taken_for_the_old_one(tmp_path: Path, change: str
         assert cache.find_file(path, status) == "hash"
         if change == "path":
             path = path.rename(tmp_path / "b.jpg")
-            status = path.stat()
+            status = status_of(path)
         else:
             status = old_file(path, b"other photo" if change == "content" else b"photo", age_s=30)
         assert cache.find_file(path, status) is None
@@ -110,10 +116,7 @@ def test_times_are_not_trusted_where_the_setting_says_so(tmp_path: Path) -> None
 @posix
 def test_names_that_are_not_utf8_and_inodes_of_64_bits(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
-    old = time.time_ns() - 10**11
-    fields = [0o100644, 2**64 - 5, 1, 1, 0, 0, 7, old // 10**9, old // 10**9, old // 10**9]
-    status = os.stat_result(fields, {"st_mtime_ns": old})
-    assert status.st_ino == 2**64 - 5
+    status = FileStatus(7, time.time_ns() - 10**11, 2**64 - 5)
     with Cache(tmp_path / "cache") as cache:
         cache.remember_file(path, status, "hash")
         cache.commit()

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from photograft.config.data import DataConfig
+from photograft.data.files import Entry, PhotoFiles, folder_identity, printable
 from photograft.data.listing import Found, Listing
-from photograft.errors import DataError
+from photograft.errors import DataError, ImageRejected
 
 LAYOUT = """Expected one folder per class, with the photos inside:
     photos/daisy/1.jpg    photos/rose/2.jpg
@@ -58,120 +57,130 @@ SKIPPED_EXTENSIONS = frozenset(
 )
 """Extensions, in lower case, of files that are never photos."""
 
+IMAGE_FOLDERS = frozenset({"images", "jpegimages"})
+ANNOTATION_FOLDERS = frozenset({"annotation", "annotations", "labels"})
+"""Names, in lower case, of the two folders that annotated sets keep side by side (Stanford Dogs, Pascal VOC, YOLO)."""
 
-def list_photos(root: Path, config: DataConfig, *, min_classes: int = 2) -> Listing:
-    """List the labelled photos below `root`: one folder per class, or part folders with class folders inside.
+
+def list_photos(files: PhotoFiles, config: DataConfig, *, min_classes: int = 2) -> Listing:
+    """List the labelled photos: one folder per class, or part folders with class folders inside.
 
     Photos deeper inside a class folder belong to that class. With train and validation folders but no test folder,
-    the validation folder is the test part; a single part folder is read as if it were `root`.
+    the validation folder is the test part; a single part folder is read as if it were the root. So is the one folder
+    at the top of an archive, and the folder of the photos where it lies beside that of their annotations.
 
     Raises:
-        DataError: if `root` is no such folder or has fewer than `min_classes` classes, with what was found there and
-            an example of what is expected; or if the name of a class folder is not UTF-8, which no result could hold.
+        DataError: if there are fewer than `min_classes` classes, with what was found and an example of what is
+            expected; or if the name of a class folder is not UTF-8, which no result could hold.
     """
-    _require_folder(root)
-    walk = _Walk(root, config)
-    files: list[Found] = []
+    walk = _Walk(files, config)
+    top = _photos_folder(walk)
+    found: list[Found] = []
     classes: set[str] = set()
     stray: list[str] = []
-    written: list[Path] = []
-    for folder, part in _part_folders(root, walk).items():
+    written: list[str] = []
+    for folder, part in _part_folders(top, walk).items():
         class_folders, beside = walk.children(folder)
         stray += beside
-        written += [f for f in class_folders if _is_written_by_photograft(f)]
-        class_folders = [f for f in class_folders if f not in written]
+        written += [f.path for f in class_folders if _is_written_by_photograft(f.path, files)]
+        class_folders = [f for f in class_folders if f.path not in written]
         for class_folder in class_folders:
-            _require_utf8(class_folder)
+            _require_utf8(class_folder, files)
         # All are marked before one is walked, so that a link inside a class never pulls in another class.
         for class_folder in [f for f in class_folders if walk.enter(f)]:
             classes.add(class_folder.name)
-            files += [Found(path, class_folder.name, part) for path in walk.files(class_folder)]
-    _require_classes(root, classes, files, stray, min_classes)
-    for name in sorted(classes - {f.label for f in files if f.label}):
+            found += [Found(path, class_folder.name, part) for path in walk.files_below(class_folder.path)]
+    _require_classes(walk, classes, found, stray, min_classes)
+    for name in sorted(classes - {f.label for f in found if f.label}):
         walk.notes.append(f"class folder {printable(name)!r} holds no files")
-    notes = (
-        *walk.notes,
-        *_note_written(written),
-        *_note_stray(stray, root),
-        *_note_names(classes),
-        *walk.note_skipped(),
-    )
-    return Listing(root, tuple(sorted(files, key=lambda f: f.path)), tuple(sorted(classes)), notes)
+    notes = (*walk.notes, *_note_written(written), *_note_stray(stray), *_note_names(classes), *walk.note_skipped())
+    return Listing(files.root, tuple(sorted(found, key=lambda f: f.path)), tuple(sorted(classes)), notes)
 
 
-def list_files(root: Path, config: DataConfig) -> Listing:
-    """List the files below `root`, at any depth and without labels, by the same rules of what is left out.
-
-    Raises:
-        DataError: if `root` is not a folder.
-    """
-    _require_folder(root)
-    walk = _Walk(root, config)
-    files = tuple(Found(path) for path in sorted(walk.files(root)))
-    return Listing(root, files, (), (*walk.notes, *walk.note_skipped()))
+def list_files(files: PhotoFiles, config: DataConfig) -> Listing:
+    """List the files at any depth and without labels, by the same rules of what is left out."""
+    walk = _Walk(files, config)
+    found = tuple(Found(path) for path in sorted(walk.files_below("")))
+    return Listing(files.root, found, (), (*walk.notes, *walk.note_skipped()))
 
 
-def printable(name: str | Path) -> str:
-    """A file name that can be printed and written as UTF-8: bytes and control characters in it are shown as escapes."""
-    text = os.fspath(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _photos_folder(walk: _Walk) -> str:
+    """The folder that is read as the root: it, or the one that a wrapping or a dataset's layout names."""
+    folder = ""
+    while not walk.files.root.is_dir():
+        folders, beside = walk.peek(folder)
+        if len(folders) != 1 or beside or folders[0].name.lower() in PART_NAMES:
+            break
+        if not walk.peek(folders[0].path)[0]:
+            break  # the one folder is a class
+        folder = folders[0].path
+    folders = walk.peek(folder)[0]
+    if any(f.name.lower() in ANNOTATION_FOLDERS for f in folders):
+        for images in (f for f in folders if f.name.lower() in IMAGE_FOLDERS and walk.peek(f.path)[0]):
+            walk.notes.append(f"photos are read from {printable(images.path)}, beside which their annotations lie")
+            return images.path
+    return folder
 
 
-def _part_folders(root: Path, walk: _Walk) -> dict[Path, str | None]:
-    """The folders that hold class folders, each with its part: `root` itself without one, or part folders."""
-    folders = [f for f in walk.peek(root)[0] if not _is_written_by_photograft(f)]
-    parts: dict[Path, str | None] = {f: PART_NAMES[f.name.lower()] for f in folders if f.name.lower() in PART_NAMES}
+def _part_folders(top: str, walk: _Walk) -> dict[str, str | None]:
+    """The folders that hold class folders, each with its part: `top` itself without one, or part folders."""
+    folders = [f for f in walk.peek(top)[0] if not _is_written_by_photograft(f.path, walk.files)]
+    named = [f for f in folders if f.name.lower() in PART_NAMES]
     # A class may be called "train" in a folder of vehicles: part folders have folders inside.
-    if not any(walk.peek(folder)[0] for folder in parts):
-        return {root: None}
-    if len(parts) < len(folders):
-        others = ", ".join(printable(f.name) for f in folders if f not in parts)
+    if not any(walk.peek(folder.path)[0] for folder in named):
+        return {top: None}
+    if len(named) < len(folders):
+        others = ", ".join(printable(f.name) for f in folders if f not in named)
         raise DataError(
-            f"{printable(root)} has part folders ({', '.join(f.name for f in parts)}) and other folders beside them "
+            f"{walk.shown(top)} has part folders ({', '.join(f.name for f in named)}) and other folders beside them "
             f"({others}).\n{LAYOUT}\nMove the other folders away, or leave them out with the setting data.ignore."
         )
-    walk.enter(root)
-    walk.children(root)  # counts what is left out; files there are stray
+    walk.children(top)  # counts what is left out; files there are stray
+    parts: dict[str, str | None] = {f.path: PART_NAMES[f.name.lower()] for f in named}
     kinds = set(parts.values())
     if len(kinds) == 1:
-        walk.notes.append(f"the only part folder is {next(iter(parts)).name!r}: its photos are divided as usual")
+        walk.notes.append(f"the only part folder is {named[0].name!r}: its photos are divided as usual")
         return dict.fromkeys(parts)
     if "train" not in kinds:
-        raise DataError(f"{printable(root)} has part folders but none for training.\n{LAYOUT}")
+        raise DataError(f"{walk.shown(top)} has part folders but none for training.\n{LAYOUT}")
     if "test" not in kinds:
         walk.notes.append("there is no test folder: the validation folder is the test part")
         return {folder: "test" if part == "val" else part for folder, part in parts.items()}
     return parts
 
 
-def _is_written_by_photograft(folder: Path) -> bool:
+def _is_written_by_photograft(folder: str, files: PhotoFiles) -> bool:
     """Whether the folder is a run, a bundle, or a folder named `runs` that holds runs: its pictures are no photos."""
+    if any(_is_file(f"{folder}/{name}", files) for name in ("config.resolved.yaml", "bundle.json")):
+        return True
+    if folder.rpartition("/")[2] != "runs":
+        return False
     try:
-        if (folder / "config.resolved.yaml").is_file() or (folder / "bundle.json").is_file():
-            return True
-        return folder.name == "runs" and any((run / "config.resolved.yaml").is_file() for run in folder.iterdir())
+        runs = [entry.name for entry in files.entries(folder) if entry.is_folder]
     except OSError:
         return False
+    return any(_is_file(f"{folder}/{run}/config.resolved.yaml", files) for run in runs)
 
 
-def _require_utf8(class_folder: Path) -> None:
+def _is_file(path: str, files: PhotoFiles) -> bool:
+    try:
+        files.status(path, max_file_mb=1)
+    except ImageRejected as rejected:
+        return rejected.verdict != "unreadable"
+    return True
+
+
+def _require_utf8(class_folder: _Folder, files: PhotoFiles) -> None:
     try:
         class_folder.name.encode("utf-8")
     except UnicodeEncodeError as error:
         raise DataError(
-            f"The name of the class folder {printable(class_folder)} is not UTF-8, so that it can be written into no "
-            "result: rename the folder."
+            f"The name of the class folder {printable(files.root / class_folder.path)} is not UTF-8, so that it can be "
+            "written into no result: rename the folder."
         ) from error
 
 
-def _require_folder(root: Path) -> None:
-    if root.is_dir():
-        return
-    what = "is a file, not a folder" if root.exists() else "does not exist"
-    raise DataError(f"{printable(root)} {what}.\n{LAYOUT}")
-
-
-def _require_classes(root: Path, classes: set[str], files: list[Found], stray: list[str], min_classes: int) -> None:
+def _require_classes(walk: _Walk, classes: set[str], files: list[Found], stray: list[str], min_classes: int) -> None:
     if len(classes) >= min_classes and files:
         return
     if not classes:
@@ -181,18 +190,19 @@ def _require_classes(root: Path, classes: set[str], files: list[Found], stray: l
         found = f"only {len(classes)} class folder ({names}, {len(files)} files), so there is nothing to tell apart"
     else:
         found = f"{len(classes)} class folders without any files"
-    raise DataError(f"{printable(root)} has {found}.\n{LAYOUT}")
+    left_out = "".join(f"\n({note})" for note in walk.files.notes)
+    raise DataError(f"{walk.shown('')} has {found}.\n{LAYOUT}{left_out}")
 
 
-def _note_written(written: list[Path]) -> list[str]:
-    names = ", ".join(printable(folder.name) for folder in written)
+def _note_written(written: list[str]) -> list[str]:
+    names = ", ".join(printable(folder.rpartition("/")[2]) for folder in written)
     return [f"left out, because photograft wrote it (runs or bundles): {names}"] if written else []
 
 
-def _note_stray(stray: list[str], root: Path) -> list[str]:
+def _note_stray(stray: list[str]) -> list[str]:
     if not stray:
         return []
-    names = sorted(printable(os.path.relpath(path, root)) for path in stray)
+    names = sorted(map(printable, stray))
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return [f"not read, because they lie beside the class folders: {len(stray)} files ({shown})"]
 
@@ -209,51 +219,63 @@ def _note_names(classes: set[str]) -> list[str]:
     ]
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder that a walk may enter."""
+
+    path: str
+    name: str
+    identity: tuple[int, int] | str | None
+
+
 class _Walk:
     """Walks folders by the rules of what is left out, and counts it."""
 
-    root: Path
-    config: DataConfig
-    notes: list[str] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    seen: set[tuple[int, int] | str] = field(default_factory=set)
+    def __init__(self, files: PhotoFiles, config: DataConfig) -> None:
+        self.files = files
+        self.config = config
+        self.notes: list[str] = list(files.notes)
+        self.skipped: Counter[str] = Counter()
+        self.seen = {folder_identity(files.root)}
 
-    def children(self, folder: Path) -> tuple[list[Path], list[str]]:
-        """The folders and the other files directly in `folder`, each in name order."""
+    def children(self, folder: str) -> tuple[list[_Folder], list[str]]:
+        """The folders and the paths of the other files directly in `folder`, each in name order."""
         folders, files = [], []
         for entry in self._entries(folder):
-            if _is_folder(entry):
-                folders.append(Path(entry.path))
-            elif self._keeps_extension(entry):
-                files.append(entry.path)
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if not self._keeps_name(entry, path):
+                continue
+            if entry.is_folder:
+                folders.append(_Folder(path, entry.name, entry.identity))
+            elif self._keeps_extension(entry.name):
+                files.append(path)
         return folders, files
 
-    def peek(self, folder: Path) -> tuple[list[Path], list[str]]:
+    def peek(self, folder: str) -> tuple[list[_Folder], list[str]]:
         """As `children`, without counting what is left out."""
-        return _Walk(self.root, self.config).children(folder)
+        return _Walk(self.files, self.config).children(folder)
 
-    def files(self, top: Path) -> Iterator[str]:
-        """Paths relative to the root of all files below `top`."""
+    def files_below(self, top: str) -> Iterator[str]:
+        """Paths of all files below `top`."""
         waiting = [top]
         while waiting:
             folders, files = self.children(waiting.pop())
-            yield from (Path(path).relative_to(self.root).as_posix() for path in files)
-            waiting += [folder for folder in folders if self.enter(folder)]
+            yield from files
+            waiting += [folder.path for folder in folders if self.enter(folder)]
 
-    def enter(self, folder: Path) -> bool:
+    def enter(self, folder: _Folder) -> bool:
         """Whether `folder` is met for the first time. Links are followed, but so that a loop ends."""
-        try:
-            status = folder.stat()
-        except OSError:
-            return True  # listing it will say why
-        # Windows before Python 3.12 gives no file numbers through every file system; the real path does then.
-        key = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(folder)
-        if key in self.seen:
+        if folder.identity is None:
+            return True  # an archive has no links; for other folders listing will say why
+        if folder.identity in self.seen:
             self.skipped["links to folders met before"] += 1
             return False
-        self.seen.add(key)
+        self.seen.add(folder.identity)
         return True
+
+    def shown(self, folder: str) -> str:
+        """A folder as messages name it."""
+        return printable(self.files.root / folder)
 
     def note_skipped(self) -> tuple[str, ...]:
         """One sentence on what was left out."""
@@ -262,41 +284,25 @@ class _Walk:
         counts = ", ".join(f"{n} {kind}" for kind, n in sorted(self.skipped.items()))
         return (f"left out without being read: {counts}",)
 
-    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+    def _entries(self, folder: str) -> list[Entry]:
         try:
-            with os.scandir(folder) as scan:
-                entries = sorted(scan, key=lambda e: e.name)
+            return sorted(self.files.entries(folder), key=lambda entry: entry.name)
         except OSError as error:
-            self.notes.append(f"folder {printable(folder)} cannot be read: {error.strerror}")
+            self.notes.append(f"folder {self.shown(folder)} cannot be read: {error.strerror}")
             return []
-        return [entry for entry in entries if self._keeps_name(entry)]
 
-    def _keeps_name(self, entry: os.DirEntry[str]) -> bool:
-        if entry.name.startswith(".") or entry.name.lower() in SYSTEM_NAMES or _is_hidden_on_windows(entry):
+    def _keeps_name(self, entry: Entry, path: str) -> bool:
+        if entry.name.startswith(".") or entry.name.lower() in SYSTEM_NAMES or entry.hidden:
             self.skipped["hidden or system files and folders"] += 1
             return False
-        relative = Path(entry.path).relative_to(self.root).as_posix()
-        if any(fnmatch.fnmatch(entry.name, p) or fnmatch.fnmatch(relative, p) for p in self.config.ignore):
+        if any(fnmatch.fnmatch(entry.name, p) or fnmatch.fnmatch(path, p) for p in self.config.ignore):
             self.skipped["files and folders that match data.ignore"] += 1
             return False
         return True
 
-    def _keeps_extension(self, entry: os.DirEntry[str]) -> bool:
-        extension = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - Path would cost more than all the rest
+    def _keeps_extension(self, name: str) -> bool:
+        extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - Path would cost more than all the rest
         if extension in SKIPPED_EXTENSIONS:
             self.skipped[f"{extension} files"] += 1
             return False
         return True
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
-
-
-def _is_hidden_on_windows(entry: os.DirEntry[str]) -> bool:
-    if os.name != "nt":
-        return False
-    return bool(getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_HIDDEN)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from photograft.config.data import DataConfig
+from photograft.data.files import open_files
 from photograft.data.folders import list_files
 from photograft.errors import DataError
 
@@ -23,7 +24,8 @@ def expand_inputs(inputs: Sequence[str], *, stdin: Iterable[bytes] = ()) -> Iter
             lines = (line.rstrip(b"\r\n") for line in stdin)
             yield from (os.fsdecode(line) for line in lines if line.strip())
         elif Path(given).is_dir():
-            files = list_files(Path(given), DataConfig()).files
+            with open_files(Path(given)) as opened:
+                files = list_files(opened, DataConfig()).files
             if not files:
                 raise DataError(f"{given}: no photos in this folder.")
             yield from (os.path.join(given, *found.path.split("/")) for found in files)  # noqa: PTH118 - keeps the path as given

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +10,13 @@ from typing import Any, Final, Protocol
 
 from photograft.config.data import DataConfig
 from photograft.contract import Contract, canonical_json
-from photograft.data.folders import printable
+from photograft.data.files import photo_status, printable, read_photo
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import DECODER_VERSION, heif_version
 from photograft.data.listing import Found
 from photograft.data.pool import DIED, DecodePool
 from photograft.errors import DataError, ImageRejected
-from photograft.values import Photo, PixelArray
+from photograft.values import FileStatus, Photo, PixelArray
 
 ALWAYS_ALLOWED: Final = 3
 """Unusable files that never stop a run, whatever their share."""
@@ -35,10 +33,10 @@ class Scanned:
 class ScanCache(Protocol):
     """What a scan remembers between runs. Several paths may share one `sha256`."""
 
-    def find_file(self, path: Path, status: os.stat_result) -> str | None:
+    def find_file(self, path: Path, status: FileStatus) -> str | None:
         """SHA-256 of a file whose path, size and time are unchanged."""
 
-    def remember_file(self, path: Path, status: os.stat_result, sha256: str) -> None:
+    def remember_file(self, path: Path, status: FileStatus, sha256: str) -> None:
         """Keep the SHA-256 of a file."""
 
     def find_scan(self, sha256: str, decoder: str) -> dict[str, Any] | None:
@@ -114,26 +112,6 @@ def check_bad_fraction(photos: Sequence[Photo], *, max_bad_fraction: float) -> N
     )
 
 
-def read_photo(path: Path, *, max_file_mb: int) -> tuple[bytes, os.stat_result]:
-    """The bytes of one file, and its status from before they were read.
-
-    Raises:
-        ImageRejected: ``unreadable``, ``empty`` or ``too_large_file``. Only a regular file is ever opened, since
-            opening a pipe or device may block for ever.
-    """
-    try:
-        status = _check_status(path.stat(), max_file_mb)
-        with path.open("rb", buffering=0) as file:
-            status = _check_status(os.fstat(file.fileno()), max_file_mb)
-            data = file.read(status.st_size) or b""
-            while len(data) < status.st_size and (more := file.read(status.st_size - len(data))):
-                data += more
-    except (OSError, MemoryError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageRejected("unreadable", f"the system cannot read it: {reason}") from error
-    return data, status
-
-
 _ENTRY_FIELDS = ("format", "width", "height", "turn", "pixel_sha256", "perceptual_hash")
 
 
@@ -159,17 +137,14 @@ def _look(
     photo = Photo(found.path, found.label, found.part)
     try:
         if cache:
-            status = _check_status(path.stat(), config.max_file_mb)
-            photo = replace(photo, size_bytes=status.st_size)
+            status = photo_status(path, max_file_mb=config.max_file_mb)
+            photo = replace(photo, size_bytes=status.size_bytes)
             sha256 = cache.find_file(path, status)
             if sha256 and (known := _known(photo, sha256, cache, decoder, needs_pixels)):
                 return known, None
         data, status = read_photo(path, max_file_mb=config.max_file_mb)
     except ImageRejected as rejected:
         return _Item(replace(photo, verdict=rejected.verdict, reason=rejected.reason)), None
-    except OSError as error:
-        reason = f"the system cannot read it: {error.strerror or error}"
-        return _Item(replace(photo, verdict="unreadable", reason=reason)), None
     photo = replace(photo, size_bytes=len(data))
     sha256 = hash_bytes(data)
     if cache:
@@ -191,21 +166,3 @@ def _known(
 def _photo(photo: Photo, sha256: str, entry: dict[str, Any]) -> Photo:
     """The photo with what decoding it gave; the hashes of an unusable one stay empty."""
     return replace(photo, **entry, sha256=sha256 if entry["verdict"] == "ok" else "")
-
-
-def _check_status(status: os.stat_result, max_file_mb: int) -> os.stat_result:
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageRejected("unreadable", f"it is {_kind(status.st_mode)}, not a regular file")
-    if status.st_size == 0:
-        raise ImageRejected("empty", "the file has no bytes")
-    if status.st_size > max_file_mb * 1_000_000:
-        size = f"{status.st_size / 1e6:,.0f} MB"
-        raise ImageRejected(
-            "too_large_file", f"{size} are more than the setting data.max_file_mb allows ({max_file_mb})"
-        )
-    return status
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
-    return kinds.get(stat.S_IFMT(mode), "a device")

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from photograft.config.data import DataConfig
+from photograft.data.files import read_photo
 from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
-from photograft.data.scan import read_photo
 from photograft.errors import ConfigError, ImageRejected, IntegrityError
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import BATCH, embed_views, merge_views

@@ -20,7 +20,7 @@ import numpy as np
 import platformdirs
 
 from photograft.errors import ConfigError
-from photograft.values import FloatArray
+from photograft.values import FileStatus, FloatArray
 
 _VERSION = 1
 _COMMIT_EVERY = 256
@@ -84,7 +84,7 @@ class Cache:
 
     # -- scan results -------------------------------------------------------------------------------------
 
-    def find_file(self, path: Path, status: os.stat_result) -> str | None:
+    def find_file(self, path: Path, status: FileStatus) -> str | None:
         """SHA-256 of a file that has not changed since it was last read, by path, size, time and inode."""
         if not self._trust_mtime:
             return None
@@ -92,9 +92,9 @@ class Cache:
         rows = self._query(statement, _file_key(path, status))
         return str(rows[0][0]) if rows else None
 
-    def remember_file(self, path: Path, status: os.stat_result, sha256: str) -> None:
+    def remember_file(self, path: Path, status: FileStatus, sha256: str) -> None:
         """Keep the hash of a file, unless it was changed so recently that it might change again unnoticed."""
-        if time.time_ns() - status.st_mtime_ns < _RACE_NS:
+        if time.time_ns() - status.mtime_ns < _RACE_NS:
             return
         self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", (*_file_key(path, status), sha256))
 
@@ -268,10 +268,10 @@ class Cache:
         self._connection.executescript("PRAGMA incremental_vacuum")
 
 
-def _file_key(path: Path, status: os.stat_result) -> tuple[str, int, int, int]:
+def _file_key(path: Path, status: FileStatus) -> tuple[str, int, int, int]:
     """Path, size, time and inode. Names that are not UTF-8 and inodes of 64 bits are made to fit SQLite."""
     name = os.fspath(path.absolute()).encode("utf-8", "backslashreplace").decode()
-    return name, status.st_size, status.st_mtime_ns, status.st_ino & _LARGEST
+    return name, status.size_bytes, status.mtime_ns, status.inode & _LARGEST
 
 
 def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from photograft.config.data import DataConfig
-from photograft.data.folders import list_photos, printable
+from photograft.data.files import open_files, printable, read_photo
+from photograft.data.folders import list_photos
 from photograft.data.hashing import hash_bytes
 from photograft.data.listing import Found, Listing
-from photograft.data.scan import check_bad_fraction, read_photo
+from photograft.data.scan import check_bad_fraction
 from photograft.errors import DataError, ImageRejected
 from photograft.evaluation.evaluate import evaluate as score
 from photograft.inference.classifier import Classifier, PhotoInput
@@ -62,7 +63,8 @@ def evaluate(
     data, narrator = data or DataConfig(), narrator or Silent()
     bundle = read_bundle(Path(model))
     root = Path(photos)
-    listing = list_photos(root, data, min_classes=1)
+    with open_files(root) as opened:
+        listing = list_photos(opened, data, min_classes=1)
     files, label_N, notes = _choose(listing, bundle)
     sha256s: list[str] = []
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from photograft.config import Config
 from photograft.contract import Contract
+from photograft.data.files import photo_status
 from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
 from photograft.data.scan import decoder_key, scan
+from photograft.errors import ImageRejected
 from photograft.features.engine import Engine
 from photograft.features.extract import FeatureStore, extract
 from photograft.training.linear import estimate_seconds
@@ -125,8 +127,8 @@ class PhotoReader:
     def _is_new(self, file: Found) -> bool:
         path = self.root / file.path
         try:
-            sha256 = self.store.cache.find_file(path, path.stat())
-        except OSError:
+            sha256 = self.store.cache.find_file(path, photo_status(path, max_file_mb=self.config.data.max_file_mb))
+        except ImageRejected:
             return False
         if sha256 is None or sha256 in self._known:
             return sha256 is None

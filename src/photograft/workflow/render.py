@@ -10,9 +10,10 @@ from pathlib import Path
 
 from photograft.config import Config, load_config
 from photograft.contract import make_contract
+from photograft.data.files import read_photo
 from photograft.data.hashing import hash_bytes
 from photograft.data.pool import DecodePool
-from photograft.data.scan import decoder_key, read_photo
+from photograft.data.scan import decoder_key
 from photograft.errors import ImageRejected, ModelError
 from photograft.reporting.clean import clean_text
 from photograft.reporting.document import thumbnail_paths

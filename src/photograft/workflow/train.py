@@ -17,12 +17,13 @@ from typing import Any
 from photograft.config import Config, Quality, to_yaml
 from photograft.contract import Contract, make_contract
 from photograft.data.check import check
-from photograft.data.folders import list_photos, printable
+from photograft.data.files import open_files, photo_status, printable
+from photograft.data.folders import list_photos
 from photograft.data.listing import Listing
 from photograft.data.pool import DecodePool
 from photograft.data.scan import check_bad_fraction, decoder_key
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
-from photograft.errors import ConfigError, DataError
+from photograft.errors import ConfigError, DataError, ImageRejected
 from photograft.features.duplicates import find_duplicates
 from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.engine_onnx import OnnxEngine
@@ -208,7 +209,7 @@ def _prepared(
         store, engine = settle_engine(
             engines,
             lambda name: FeatureStore(cache, setup.contract, network_id, name, setup.views),
-            lambda store: _is_complete(store, setup.listing),
+            lambda store: _is_complete(store, setup.listing, setup.config.data.max_file_mb),
         )
         with DecodePool(setup.contract, timeout_s=setup.config.data.timeout_s) as pool:
             reader = PhotoReader(root, setup.config, setup.contract, store, pool, engine)
@@ -222,14 +223,14 @@ def _prepared(
             yield setup, reader, Plan(tuple(lines), estimate)
 
 
-def _is_complete(store: FeatureStore, listing: Listing) -> bool:
+def _is_complete(store: FeatureStore, listing: Listing, max_file_mb: int) -> bool:
     """Whether every photo that is listed has features in the store; files are not opened for it."""
     known, decoder = store.known(), decoder_key(store.contract)
     for found in listing.files:
         path = listing.root / found.path
         try:
-            sha256 = store.cache.find_file(path, path.stat())
-        except OSError:
+            sha256 = store.cache.find_file(path, photo_status(path, max_file_mb=max_file_mb))
+        except ImageRejected:
             continue
         if sha256 is None:
             return False
@@ -242,8 +243,8 @@ def _is_complete(store: FeatureStore, listing: Listing) -> bool:
 
 def _set_up(root: Path, config: Config, cache_dir: Path, clock: Clock, narrator: Narrator) -> _Setup:
     config, reasons = resolve_input(config)
-    with clock.stage("list"):
-        listing = list_photos(root, config.data)
+    with clock.stage("list"), open_files(root) as files:
+        listing = list_photos(files, config.data)
     _check_positive(config.report.positive, listing)
     backbone = find_backbone(config.model.backbone)
     assert isinstance(config.input.px, int)
