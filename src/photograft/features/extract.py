@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,15 @@ from photograft.contract import Contract
 from photograft.data.scan import decoder_key
 from photograft.errors import PhotograftError
 from photograft.features.engine import Engine
+from photograft.features.matrix import Scratch, stack_rows
 from photograft.tracking.cache import Cache
 from photograft.values import FeatureTable, FloatArray, PixelArray
 
 BATCH = 16
 """Photos that are held together before they are embedded and written to the cache."""
+
+_TABLE_BLOCK = 4096
+"""Rows of a table that are summed before they are written: 35 MB of 2,128 numbers each."""
 
 VIEWS: dict[str, Callable[[PixelArray], PixelArray]] = {
     "whole": lambda pixels_NHWC: pixels_NHWC,
@@ -47,25 +51,40 @@ class FeatureStore:
         for view, vectors_ND in vectors.items():
             self.cache.remember_features(self.space(view), photos, vectors_ND)
 
-    def table(self, photos: Sequence[str]) -> FeatureTable:
-        """Features of the given photos (SHA-256 each) in their order; a photo may stand in several rows."""
-        rows: dict[str, list[int]] = {}
-        for row, photo in enumerate(photos):
-            rows.setdefault(photo, []).append(row)
-        sum_ND: FloatArray | None = None
-        n_found = 0
-        for view in self.views:
-            for photo, vector_D in self.cache.find_features(self.space(view), photos):
-                if sum_ND is None:
-                    sum_ND = np.zeros((len(photos), len(vector_D)), np.float32)
-                sum_ND[rows[photo]] += vector_D
-                n_found += 1
-        if sum_ND is None or n_found < len(rows) * len(self.views):
-            raise PhotograftError(
-                f"{len(rows) * len(self.views) - n_found} features are missing from the cache {self.cache.path}: "
-                "another program cleared it, or cache.max_gb is too small for this set. Run the command again."
-            )
-        return FeatureTable(merge_views(sum_ND, len(self.views)), self.views, self.network_id)
+    def table(self, photos: Sequence[str], *, scratch: Scratch | None = None) -> FeatureTable:
+        """Features of the given photos (SHA-256 each) in their order; a photo may stand in several rows.
+
+        A large table is in a temporary file: by default in the cache folder.
+        """
+        means = (merge_views(sum_BD, len(self.views)) for sum_BD in self._sums(photos))
+        embedding_ND = stack_rows(means, len(photos), scratch=scratch or Scratch(self.cache.folder))
+        return FeatureTable(embedding_ND, self.views, self.network_id)
+
+    def _sums(self, photos: Sequence[str]) -> Iterator[FloatArray]:
+        """Blocks of consecutive photos: the sum over the views of each."""
+        for start in range(0, max(len(photos), 1), _TABLE_BLOCK):
+            block = photos[start : start + _TABLE_BLOCK]
+            rows: dict[str, list[int]] = {}
+            for row, photo in enumerate(block):
+                rows.setdefault(photo, []).append(row)
+            sum_BD: FloatArray | None = None
+            n_found = 0
+            for view in self.views:
+                for photo, vector_D in self.cache.find_features(self.space(view), block):
+                    if sum_BD is None:
+                        sum_BD = np.zeros((len(block), len(vector_D)), np.float32)
+                    sum_BD[rows[photo]] += vector_D
+                    n_found += 1
+            if sum_BD is None or n_found < len(rows) * len(self.views):
+                raise self._missing(photos)
+            yield sum_BD
+
+    def _missing(self, photos: Sequence[str]) -> PhotograftError:
+        n_missing = sum(len(set(photos) - self.cache.known_photos(self.space(view))) for view in self.views)
+        return PhotograftError(
+            f"{n_missing} features are missing from the cache {self.cache.path}: "
+            "another program cleared it, or cache.max_gb is too small for this set. Run the command again."
+        )
 
 
 def embed_views(engine: Engine, pixels_NHWC: PixelArray, views: Sequence[str]) -> FloatArray:

@@ -2,11 +2,11 @@
 
 Shape letters: N photos, R rank of the features, K classes, F problems (folds), A problems not yet solved.
 
-The features come rotated into the eigenvectors of their Gram matrix. There the Hessian is nearly diagonal, class by
-class: a preconditioner that costs nothing, for every penalty. What remains is the nonlinear conjugate gradient of
-Polak and Ribière. Logits are linear in the weights, so those along a direction are computed once (one
-matrix product) and the line search needs no further product. Every problem stops by itself when it is solved, so
-that its answer does not depend on the others.
+The features come rotated into the eigenvectors of their Gram matrix (training/basis.py). There the Hessian is nearly
+diagonal, class by class: a preconditioner that costs nothing, for every penalty. What remains is the nonlinear
+conjugate gradient of Polak and Ribière. Logits are linear in the weights, so those along a direction are computed once
+(one matrix product) and the line search needs no further product. Every problem stops by itself when it is solved, so
+that its answer does not depend on the others. The features are read in blocks: they may be in a file.
 
 Arrays are laid out (F, K, N): sums over classes then run over whole rows of photos, a block of which stays in cache.
 
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from photograft.features.matrix import row_blocks
 from photograft.values import FloatArray, IntArray
 
 _MAX_ITERATIONS = 500
@@ -83,15 +84,30 @@ class Problems:
                 path.advance(along_KN)
         return Solution(np.stack([p.theta_KR for p in paths]), np.stack([p.bias_K for p in paths]))
 
+    def logits_of_problem(self, solution: Solution, problem_N: IntArray) -> FloatArray:
+        """Logits (N, K) where each photo's come from the one problem that `problem_N` names: that without its fold."""
+        logits_NK = np.empty((len(problem_N), self.n_classes), np.float32)
+        for place, block_BR in row_blocks(self.rotated_NR):
+            for f in range(len(self.weight_FN)):
+                held = np.flatnonzero(problem_N[place] == f)
+                logits_NK[place.start + held] = block_BR[held] @ solution.theta_FKR[f].T + solution.bias_FK[f]
+        return logits_NK
+
     def _products(self, theta: list[FloatArray]) -> FloatArray:
         """Theta of A problems times all photos' features: shape (A, K, N)."""
-        stacked = np.concatenate(theta) @ self.rotated_NR.T
-        return stacked.reshape(len(theta), self.n_classes, -1)
+        stacked = np.concatenate(theta)
+        product = np.empty((len(stacked), len(self.label_N)), np.float32)
+        for place, block_BR in row_blocks(self.rotated_NR):
+            product[:, place] = stacked @ block_BR.T
+        return product.reshape(len(theta), self.n_classes, -1)
 
     def _gradients(self, paths: list[_Path], *, at_zero: bool = False) -> FloatArray:
         """Residuals of A problems times the features: shape (A, K, R)."""
         residuals = [p.zero_residual() if at_zero else p.residual_KN for p in paths]
-        return (np.concatenate(residuals) @ self.rotated_NR).reshape(len(paths), self.n_classes, -1)
+        product = np.zeros((len(paths) * self.n_classes, len(self.eigenvalue_R)), np.float32)
+        for place, block_BR in row_blocks(self.rotated_NR):
+            product += np.concatenate([residual_KN[:, place] for residual_KN in residuals]) @ block_BR
+        return product.reshape(len(paths), self.n_classes, -1)
 
 
 class _Path:

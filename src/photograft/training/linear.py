@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from photograft.errors import TrainingError
+from photograft.features.matrix import Scratch
 from photograft.metrics.softmax import softmax
+from photograft.training.basis import Basis, make_basis
 from photograft.training.descent import Problems, Solution
 from photograft.values import BoolArray, DoubleArray, FloatArray, IntArray
 
@@ -32,7 +34,6 @@ _TYPICAL_PRODUCTS = 150
 """Products of all photos' features with all problems' weights in a fit, over all strengths: measured 70 to 160."""
 _PROBE = 384
 """Rows and columns of the matrices that an estimate is timed on: some 10 ms each."""
-_RELATIVE_RANK = 1e-6
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class HeadFit:
 
     `oof_logits_NK` are out-of-fold logits at the chosen strength. `honest_logits_NK` are the same, but each fold's
     strength was chosen without that fold's photos: the ones to report. `cv_loss` maps each strength to its log loss.
+    `repeats` are out-of-fold logits at the chosen strength for each further draw of the folds.
     """
 
     head: LinearHead
@@ -60,6 +62,7 @@ class HeadFit:
     cv_loss: dict[float, float]
     oof_logits_NK: FloatArray
     honest_logits_NK: FloatArray
+    repeats: tuple[FloatArray, ...] = ()
 
 
 def fit_head(
@@ -71,6 +74,9 @@ def fit_head(
     strength: float | None = None,
     balance: str = "none",
     fit_rows: BoolArray | None = None,
+    rows: IntArray | None = None,
+    repeats_RN: IntArray | None = None,
+    scratch: Scratch | None = None,
 ) -> HeadFit:
     """Choose the L2 strength by cross-validation over the given folds, then fit on all rows.
 
@@ -78,37 +84,53 @@ def fit_head(
     plus strength / 2 times the squared norm of the weights on standardised features; the bias is not penalised.
     With `balance` "balanced" each photo weighs N / (K x photos of its class). A given `strength` is used as it is.
     The head is fitted on `fit_rows` (mask of shape (N,)), by default on all. The scale of the features comes from all
-    rows: it uses no labels.
+    N photos: it uses no labels.
+
+    With `rows` the N photos are these rows of the features, which are not copied; every other array is in the order of
+    `rows`. `repeats_RN` holds further draws of the folds, numbered like `fold_N`: every draw is cross-validated at the
+    chosen strength. What is too large for memory goes to `scratch`.
     """
     if len(label_N) != len(fold_N):
         raise ValueError("labels and folds must have the same length")
-    _check(features_ND, label_N)
-    every_N, n_folds = np.ones(len(label_N), bool), int(fold_N.max()) + 1
-    basis = _Basis.of(features_ND, _photo_weights(label_N, every_N, balance))
-    train_FN = np.stack([fold_N != f for f in range(n_folds)])
-    search = _StrengthSearch(basis, label_N, fold_N, basis.problems(label_N, train_FN, n_classes, balance), balance)
+    _check(features_ND, rows, label_N)
+    every_N = np.ones(len(label_N), bool)
+    basis = make_basis(features_ND, _photo_weights(label_N, every_N, balance), rows=rows, scratch=scratch)
+    search = _StrengthSearch(
+        basis, label_N, fold_N, _fold_problems(basis, label_N, fold_N, n_classes, balance), balance
+    )
     search.run((strength,) if strength is not None else STRENGTHS, extend=strength is None)
     chosen = search.best()
     start = search.solutions[chosen]
     mean = Solution(start.theta_FKR.mean(0, keepdims=True), start.bias_FK.mean(0, keepdims=True))
     fitted_N = every_N if fit_rows is None else fit_rows
     return HeadFit(
-        head=basis.fit(label_N, fitted_N, n_classes, balance, chosen, start=mean),
+        head=_fit(basis, label_N, fitted_N, n_classes, balance, chosen, start=mean),
         strength=chosen,
         cv_loss={s: search.mean_loss(s, every_N) for s in sorted(search.loss_N, reverse=True)},
         oof_logits_NK=search.oof_NK[chosen],
         honest_logits_NK=search.honest_logits(),
+        repeats=tuple(
+            _cross_validate(basis, label_N, again_N, n_classes, balance, chosen)
+            for again_N in (() if repeats_RN is None else repeats_RN)
+        ),
     )
 
 
 def fit_at(
-    features_ND: FloatArray, label_N: IntArray, *, n_classes: int, strength: float, balance: str = "none"
+    features_ND: FloatArray,
+    label_N: IntArray,
+    *,
+    n_classes: int,
+    strength: float,
+    balance: str = "none",
+    rows: IntArray | None = None,
+    scratch: Scratch | None = None,
 ) -> LinearHead:
-    """Fit one head on all rows at a known strength, without folds; objective, arguments and errors as `fit_head`."""
-    _check(features_ND, label_N)
+    """Fit one head on all N photos at a known strength, without folds; arguments and errors as `fit_head`."""
+    _check(features_ND, rows, label_N)
     every_N = np.ones(len(label_N), bool)
-    basis = _Basis.of(features_ND, _photo_weights(label_N, every_N, balance))
-    return basis.fit(label_N, every_N, n_classes, balance, strength)
+    basis = make_basis(features_ND, _photo_weights(label_N, every_N, balance), rows=rows, scratch=scratch)
+    return _fit(basis, label_N, every_N, n_classes, balance, strength)
 
 
 def estimate_seconds(n_photos: int, n_features: int, n_classes: int, n_folds: int) -> float:
@@ -133,13 +155,11 @@ def _seconds(work: Callable[[], object]) -> float:
     return min(times_s)
 
 
-def _check(features_ND: FloatArray, label_N: IntArray) -> None:
-    if len(features_ND) != len(label_N):
+def _check(features_ND: FloatArray, rows: IntArray | None, label_N: IntArray) -> None:
+    if len(features_ND if rows is None else rows) != len(label_N):
         raise ValueError("features and labels must have the same length")
     if len(np.unique(label_N)) < 2:
         raise TrainingError("Training needs photos of at least two classes.")
-    if not np.isfinite(features_ND).all():
-        raise TrainingError("The features hold values that are not finite: clear the cache (photograft cache clear).")
 
 
 def _photo_weights(label_N: IntArray, rows_N: BoolArray, balance: str) -> FloatArray:
@@ -151,69 +171,50 @@ def _photo_weights(label_N: IntArray, rows_N: BoolArray, balance: str) -> FloatA
     return np.asarray(rows_N * share / np.maximum(counts_K, 1)[label_N], dtype=np.float32)
 
 
-@dataclass(frozen=True)
-class _Basis:
-    """Standardised features in the eigenvectors of their Gram matrix; directions without variance are dropped.
+def _fold_problems(basis: Basis, label_N: IntArray, fold_N: IntArray, n_classes: int, balance: str) -> Problems:
+    """One problem for each fold, on the photos outside of it."""
+    train_FN = np.stack([fold_N != f for f in range(int(fold_N.max()) + 1)])
+    return _problems(basis, label_N, train_FN, n_classes, balance)
 
-    The scale uses no labels. Where the labels give the photos weights, the centre and the axes follow the weights:
-    the bias and the rotation absorb both, so they move the solver's path, not the minimum it goes to.
-    """
 
-    rotated_NR: FloatArray
-    eigenvalue_R: FloatArray
-    weight_N: FloatArray
-    mean_D: FloatArray
-    scale_D: FloatArray
-    vectors_DR: FloatArray
+def _problems(basis: Basis, label_N: IntArray, rows_FN: BoolArray, n_classes: int, balance: str) -> Problems:
+    """One problem for each row of `rows_FN`, on the photos it marks."""
+    weight_FN = np.stack([_photo_weights(label_N, rows_N, balance) for rows_N in rows_FN])
+    return Problems(basis.rotated_NR, basis.eigenvalue_R, basis.weight_N, label_N, weight_FN, n_classes)
 
-    @classmethod
-    def of(cls, features_ND: FloatArray, weight_N: FloatArray) -> _Basis:
-        weight_N = np.asarray(weight_N / weight_N.sum(), dtype=np.float32)
-        scale = features_ND.std(0, dtype=np.float64)
-        mean = weight_N.astype(np.float64) @ features_ND
-        # A feature that never varies, but for the rounding of its mean, says nothing: this makes it and its weight 0.
-        scale_D = np.where(scale > 1e-6 + 1e-5 * np.abs(mean), scale, np.inf).astype(np.float32)
-        mean_D = mean.astype(np.float32)
-        standard_ND = np.asarray(features_ND - mean_D, dtype=np.float32)
-        standard_ND /= scale_D
-        root_ND = standard_ND * np.sqrt(weight_N)[:, None]
-        n, d = root_ND.shape
-        # Fewer photos than features: the (N, N) kernel has the same eigenvalues and is cheaper.
-        value_R, all_R = np.linalg.eigh(root_ND @ root_ND.T if n < d else root_ND.T @ root_ND)
-        keep = value_R > _RELATIVE_RANK * value_R[-1]
-        vectors = root_ND.T @ (all_R[:, keep] / np.sqrt(value_R[keep])) if n < d else all_R[:, keep]
-        vectors_DR = np.ascontiguousarray(vectors, dtype=np.float32)
-        return cls(standard_ND @ vectors_DR, value_R[keep].astype(np.float32), weight_N, mean_D, scale_D, vectors_DR)
 
-    def problems(self, label_N: IntArray, rows_FN: BoolArray, n_classes: int, balance: str) -> Problems:
-        """One problem for each row of `rows_FN`, on the photos it marks."""
-        weight_FN = np.stack([_photo_weights(label_N, rows_N, balance) for rows_N in rows_FN])
-        return Problems(self.rotated_NR, self.eigenvalue_R, self.weight_N, label_N, weight_FN, n_classes)
+def _fit(
+    basis: Basis,
+    label_N: IntArray,
+    rows_N: BoolArray,
+    n_classes: int,
+    balance: str,
+    strength: float,
+    *,
+    start: Solution | None = None,
+) -> LinearHead:
+    """One head on the marked rows; rotation and standardisation are undone, in double precision."""
+    problem = _problems(basis, label_N, rows_N[None], n_classes, balance)
+    solution = problem.solve(strength, tolerance=_TOLERANCE, start=start)
+    weight_DK = (basis.vectors_DR.astype(np.float64) @ solution.theta_FKR[0].T) / basis.scale_D[:, None]
+    bias_K = solution.bias_FK[0] - basis.mean_D.astype(np.float64) @ weight_DK
+    # Softmax does not change when all classes shift together; centring keeps the numbers small.
+    weight_DK = weight_DK - weight_DK.mean(1, keepdims=True)
+    return LinearHead(weight_DK.astype(np.float32), (bias_K - bias_K.mean()).astype(np.float32))
 
-    def fit(
-        self,
-        label_N: IntArray,
-        rows_N: BoolArray,
-        n_classes: int,
-        balance: str,
-        strength: float,
-        *,
-        start: Solution | None = None,
-    ) -> LinearHead:
-        """One head on the marked rows; rotation and standardisation are undone, in double precision."""
-        problem = self.problems(label_N, rows_N[None], n_classes, balance)
-        solution = problem.solve(strength, tolerance=_TOLERANCE, start=start)
-        weight_DK = (self.vectors_DR.astype(np.float64) @ solution.theta_FKR[0].T) / self.scale_D[:, None]
-        bias_K = solution.bias_FK[0] - self.mean_D.astype(np.float64) @ weight_DK
-        # Softmax does not change when all classes shift together; centring keeps the numbers small.
-        weight_DK = weight_DK - weight_DK.mean(1, keepdims=True)
-        return LinearHead(weight_DK.astype(np.float32), (bias_K - bias_K.mean()).astype(np.float32))
+
+def _cross_validate(
+    basis: Basis, label_N: IntArray, fold_N: IntArray, n_classes: int, balance: str, strength: float
+) -> FloatArray:
+    """Out-of-fold logits at one strength; the solver starts at zero, since other folds' weights know these photos."""
+    folds = _fold_problems(basis, label_N, fold_N, n_classes, balance)
+    return folds.logits_of_problem(folds.solve(strength, tolerance=_TOLERANCE), fold_N)
 
 
 class _StrengthSearch:
     """Out-of-fold logits and losses per strength, each warm-started from the nearest one solved before."""
 
-    def __init__(self, basis: _Basis, label_N: IntArray, fold_N: IntArray, folds: Problems, balance: str) -> None:
+    def __init__(self, basis: Basis, label_N: IntArray, fold_N: IntArray, folds: Problems, balance: str) -> None:
         self.basis, self.label_N, self.fold_N, self.folds, self.balance = basis, label_N, fold_N, folds, balance
         self.solutions: dict[float, Solution] = {}
         self.oof_NK: dict[float, FloatArray] = {}
@@ -279,10 +280,7 @@ class _StrengthSearch:
         nearest = min(self.solutions, key=lambda s: abs(np.log(s / strength)), default=None)
         start = None if nearest is None else self.solutions[nearest]
         solution = self.folds.solve(strength, tolerance=_TOLERANCE, start=start)
-        logits_NK = np.empty((len(self.label_N), self.folds.n_classes), np.float32)
-        for f in range(len(self.folds.weight_FN)):
-            held = self.fold_N == f
-            logits_NK[held] = self.basis.rotated_NR[held] @ solution.theta_FKR[f].T + solution.bias_FK[f]
+        logits_NK = self.folds.logits_of_problem(solution, self.fold_N)
         chance_NK = softmax(logits_NK)
         own_N = chance_NK[np.arange(len(self.label_N)), self.label_N]
         self.solutions[strength] = solution
