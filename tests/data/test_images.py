@@ -119,7 +119,7 @@ def test_bands_give_the_same_as_the_whole_picture(monkeypatch: pytest.MonkeyPatc
     image = photo(700, 533).convert("RGBA")
     image.putalpha(photo(700, 533, seed=1).convert("L"))
     whole = decode(encode(image), CONTRACT)
-    monkeypatch.setattr("photograft.data.images._BAND_PIXELS", 5000)
+    monkeypatch.setattr("photograft.data.colour.BAND_PIXELS", 5000)
     banded = decode(encode(image), CONTRACT)
     assert whole.pixel_sha256 == banded.pixel_sha256
     assert (whole.pixels == banded.pixels).all()

@@ -2,13 +2,16 @@
 
 Order of the steps, chosen so that a legal 50-megapixel picture stays below the memory limit of a worker:
 signature -> header and pixel limit -> decode (JPEG at reduced scale) -> colour, alpha on white and whole-number
-reduction in bands -> upright -> hashes -> resize and crop as the contract says.
+reduction in bands -> upright -> hashes -> resize and crop as the contract says. With an annotation the box is taken out
+of the decoded picture, and goes through the same steps; a JPEG is decoded once more where the box is so small that the
+reduced scale would blur it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
 import threading
 import warnings
@@ -17,19 +20,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 import PIL
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from photograft.contract import Contract
+from photograft.data.boxes import Resolved, resolve_box
+from photograft.data.colour import BAND_PIXELS, reduced_rgb
 from photograft.data.hashing import perceptual_hash
+from photograft.data.orientation import Rect4, remaining_turn, stored_rect, tiff_turn, upright, upright_rect
+from photograft.data.quality import measure
 from photograft.data.sniff import is_cut_short, is_unusual_variety, sniff
 from photograft.errors import ImageRejected
-from photograft.values import PixelArray
+from photograft.values import Annotation, PixelArray, Pixels4
 
-DECODER_VERSION = f"1+pillow{PIL.__version__}"
+DECODER_VERSION = f"2+pillow{PIL.__version__}"
 """Our own revision (raise it when the same bytes give another result) and that of the decoder library."""
 
 
@@ -39,7 +45,9 @@ class Decoded:
 
     `pixels` has shape (px, px, 3). `width` and `height` are those of the whole upright photo, `turn` is the EXIF
     orientation as stored (1 where missing or invalid). `pixel_sha256` is taken over the upright RGB picture after
-    reduction, before the contract's resize, so that a lossless copy in another file format has the same one.
+    reduction, before the contract's resize, so that a lossless copy in another file format has the same one. Hashes,
+    `brightness`, `contrast` and `sharpness` (see `data.quality`) are those of the whole photo, also where `pixels` show
+    the `box` alone. `box_problem` says why an annotation gave no box.
     """
 
     pixels: PixelArray
@@ -49,10 +57,18 @@ class Decoded:
     turn: int
     pixel_sha256: str
     perceptual_hash: str
+    brightness: float
+    contrast: float
+    sharpness: float
+    box: Pixels4 | None = None
+    box_problem: str = ""
 
 
-def decode(data: bytes, contract: Contract) -> Decoded:
+def decode(data: bytes, contract: Contract, annotation: Annotation | None = None) -> Decoded:
     """Turn the bytes of an image file into pixels and hashes.
+
+    The pixels are those of the box that the contract chooses from the `annotation`, unless its box source is "none";
+    they are those of the whole photo where there is no annotation, or none of its boxes can be used.
 
     Raises:
         ImageRejected: with one verdict of the closed list and a reason, whatever the bytes are.
@@ -63,7 +79,7 @@ def decode(data: bytes, contract: Contract) -> Decoded:
     try:
         with _pillow_limits(contract.decode.max_pixels), _open(data, image_format) as image:
             size = image.size
-            return _decode_open(image, contract)
+            return _decode_open(image, data, contract, annotation)
     except ImageRejected:
         raise
     except Exception as error:
@@ -71,7 +87,7 @@ def decode(data: bytes, contract: Contract) -> Decoded:
 
 
 def to_pixels(image: Image.Image, contract: Contract) -> PixelArray:
-    """Turn a picture in memory into pixels of shape (px, px, 3), by the same steps as `decode` after opening.
+    """Turn a whole picture in memory into pixels of shape (px, px, 3), by the same steps as `decode` after opening.
 
     A JPEG of more than twice the contract's size is decoded at a reduced scale by `decode`, which an image that was
     decoded elsewhere was not: the two then differ by rounding.
@@ -83,10 +99,7 @@ def to_pixels(image: Image.Image, contract: Contract) -> PixelArray:
     try:
         with _pillow_limits(contract.decode.max_pixels):
             image.load()
-            turn = _turn(image)
-            reduced, factor = _to_reduced_rgb(image, contract)
-            upright = _upright(reduced, turn)
-            return _fit(upright, _extent(upright, image.width / factor, image.height / factor, turn), contract)
+            return _fit(*_take(image, (0, 0, *image.size), 1, remaining_turn(image), contract), contract)
     except ImageRejected:
         raise
     except Exception as error:
@@ -101,33 +114,39 @@ def heif_version() -> str:
         return ""
 
 
-def _decode_open(image: ImageFile.ImageFile, contract: Contract) -> Decoded:
+def _decode_open(image: ImageFile.ImageFile, data: bytes, contract: Contract, annotation: Annotation | None) -> Decoded:
     size = image.size
     _check_size(size, contract.decode.max_pixels)
-    stored_turn = _tiff_turn(image)  # Pillow turns a TIFF upright while loading it, and forgets how it was stored
-    exact_width, exact_height = float(size[0]), float(size[1])
-    if image.format in ("JPEG", "MPO") and contract.decode.reduce == "integer":
-        drafted = image.draft(None, (2 * contract.resize.px, 2 * contract.resize.px))
-        if drafted is not None:
-            _, (_, _, exact_width, exact_height) = drafted
-    # load() comes before getexif(): after getexif() has raised on a damaged PNG, load() returns half a picture.
-    image.load()
-    turn = _turn(image)
+    stored_turn = tiff_turn(image)  # Pillow turns a TIFF upright while loading it, and forgets how it was stored
     name = image.format or ""
-    reduced, factor = _to_reduced_rgb(image, contract)
-    if reduced is not image:
-        image.close()  # frees up to 200 MB before the next copies are made
-    upright = _upright(reduced, turn)
-    extent = _extent(upright, exact_width / factor, exact_height / factor, turn)
+    scale = _load(image, _jpeg_scale(image, size, contract))
+    turn = remaining_turn(image)
     width, height = size[::-1] if turn >= 5 else size
+    whole, extent = _take(image, (0, 0, *size), scale, turn, contract)
+    resolved = Resolved(None)
+    if annotation is not None and contract.box.source != "none":
+        resolved = resolve_box(annotation, width=width, height=height, turn=stored_turn or turn, rules=contract.box)
+    if resolved.box is None:
+        part, part_extent = whole, extent
+    else:
+        rect = stored_rect(resolved.box, width, height, turn)
+        part, part_extent = _take_box(image, data, rect, scale, turn, contract)
+    if whole is not image and part is not image:
+        image.close()  # frees up to 200 MB before the next copies are made
+    brightness, contrast, sharpness = measure(whole, extent)
     return Decoded(
-        pixels=_fit(upright, extent, contract),
+        pixels=_fit(part, part_extent, contract),
         format=name,
         width=width,
         height=height,
         turn=stored_turn or turn,
-        pixel_sha256=_hash_pixels(upright),
-        perceptual_hash=perceptual_hash(upright, extent),
+        pixel_sha256=_hash_pixels(whole),
+        perceptual_hash=perceptual_hash(whole, extent),
+        brightness=brightness,
+        contrast=contrast,
+        sharpness=sharpness,
+        box=resolved.box,
+        box_problem=resolved.problem,
     )
 
 
@@ -244,95 +263,58 @@ def _sentence(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-# ------------------------------------------------------------------ colour and size
-
-_BAND_PIXELS = 2_000_000  # pixels whose colours are converted at once: 20 MB, where a whole photo would take 500
-_TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+# ------------------------------------------------------------------ size
 
 
-def _to_reduced_rgb(image: Image.Image, contract: Contract) -> tuple[Image.Image, int]:
-    """The whole picture as RGB, and the whole number it is reduced by: the short side keeps twice the input or more.
+def _jpeg_scale(image: Image.Image, size: tuple[float, float], contract: Contract) -> int:
+    """The scale at which a JPEG may be decoded so that a rectangle of this size keeps twice the input or more."""
+    if image.format not in ("JPEG", "MPO") or contract.decode.reduce != "integer":
+        return 1
+    return max(scale for scale in (1, 2, 4, 8) if scale == 1 or min(size) >= scale * 2 * contract.resize.px)
 
-    Colours are converted in bands of rows before they are averaged (transparent pixels must count as white, not as
-    whatever colour hides below), with the same result as for the whole picture at once.
+
+def _load(image: ImageFile.ImageFile, scale: int) -> int:
+    """Load a picture, a JPEG at 1 / `scale` of its size where it can be; gives the scale."""
+    if scale > 1 and image.draft(None, (image.width // scale, image.height // scale)) is None:
+        scale = 1
+    # load() comes before getexif(): after getexif() has raised on a damaged PNG, load() returns half a picture.
+    image.load()
+    return scale
+
+
+def _take_box(
+    image: ImageFile.ImageFile, data: bytes, rect: Rect4, scale: int, turn: int, contract: Contract
+) -> tuple[Image.Image, Rect4]:
+    """As `_take`, from a picture of the scale that the rectangle needs."""
+    needed = _jpeg_scale(image, (rect[2] - rect[0], rect[3] - rect[1]), contract)
+    if needed >= scale:
+        return _take(image, rect, scale, turn, contract)
+    with _open(data, "JPEG") as finer:
+        return _take(finer, rect, _load(finer, needed), turn, contract)
+
+
+def _take(image: Image.Image, rect: Rect4, scale: int, turn: int, contract: Contract) -> tuple[Image.Image, Rect4]:
+    """What a rectangle of the stored photo shows, upright, as RGB, reduced; and the part of it that is filled exactly.
+
+    `image` is the photo at 1 / `scale` of its size. The short side keeps twice the input or more. The last column and
+    row of a reduced picture stand for fewer pixels than the others; in an upright picture they may be the first ones.
     """
-    width, height = image.size
-    factor = max(1, min(width, height) // (2 * contract.resize.px)) if contract.decode.reduce == "integer" else 1
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return (image.reduce(factor) if factor > 1 else image), factor
-    limits = _value_limits(image)
-    rows = max(1, _BAND_PIXELS // (width * factor)) * factor
-    if rows >= height:
-        rgb = _to_rgb(image, limits)
-        return (rgb.reduce(factor) if factor > 1 else rgb), factor
-    reduced = Image.new("RGB", (-(-width // factor), -(-height // factor)))
-    for top in range(0, height, rows):
-        band = _to_rgb(image.crop((0, top, width, min(top + rows, height))), limits)
-        reduced.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
-    return reduced, factor
+    left, top, right, bottom = (edge / scale for edge in rect)
+    first_x, first_y = math.floor(left), math.floor(top)
+    region = (first_x, first_y, min(math.ceil(right), image.width), min(math.ceil(bottom), image.height))
+    short_side = min(region[2] - first_x, region[3] - first_y)
+    factor = max(1, short_side // (2 * contract.resize.px)) if contract.decode.reduce == "integer" else 1
+    reduced = reduced_rgb(image, region, factor)
+    filled = (
+        (left - first_x) / factor,
+        (top - first_y) / factor,
+        (right - first_x) / factor,
+        (bottom - first_y) / factor,
+    )
+    return upright(reduced, turn), upright_rect(filled, *reduced.size, turn)
 
 
-def _to_rgb(image: Image.Image, limits: tuple[float, float]) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT or image.mode in ("I", "F"):
-        return _grey_to_rgb(image, limits)
-    if image.mode in _TRANSPARENT or image.has_transparency_data:
-        transparent = image if image.mode == "RGBA" else image.convert("LA" if image.mode == "La" else "RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(transparent, (0, 0), transparent.convert("RGBA"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _grey_to_rgb(image: Image.Image, limits: tuple[float, float]) -> Image.Image:
-    """Scale grey values of 16 or 32 bits to 8, never clipping them; a pixel marked as transparent becomes white."""
-    values = np.asarray(image)
-    low, high = limits
-    with np.errstate(invalid="ignore"):
-        scaled = np.nan_to_num((values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low)))
-    grey = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _value_limits(image: Image.Image) -> tuple[float, float]:
-    """The values that become black and white.
-
-    16-bit pictures have fixed ones. 32-bit ones (TIFF) state none: the smallest usual range that holds every value
-    is taken (0 to 1 for fractions, 0 to 255, 0 to 65,535), and their own smallest and largest value where none does.
-    """
-    if image.mode in _SIXTEEN_BIT:
-        return 0.0, 65535.0
-    if image.mode not in ("I", "F"):
-        return 0.0, 255.0
-    extrema: Any = image.getextrema()
-    low, high = float(extrema[0]), float(extrema[1])
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return 0.0, 1.0
-    for top in (1.0, 255.0, 65535.0):
-        if low >= 0 and high <= top and (top > 1 or image.mode == "F"):
-            return 0.0, top
-    return low, max(high, low + 1)
-
-
-Box = tuple[float, float, float, float]
-
-
-def _extent(upright: Image.Image, exact_width: float, exact_height: float, turn: int) -> Box:
-    """The rectangle that the photo really fills.
-
-    The last column and row of a reduced picture stand for fewer pixels than the others. In an upright picture they
-    may be the first ones.
-    """
-    width, height = (exact_height, exact_width) if turn >= 5 else (exact_width, exact_height)
-    left = upright.width - width if turn in (2, 3, 6, 7) else 0.0
-    top = upright.height - height if turn in (3, 4, 7, 8) else 0.0
-    return left, top, left + width, top + height
-
-
-def _fit(image: Image.Image, extent: Box, contract: Contract) -> PixelArray:
+def _fit(image: Image.Image, extent: Rect4, contract: Contract) -> PixelArray:
     """Resize and crop an upright RGB picture to (px, px, 3), in one resampling step.
 
     `stretch` takes the whole picture, `short_side` its central square; a center crop takes the central
@@ -357,47 +339,8 @@ def _hash_pixels(image: Image.Image) -> str:
     """SHA-256 over the size and the RGB bytes, row by row."""
     width, height = image.size
     digest = hashlib.sha256(b"%dx%d:" % image.size)
-    rows = max(1, _BAND_PIXELS // width)
+    rows = max(1, BAND_PIXELS // width)
     for top in range(0, height, rows):
         band = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
         digest.update(band.tobytes())
     return digest.hexdigest()
-
-
-# ------------------------------------------------------------------ orientation
-
-_ORIENTATION = 274
-_METHODS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def _upright(image: Image.Image, turn: int) -> Image.Image:
-    return image.transpose(_METHODS[turn]) if turn in _METHODS else image
-
-
-def _turn(image: Image.Image) -> int:
-    """EXIF orientation that still has to be applied to a loaded picture; 1 where it is missing or damaged."""
-    try:
-        return _valid_turn(image.getexif().get(_ORIENTATION))
-    except MemoryError:
-        raise
-    except Exception:  # damaged EXIF data raises errors of a dozen types, and says nothing about the picture
-        return 1
-
-
-def _tiff_turn(image: Image.Image) -> int:
-    try:
-        return _valid_turn(image.tag_v2.get(_ORIENTATION)) if image.format == "TIFF" else 0  # type: ignore[attr-defined]
-    except Exception:
-        return 1
-
-
-def _valid_turn(value: object) -> int:
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1

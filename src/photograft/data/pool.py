@@ -19,16 +19,18 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, TypeVar, cast, final
 
 from photograft.contract import Contract
+from photograft.data.boxes import Boxed
 from photograft.data.images import Decoded
-from photograft.data.wire import receive, send
+from photograft.data.wire import pack_annotation, receive, send
 from photograft.data.worker import unpack
 from photograft.errors import ImageRejected, PhotograftError
+from photograft.values import Annotation
 
 DIED: Final = "the decoder process was ended by"
 """How the reason of a photo begins that ended two decoder processes one after the other."""
 
 _Key = TypeVar("_Key")
-_Job = tuple[bytes, "Future[Decoded]"]
+_Job = tuple[bytes | Boxed, "Future[Decoded]"]
 
 _AHEAD_PER_WORKER = 4
 _AHEAD_BYTES = 256 * 2**20
@@ -61,16 +63,16 @@ class DecodePool:
         self._stop = threading.Event()
         self._finalizer = weakref.finalize(self, _shut_down, self._jobs, self._workers, self._threads, self._stop)
 
-    def decode(self, data: bytes) -> Decoded:
-        """Decode the bytes of one file.
+    def decode(self, data: bytes, annotation: Annotation | None = None) -> Decoded:
+        """Decode the bytes of one file, cropped to its annotation as the contract says.
 
         Raises:
             ImageRejected: if the file cannot be used as a photo.
             PhotograftError: if decoder processes cannot be started, or the pool is closed.
         """
-        return self._submit(data).result()
+        return self._submit(data if annotation is None else Boxed(data, annotation)).result()
 
-    def map(self, items: Iterable[tuple[_Key, bytes]]) -> Iterator[tuple[_Key, Decoded | ImageRejected]]:
+    def map(self, items: Iterable[tuple[_Key, bytes | Boxed]]) -> Iterator[tuple[_Key, Decoded | ImageRejected]]:
         """Decode many files in parallel and yield the results in their order.
 
         `items` is read lazily: at most four photos per process, or 256 MB, ahead of what has been yielded.
@@ -80,16 +82,17 @@ class DecodePool:
                 yield key, outcome
 
     def map_where_needed(
-        self, items: Iterable[tuple[_Key, bytes | None]]
+        self, items: Iterable[tuple[_Key, bytes | Boxed | None]]
     ) -> Iterator[tuple[_Key, Decoded | ImageRejected | None]]:
         """As `map`, but items without bytes are passed on in their place, with None."""
         pending: deque[tuple[_Key, int, Future[Decoded] | None]] = deque()
         n_bytes = 0
         try:
-            for key, data in items:
-                pending.append((key, len(data or b""), None if data is None else self._submit(data)))
-                n_bytes += pending[-1][1]
-                del data
+            for key, job in items:
+                size = 0 if job is None else len(job.data if isinstance(job, Boxed) else job)
+                pending.append((key, size, None if job is None else self._submit(job)))
+                n_bytes += size
+                del job
                 while pending and (
                     pending[0][2] is None or len(pending) >= _AHEAD_PER_WORKER * self._size or n_bytes > _AHEAD_BYTES
                 ):
@@ -116,7 +119,7 @@ class DecodePool:
     ) -> None:
         self.close()
 
-    def _submit(self, data: bytes) -> Future[Decoded]:
+    def _submit(self, photo: bytes | Boxed) -> Future[Decoded]:
         future: Future[Decoded] = Future()
         with self._lock:
             if not self._finalizer.alive:
@@ -124,7 +127,7 @@ class DecodePool:
             self._in_flight += 1
             if self._in_flight > len(self._workers) and len(self._workers) < self._size:
                 self._add_worker()
-            self._jobs.put((data, future))
+            self._jobs.put((photo, future))
         future.add_done_callback(self._count_done)
         return future
 
@@ -157,15 +160,15 @@ def _start_thread(target: Any, *arguments: Any) -> threading.Thread:
 def _serve(jobs: queue.SimpleQueue[_Job | None], worker: _Worker) -> None:
     """Hand the jobs of the queue to one worker, until None comes."""
     while (job := jobs.get()) is not None:
-        data, future = job
+        photo, future = job
         del job
         if not future.set_running_or_notify_cancel():
             continue
         try:
-            future.set_result(worker.decode(data))
+            future.set_result(worker.decode(photo))
         except BaseException as error:  # whatever it is, the one who waits for this photo must hear of it
             future.set_exception(error)
-        del data, future  # not to be held while waiting for the next photo
+        del photo, future  # not to be held while waiting for the next photo
     worker.end()
 
 
@@ -208,13 +211,13 @@ class _Worker:
         self._lock = threading.Lock()
         self._process = self._start()
 
-    def decode(self, data: bytes) -> Decoded:
+    def decode(self, photo: bytes | Boxed) -> Decoded:
         """Decode one file. A process that dies gets a second try, since something else may have killed it."""
         reason = ""
         for _ in range(2):
             self._await_ready()
             try:
-                return self._ask(data)
+                return self._ask(photo)
             except (EOFError, OSError):
                 reason = self._bury()
         raise ImageRejected("corrupt", f"{DIED} {reason}")
@@ -247,11 +250,12 @@ class _Worker:
             self._process.kill()
             self._process.wait()
 
-    def _ask(self, data: bytes) -> Decoded:
+    def _ask(self, photo: bytes | Boxed) -> Decoded:
+        data, annotation = (photo.data, photo.annotation) if isinstance(photo, Boxed) else (photo, None)
         with self._lock:
             self._ticks_left = self._ticks
         try:
-            send(cast(BinaryIO, self._process.stdin), {}, data)
+            send(cast(BinaryIO, self._process.stdin), pack_annotation(annotation), data)
             header, payload = receive(cast(BinaryIO, self._process.stdout))
         finally:
             with self._lock:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import asdict
 from typing import Any, BinaryIO
+
+from photograft.values import Annotation, Rect
 
 _LENGTHS = struct.Struct(">IQ")
 
@@ -32,6 +35,19 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
         while payload_length > 0:
             payload_length -= len(_read(stream, min(payload_length, 1 << 20)))
         raise
+
+
+def pack_annotation(annotation: Annotation | None) -> dict[str, Any]:
+    """The header of a message that asks to decode a photo with this annotation."""
+    return {} if annotation is None else {"annotation": asdict(annotation)}
+
+
+def unpack_annotation(header: dict[str, Any]) -> Annotation | None:
+    """The annotation that `pack_annotation` was given."""
+    fields = header.get("annotation")
+    if fields is None:
+        return None
+    return Annotation(**{**fields, "rects": tuple(Rect(**rect) for rect in fields["rects"])})
 
 
 def _read(stream: BinaryIO, length: int) -> bytes:

@@ -17,7 +17,7 @@ import numpy as np
 
 from photograft.contract import Contract
 from photograft.data.images import Decoded, decode
-from photograft.data.wire import receive, send
+from photograft.data.wire import receive, send, unpack_annotation
 from photograft.errors import ImageRejected
 
 MEMORY_LIMIT_BYTES = 512 * 2**20
@@ -42,9 +42,10 @@ def main() -> None:
 
 def _answer(requests: BinaryIO, contract: Contract, timeout_s: float) -> tuple[dict[str, Any], bytes]:
     try:
-        _, data = receive(requests)
+        header, data = receive(requests)
+        annotation = unpack_annotation(header)
         _limit_time(timeout_s)
-        decoded = decode(data, contract)
+        decoded = decode(data, contract, annotation)
         _limit_time(0)
     except ImageRejected as rejected:
         _limit_time(0)
@@ -75,7 +76,8 @@ def unpack(header: dict[str, Any], payload: bytes) -> Decoded:
     if header["verdict"] != "ok":
         raise ImageRejected(header["verdict"], header["reason"])
     pixels = np.frombuffer(payload, dtype=np.uint8).reshape(header["px"], header["px"], 3)
-    return Decoded(pixels=pixels, **header["fields"])
+    fields = header["fields"]
+    return Decoded(pixels=pixels, **{**fields, "box": fields["box"] and tuple(fields["box"])})
 
 
 def _take_streams() -> tuple[BinaryIO, BinaryIO]:
