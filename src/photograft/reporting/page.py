@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
 from photograft.reporting.advice import advise
-from photograft.reporting.clean import clean_text
 from photograft.reporting.figures import confusion_svg, reliability_svg
+from photograft.reporting.html import Pictures, render_template, show_plain
 from photograft.reporting.sentences import FEW, correct_count, describe_basis, describe_reliability, describe_result
 from photograft.reporting.sentences import what_was_judged as name_of_photos
 from photograft.reporting.texts import Texts, texts_in
@@ -21,7 +18,6 @@ from photograft.reporting.texts import Texts, texts_in
 MANY_CLASSES = 20  # above: the class table scrolls, and the map shows the most confused classes first
 _ENLARGED = 12
 _WHOLE_MAP = 250  # a larger map would be most of the file
-_THUMBNAIL_BYTES = 3_000_000  # a third more as base64: the file stays under 5 MB
 
 
 def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -> str:
@@ -32,22 +28,13 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -
         thumbnails: JPEG bytes by path of a photo (see `thumbnail_paths`); without any, mistakes are listed as text.
     """
     texts = texts_in(report["language"])
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_read), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["percent"] = lambda share: "–" if share is None else texts.percent(share)
-    environment.filters["whole_percent"] = lambda share: "–" if share is None else texts.percent(share, 0)
-    environment.filters["plain"] = _plain
     headline = report["evaluations"][0] if report["evaluations"] else None
     if headline is not None and not headline["scores"]["n"]:
         headline = None
-    page = environment.get_template("report.html.j2").render(
-        t=texts.say,
-        name=texts.name,
+    return render_template(
+        "report.html.j2",
         texts=texts,
         report=report,
-        css=Markup(_read("report.css")),
         headline=headline,
         hero=_hero(headline, texts),
         summary=describe_result(report),
@@ -62,24 +49,6 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -
         issues=[_issue(issue, texts) for issue in report["issues"]],
         scores=_scores(report, texts),
     )
-    return clean_text(page)
-
-
-def _read(name: str) -> str:
-    return files("photograft.reporting").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _plain(value: Any) -> str:
-    """Show a setting or fact: lists with commas, nothing as a dash."""
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(item) for item in value) or "–"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items()) or "–"
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(value)
 
 
 def _hero(headline: Mapping[str, Any] | None, texts: Texts) -> dict[str, Any] | None:
@@ -147,14 +116,11 @@ def _reliability(headline: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
 
 def _mistakes(report: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
     every = report["evaluations"][0]["mistakes"] if report["evaluations"] else []
-    left, shown = _THUMBNAIL_BYTES, []
-    for mistake in every[: report["worst"]]:
-        jpeg = thumbnails.get(mistake["path"], b"")
-        uri = ""
-        if jpeg and len(jpeg) <= left:
-            left -= len(jpeg)
-            uri = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
-        shown.append({**mistake, "picture": uri})
+    pictures = Pictures()
+    shown = [
+        {**mistake, "picture": pictures.address(thumbnails.get(mistake["path"], b""))}
+        for mistake in every[: report["worst"]]
+    ]
     return {"n": len(every), "shown": shown, "pictures": any(item["picture"] for item in shown)}
 
 
@@ -195,4 +161,4 @@ def _score(key: str, value: Any, texts: Texts) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return texts.percent(value) if "accuracy" in key or key == "top5" else f"{value:.3f}"
-    return _plain(value)
+    return show_plain(value)
