@@ -59,10 +59,16 @@ def open_files(root: Path) -> Iterator[PhotoFiles]:
     Raises:
         DataError: `root` does not exist, is neither folder nor archive, or is an archive that is damaged or refused.
     """
-    if not os.path.isdir(root):  # noqa: PTH112 - the method of Path raises where a folder above cannot be read
-        what = "is a file, not a folder" if os.path.lexists(root) else "does not exist"
-        raise DataError(f"{printable(root)} {what}.")
-    yield FolderFiles(root)
+    if os.path.isdir(root):  # noqa: PTH112 - the method of Path raises where a folder above cannot be read
+        yield FolderFiles(root)
+        return
+    if not os.path.lexists(root):
+        raise DataError(f"{printable(root)} does not exist.")
+    # Imported here, because an archive is rare and its modules take a while to load.
+    from photograft.data.archives import open_archive
+
+    with open_archive(root) as files:
+        yield files
 
 
 def read_photo(path: Path, *, max_file_mb: int) -> tuple[bytes, FileStatus]:
