@@ -18,6 +18,7 @@ from photograft.reporting.html import Pictures, render_template
 from photograft.reporting.texts import Texts
 
 _LISTED = 20  # cases written out per finding; --json lists more
+_REMEDIES = 3
 
 
 def render_check(document: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> str:
@@ -50,37 +51,39 @@ def render_check(document: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -
 def _finding(
     document: Mapping[str, Any], issue: Mapping[str, Any], addresses: Mapping[str, str], texts: Texts
 ) -> dict[str, Any]:
-    side_by_side = issue["kind"] in GROUPS
-    sets = pictured(document, issue)
-    drawn = [[_picture(document, name, addresses) for name in names if addresses.get(name)] for names in sets]
     cases: Sequence[Mapping[str, Any]] = issue["cases"]
-    shown: list[dict[str, Any]] = []
-    gallery: list[dict[str, str]] = []
-    if side_by_side:
-        shown = [
-            {"message": case["message"], "pictures": row, "more": case["n_paths"] - len(row)}
-            for case, row in zip(cases, drawn, strict=False)
-            if row
+    groups, gallery, rest = [], [], list(cases)
+    if issue["kind"] in GROUPS:
+        shown = list(zip(cases, pictured(document, issue), strict=False))
+        shown = [(case, names) for case, names in shown if any(addresses.get(name) for name in names)]
+        groups = [
+            {
+                "message": case["message"],
+                "pictures": [_picture(document, name, addresses) for name in names],
+                "more": case["n_paths"] - len(names),
+            }
+            for case, names in shown
         ]
+        rest = [case for case in cases if not any(case is drawn for drawn, _ in shown)]
     else:
-        gallery = [picture for row in drawn for picture in row]
-    told = {id(case) for case, row in zip(cases, drawn, strict=False) if row} if side_by_side else set()
-    lines = [_line(case, texts) for case in cases if id(case) not in told]
+        names = [name for names in pictured(document, issue) for name in names if addresses.get(name)]
+        gallery = [_picture(document, name, addresses) for name in names]
     return {
         "title": issue["title"],
         "count": _count(issue, texts),
         "must_fix": issue["must_fix"],
         "why": texts.name("why", issue["kind"]) if f"why.{issue['kind']}" in texts.table else "",
-        "remedies": list(dict.fromkeys(case["remedy"] for case in cases if case["remedy"]))[:3],
-        "groups": shown,
+        "remedies": list(dict.fromkeys(case["remedy"] for case in cases if case["remedy"]))[:_REMEDIES],
+        "groups": groups,
         "gallery": gallery,
-        "lines": lines[:_LISTED],
-        "unlisted": issue["n_cases"] - len(shown) - len(lines[:_LISTED]),
+        "unpictured": issue["n"] - len(gallery) if gallery else 0,
+        "lines": [_line(case, texts) for case in rest[:_LISTED]],
+        "unlisted": issue["n_cases"] - len(groups) - len(rest[:_LISTED]),
     }
 
 
 def _picture(document: Mapping[str, Any], name: str, addresses: Mapping[str, str]) -> dict[str, Any]:
-    return {"name": name, "address": addresses[name], **document["rows"][name]}
+    return {"name": name, "address": addresses.get(name, ""), **document["rows"][name]}
 
 
 def _line(case: Mapping[str, Any], texts: Texts) -> str:

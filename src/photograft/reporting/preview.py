@@ -39,6 +39,7 @@ def render_preview(rows: Sequence[PreviewRow], *, language: str = "en") -> str:
             "label": row.label,
             "whole": pictures.address(row.whole_jpeg),
             "crop": pictures.address(row.crop_jpeg),
+            "shape": _shape(row),
             "frame": _frame(row),
             "problem": row.problem,
             "facts": _describe(row, texts),
@@ -47,6 +48,13 @@ def render_preview(rows: Sequence[PreviewRow], *, language: str = "en") -> str:
     ]
     cropped = sum(row.box is not None for row in rows)
     return render_template("preview.html.j2", texts=texts, rows=shown, cropped=cropped)
+
+
+def _shape(row: PreviewRow) -> str:
+    """The photo's shape within a square, as CSS, so that the frame is placed on the photo and not on the square."""
+    if row.width <= 0 or row.height <= 0:
+        return "width:100%;height:100%"
+    return f"aspect-ratio:{row.width}/{row.height};{'width' if row.width >= row.height else 'height'}:100%"
 
 
 def _frame(row: PreviewRow) -> str:
