@@ -103,7 +103,7 @@ def test_part_folders(tmp_path: Path, names: tuple[str, ...], parts: tuple[str, 
     ]
     assert rows(listing) == sorted(expected)
     assert listing.classes == ("daisy", "rose")
-    said = any("the validation folder is the test part" in note for note in listing.notes)
+    said = any("the validation part is the test part" in note for note in listing.notes)
     assert said == (names == ("train", "valid"))
     assert any("stray.jpg" in note for note in listing.notes)
 

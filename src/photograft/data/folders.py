@@ -23,22 +23,13 @@ from dataclasses import dataclass
 from photograft.config.data import DataConfig
 from photograft.data.files import Entry, PhotoFiles, folder_identity, printable
 from photograft.data.listing import Found, Listing
+from photograft.data.parts import PART_NAMES, settle_parts
 from photograft.errors import DataError, ImageRejected
 
 LAYOUT = """Expected one folder per class, with the photos inside:
     photos/daisy/1.jpg    photos/rose/2.jpg
 or parts with such folders inside:
     photos/train/daisy/1.jpg    photos/test/daisy/3.jpg"""
-
-PART_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 
 SYSTEM_NAMES = frozenset(
     {"thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r", "__macosx", "__pycache__", "lost+found"}
@@ -97,10 +88,13 @@ def list_photos(files: PhotoFiles, config: DataConfig, *, min_classes: int = 2) 
     return Listing(files.root, tuple(sorted(found, key=lambda f: f.path)), tuple(sorted(classes)), notes)
 
 
-def list_files(files: PhotoFiles, config: DataConfig) -> Listing:
-    """List the files at any depth and without labels, by the same rules of what is left out."""
+def list_files(files: PhotoFiles, config: DataConfig, *, annotated: bool = False) -> Listing:
+    """List the files at any depth and without labels, by the same rules of what is left out.
+
+    If `annotated`, what lies beside the folder of photos in the layout of an annotated dataset is passed over.
+    """
     walk = _Walk(files, config)
-    found = tuple(Found(path) for path in sorted(walk.files_below("")))
+    found = tuple(Found(path) for path in sorted(walk.files_below(_photos_folder(walk) if annotated else "")))
     return Listing(files.root, found, (), (*walk.notes, *walk.note_skipped()))
 
 
@@ -115,10 +109,10 @@ def _photos_folder(walk: _Walk) -> str:
             break  # the one folder is a class
         folder = folders[0].path
     folders = walk.peek(folder)[0]
-    if any(f.name.lower() in ANNOTATION_FOLDERS for f in folders):
-        for images in (f for f in folders if f.name.lower() in IMAGE_FOLDERS and walk.peek(f.path)[0]):
-            walk.notes.append(f"photos are read from {printable(images.path)}, beside which their annotations lie")
-            return images.path
+    images = [f for f in folders if f.name.lower() in IMAGE_FOLDERS]
+    if len(images) == 1 and any(f.name.lower() in ANNOTATION_FOLDERS for f in folders):
+        walk.notes.append(f"photos are read from {printable(images[0].path)}, beside which their annotations lie")
+        return images[0].path
     return folder
 
 
@@ -136,17 +130,12 @@ def _part_folders(top: str, walk: _Walk) -> dict[str, str | None]:
             f"({others}).\n{LAYOUT}\nMove the other folders away, or leave them out with the setting data.ignore."
         )
     walk.children(top)  # counts what is left out; files there are stray
-    parts: dict[str, str | None] = {f.path: PART_NAMES[f.name.lower()] for f in named}
-    kinds = set(parts.values())
-    if len(kinds) == 1:
-        walk.notes.append(f"the only part folder is {named[0].name!r}: its photos are divided as usual")
-        return dict.fromkeys(parts)
-    if "train" not in kinds:
-        raise DataError(f"{walk.shown(top)} has part folders but none for training.\n{LAYOUT}")
-    if "test" not in kinds:
-        walk.notes.append("there is no test folder: the validation folder is the test part")
-        return {folder: "test" if part == "val" else part for folder, part in parts.items()}
-    return parts
+    try:
+        settled, note = settle_parts({PART_NAMES[f.name.lower()] for f in named})
+    except ValueError as error:
+        raise DataError(f"{walk.shown(top)}: {error}.\n{LAYOUT}") from error
+    walk.notes += [note] if note else []
+    return {f.path: settled[PART_NAMES[f.name.lower()]] for f in named}
 
 
 def _is_written_by_photograft(folder: str, files: PhotoFiles) -> bool:
