@@ -14,6 +14,7 @@ from photograft.errors import ConfigError, MissingExtraError, ModelError, Photog
 from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore, extract, merge_views
+from photograft.features.matrix import Scratch, file_mapping
 from photograft.models.catalogue import find_backbone
 from photograft.models.networks import ensure_network
 from photograft.tracking.cache import Cache, cache_folder
@@ -142,6 +143,22 @@ def test_duplicates_are_embedded_once_and_stand_in_every_row(tmp_path: Path) -> 
         table = made.table([*names, "3"])
     expected_ND = Sums().embed(pixels_NHWC[[*(int(n) for n in names), 3]])
     assert np.array_equal(table.embedding_ND, expected_ND)
+
+
+def test_a_large_table_is_in_a_file_that_leaves_nothing_behind(tmp_path: Path) -> None:
+    made, pixels_NHWC = store(tmp_path), draw(20)
+    names = [str(i) for i in range(20)]
+    with made.cache:
+        extract(zip(names, pixels_NHWC, strict=True), made, Sums)
+        many = names * 300  # more rows than are summed at once
+        small, large = made.table(many), made.table(many, scratch=Scratch(tmp_path, limit_bytes=0))
+        with pytest.raises(PhotograftError, match="2 features are missing"):
+            made.table([*many, "unknown"], scratch=Scratch(tmp_path, limit_bytes=0))
+    assert file_mapping(small.embedding_ND) is None and file_mapping(large.embedding_ND) is not None
+    assert np.array_equal(large.embedding_ND, small.embedding_ND)
+    halves_ND = Sums().embed(pixels_NHWC)
+    assert np.allclose(large.embedding_ND, np.tile((halves_ND + halves_ND[:, ::-1]) / 2, (300, 1)), rtol=1e-6)
+    assert [path.suffix for path in tmp_path.iterdir() if path.name.startswith("matrix")] == []
 
 
 def test_a_second_run_opens_no_engine(tmp_path: Path) -> None:

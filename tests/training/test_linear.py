@@ -3,12 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from photograft.errors import TrainingError
+from photograft.features.matrix import Scratch, stack_rows
 from photograft.metrics.softmax import softmax
 from photograft.training.linear import STRENGTHS, HeadFit, estimate_seconds, fit_at, fit_head
 from photograft.values import FloatArray, IntArray
@@ -230,3 +232,58 @@ def test_balancing_lifts_the_small_class() -> None:
     }
     found = {b: int(np.argmax(f.head.logits(features_ND[180:]), axis=1).sum()) for b, f in fits.items()}
     assert found["balanced"] > found["none"] + 3
+
+
+@pytest.mark.parametrize(("n", "d"), [(400, 60), (80, 200)])
+@pytest.mark.parametrize("balance", ["none", "balanced"])
+def test_rows_of_features_in_a_file_give_what_a_copy_in_memory_gives(
+    tmp_path: Path, n: int, d: int, balance: str
+) -> None:
+    features_ND, label_N, fold_N = draw(n, d, 4)
+    rows = np.random.default_rng(1).permutation(n)[: n * 3 // 4]
+    again_RN = np.stack([np.roll(fold_N[rows], 1), np.roll(fold_N[rows], 7)])
+    label_N, fold_N = label_N[rows], fold_N[rows]
+    wanted = fit_head(features_ND[rows], label_N, fold_N, n_classes=4, balance=balance, repeats_RN=again_RN)
+
+    scratch = Scratch(tmp_path, limit_bytes=0)
+    kept_ND = stack_rows([features_ND], n, scratch=scratch)
+    found = fit_head(
+        kept_ND, label_N, fold_N, n_classes=4, balance=balance, rows=rows, repeats_RN=again_RN, scratch=scratch
+    )
+
+    assert found.strength == wanted.strength and found.cv_loss == pytest.approx(wanted.cv_loss, rel=1e-5)
+    assert np.allclose(found.honest_logits_NK, wanted.honest_logits_NK, atol=1e-3)
+    assert np.allclose(found.head.logits(kept_ND), wanted.head.logits(features_ND), atol=1e-3)
+    assert all(np.allclose(a, b, atol=1e-3) for a, b in zip(found.repeats, wanted.repeats, strict=True))
+    options = {"n_classes": 4, "strength": 0.1, "balance": balance}
+    one = fit_at(kept_ND, label_N, **options, rows=rows, scratch=scratch)  # type: ignore[arg-type]
+    other = fit_at(features_ND[rows], label_N, **options)  # type: ignore[arg-type]
+    assert np.allclose(one.logits(features_ND), other.logits(features_ND), atol=1e-3)
+
+
+def test_photos_of_every_block_are_cross_validated(tmp_path: Path) -> None:
+    n, d = 42_000, 200  # two blocks
+    rng = np.random.default_rng(0)
+    label_N, fold_N = rng.integers(0, 2, n), rng.integers(0, 2, n)
+    features_ND = rng.standard_normal((n, d), np.float32) + 0.1 * label_N[:, None].astype(np.float32)
+    found = fit_head(features_ND, label_N, fold_N, n_classes=2, strength=0.3)
+    for fold in (0, 1):
+        held = fold_N == fold
+        alone = fit_at(features_ND, label_N[~held], n_classes=2, strength=0.3, rows=np.flatnonzero(~held))
+        difference = softmax(alone.logits(features_ND[held])) - softmax(found.oof_logits_NK[held])
+        assert np.abs(difference).max() < 0.02
+
+
+def test_repeats_are_cross_validated_by_their_own_folds() -> None:
+    features_ND, label_N, fold_N = draw(200, 30, 3)
+    again_RN = np.stack([np.roll(fold_N, 1), fold_N])
+    found = fit_head(features_ND, label_N, fold_N, n_classes=3, strength=0.1, repeats_RN=again_RN)
+    alone = fit_head(features_ND, label_N, again_RN[0], n_classes=3, strength=0.1)
+    assert np.array_equal(found.repeats[0], alone.oof_logits_NK)
+    assert np.array_equal(found.repeats[1], found.oof_logits_NK)
+    held = again_RN[0] == 2
+    changed_N = np.where(held, (label_N + 1) % 3, label_N)
+    other = fit_head(features_ND, changed_N, fold_N, n_classes=3, strength=0.1, repeats_RN=again_RN)
+    assert np.array_equal(found.repeats[0][held], other.repeats[0][held])
+    assert np.abs(found.repeats[0][~held] - other.repeats[0][~held]).max() > 0.01
+    assert fit_head(features_ND, label_N, fold_N, n_classes=3, strength=0.1).repeats == ()

@@ -90,16 +90,18 @@ def file_mapping(matrix_ND: FloatArray) -> mmap.mmap | None:
 
 
 def _open(folder: Path) -> IO[bytes] | None:
+    """A temporary file without a buffer: closing a full one would fail again; None where there cannot be one."""
     try:
-        return tempfile.TemporaryFile(dir=folder, prefix="matrix-")
+        return tempfile.TemporaryFile(dir=folder, prefix="matrix-", buffering=0)
     except OSError:
         return None
 
 
 def _write(file: IO[bytes], block_BD: FloatArray, n_bytes: int) -> None:
     try:
-        file.write(np.ascontiguousarray(block_BD, dtype=np.float32).data)
-        file.flush()
+        left = np.ascontiguousarray(block_BD, dtype=np.float32).reshape(-1).view(np.uint8).data
+        while left:
+            left = left[file.write(left) :]
     except OSError as error:
         raise PhotograftError(
             f"Training needs a temporary file of {n_bytes / 1e9:.1f} GB in the cache folder, which could not be "

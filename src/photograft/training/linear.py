@@ -1,6 +1,7 @@
 """Graft point `head`: multinomial logistic regression with L2 on frozen features.
 
-Shape letters: N photos, D embedding size, R rank of the features, K classes, F folds (problems solved side by side).
+Shape letters: N photos, D embedding size, R rank of the features (in `repeats_RN` draws of the folds), K classes,
+F folds (problems solved side by side), B photos of a block.
 
 All folds share one feature matrix, so they are solved together (training/descent.py): one matrix product serves every
 fold. The features are standardised and rotated into the eigenvectors of their Gram matrix once, which makes every
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from photograft.errors import TrainingError
-from photograft.features.matrix import Scratch
+from photograft.features.matrix import Scratch, row_blocks
 from photograft.metrics.softmax import softmax
 from photograft.training.basis import Basis, make_basis
 from photograft.training.descent import Problems, Solution
@@ -45,7 +46,8 @@ class LinearHead:
 
     def logits(self, features_ND: FloatArray) -> FloatArray:
         """Logits of shape (N, K)."""
-        return np.asarray(features_ND @ self.weight_DK + self.bias_K, dtype=np.float32)
+        logits = [block_BD @ self.weight_DK + self.bias_K for _, block_BD in row_blocks(features_ND)]
+        return np.concatenate(logits, dtype=np.float32)
 
 
 @dataclass(frozen=True)
