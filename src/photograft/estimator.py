@@ -16,11 +16,11 @@ from sklearn.exceptions import NotFittedError
 
 from photograft.config import Quality, load_config
 from photograft.contract import Contract, make_contract
+from photograft.data.assign import assign_groups
 from photograft.data.files import read_photo
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
-from photograft.data.split import assign_groups
 from photograft.errors import ConfigError, DataError, ImageRejected
 from photograft.evaluation.calibration import calibrate
 from photograft.features.engine_onnx import OnnxEngine
@@ -86,7 +86,8 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         group_N = np.unique(keys, return_inverse=True)[1].astype(np.int64)
         shares = np.full(self.folds, 1 / self.folds)
         rng = np.random.default_rng(self.seed)
-        fold_N = assign_groups(label_N, group_N, shares, rng=rng, n_classes=len(self.classes_))
+        member_NK = np.eye(len(self.classes_), dtype=bool)[label_N]
+        fold_N = assign_groups(member_NK, group_N, shares, rng=rng)
         fit = fit_head(
             embedding_ND, label_N, fold_N, n_classes=len(self.classes_), strength=self.strength, balance=self.balance
         )

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from photograft.config.split import SplitConfig
-from photograft.data.split import FOLDS_BELOW, _give_each_part_one, split
+from photograft.data.assign import count_groups
+from photograft.data.coverage import cover_folds, cover_parts
+from photograft.data.split import FOLDS_BELOW, split
 from photograft.errors import DataError
 from photograft.values import IntArray, Manifest, Photo, Splits
 
@@ -116,7 +118,9 @@ def test_large_groups_do_not_upset_the_shares() -> None:
     splits = split(manifest(label_N), group_N, SplitConfig(test=0.15))
     for k in range(2):
         assert (splits.part_N[label_N == k] == "test").mean() == pytest.approx(0.15, abs=0.01)
-    assert splits.statement == "0 duplicates or near-duplicates cross the split; 2 groups of duplicates kept together."
+    assert splits.statement == (
+        "No known duplicate stands on both sides of the split; 2 groups of duplicates were kept together."
+    )
 
 
 def given_set() -> tuple[Manifest, IntArray]:
@@ -159,8 +163,12 @@ def test_without_a_val_part_it_is_drawn_from_train() -> None:
 @pytest.mark.parametrize(
     ("counts", "config", "message"),
     [
-        ([30, 1], SplitConfig(), r"cross-validation.*클래스 01 \(1\)"),
-        ([30, 2], SplitConfig(test=0.2), r"3 parts.*클래스 01 \(2\)"),
+        ([30, 1], SplitConfig(), r"(?s)cross-validation.*at least 2 .*\n  클래스 01: 1 group of 1 photo\n"),
+        (
+            [30, 2],
+            SplitConfig(test=0.2),
+            r"(?s)3 parts \(train, val, test\).*at least 3 .*\n  클래스 01: 2 groups of 2 photos\n",
+        ),
         ([3, 3], SplitConfig(folds=7), "7 folds"),
     ],
 )
@@ -168,14 +176,14 @@ def test_a_class_too_small_is_named_with_what_to_do(counts: list[int], config: S
     label_N = np.repeat(np.arange(len(counts)), counts)
     with pytest.raises(DataError, match=message) as refused:
         split(manifest(label_N), alone(len(label_N)), config)
-    assert "Add photos" in str(refused.value) or "add photos" in str(refused.value)
+    assert "Add photos" in str(refused.value)
 
 
 def test_many_copies_of_one_photo_are_one_photo() -> None:
     label_N = np.repeat(np.arange(2), 20)
     group_N = alone(40)
     group_N[20:] = 20
-    with pytest.raises(DataError, match=r"클래스 01 \(1\)"):
+    with pytest.raises(DataError, match="클래스 01: 1 group of 20 photos"):
         split(manifest(label_N), group_N, SplitConfig())
 
 
@@ -188,12 +196,25 @@ def test_a_part_without_a_class_gets_its_smallest_group_and_takes_no_class_from_
     # Class 1 is in train alone: a group of three, a mixed group with the only photo of class 2 there, a single one.
     label_N = np.array([0, 0, 1, 1, 1, 1, 2, 1, 0, 2])
     group_N = np.array([0, 1, 2, 2, 2, 3, 3, 4, 5, 6])
-    part_N = np.array(["train"] * 8 + ["test"] * 2)
-    moved_N = _give_each_part_one(part_N, label_N, group_N, ["train", "test"], n_classes=3, n_folds=2)
-    assert np.flatnonzero(moved_N != part_N).tolist() == [7]
+    in_test_N = np.array([0] * 8 + [1] * 2)
+
+    def moved(rows_N: Any) -> list[int]:
+        groups = count_groups(np.eye(3, dtype=bool)[label_N[rows_N]], group_N[rows_N])
+        bin_G = in_test_N[rows_N][np.unique(groups.group_N, return_index=True)[1]]
+        covered_G = cover_parts(bin_G, groups, ["train", "test"], n_classes=3, n_folds=2)
+        return np.flatnonzero(covered_G[groups.group_N] != in_test_N[rows_N]).tolist()
+
+    assert moved(np.arange(10)) == [7]
     # Without the single one, the group of three goes: the mixed one would leave train without class 2.
-    fewer = np.arange(10) != 7
-    moved_N = _give_each_part_one(
-        part_N[fewer], label_N[fewer], group_N[fewer], ["train", "test"], n_classes=3, n_folds=2
-    )
-    assert np.flatnonzero(moved_N != part_N[fewer]).tolist() == [2, 3, 4]
+    assert moved(np.delete(np.arange(10), 7)) == [2, 3, 4]
+
+
+def test_no_fold_is_empty_and_no_class_in_one_fold_alone() -> None:
+    # Two classes of two large groups each: by size alone, both classes would take the same two folds of four.
+    label_N, group_N = np.repeat([0, 1], 8), np.repeat(np.arange(4), 4)
+    splits = split(manifest(label_N), group_N, SplitConfig(folds=4))
+    assert set(splits.fold_N.tolist()) == {0, 1, 2, 3}
+    # A mixed group draws both classes into its fold; each still needs a second one.
+    groups = count_groups(np.eye(2, dtype=bool)[[0, 1, 0, 1]], np.array([0, 0, 1, 2]))
+    fold_G = cover_folds(np.zeros(3, dtype=np.int64), groups, n_folds=2, n_classes=2)
+    assert len({fold_G[0], fold_G[1]}) == len({fold_G[0], fold_G[2]}) == 2

@@ -30,6 +30,25 @@ def read_table(content: bytes) -> list[dict[str, str]]:
     return [{name: unguard_cell(cell) for name, cell in zip(header, row, strict=False)} for row in rows]
 
 
+def read_edited(content: bytes) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Read a table that `table_csv` wrote and that a spreadsheet or an editor may have saved since.
+
+    Returns the header, in lower case, and per row that is not blank the line that it starts on and its cells. Tolerates
+    a byte order mark, and semicolons or tabs instead of commas.
+    """
+    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    first_line = text.splitlines()[0] if text.strip() else ""
+    delimiter = max(",;\t", key=first_line.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header = [name.strip().lower() for name in next(lines, [])]
+    rows, line = [], lines.line_num + 1
+    for cells in lines:
+        if any(cell.strip() for cell in cells):
+            rows.append((line, {name: unguard_cell(cell) for name, cell in zip(header, cells, strict=False)}))
+        line = lines.line_num + 1
+    return header, rows
+
+
 def write_cells(rows: Iterable[Sequence[str]]) -> str:
     """Write cells as they are, quoted where need be."""
     # The csv module leaves a lone carriage return unquoted, which it then refuses to read.

@@ -1,7 +1,8 @@
-"""Parts and folds: stratified by class, whole duplicate groups only, the same for the same seed.
+"""Parts and folds: stratified by class, whole groups only, the same for the same seed.
 
-The rules (given parts win, a test part is never folded, small sets are judged by their folds) are those of
-docs/guides/train.md, "How photos are divided".
+A group is everything that must stay together: duplicates, the photos of one value of the user's group column, and the
+objects of one file. The rules (given parts win, a test part is never folded, small sets are judged by their folds) are
+those of docs/guides/train.md, "How photos are divided".
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.config.split import SplitConfig
+from photograft.data.assign import assign_counted, assign_groups, count_groups
+from photograft.data.coverage import GROUPS_TO_FOLD, cover_folds, cover_parts
+from photograft.data.groups import fold_leaks, join_groups, leaks
+from photograft.data.statement import state_split
 from photograft.errors import DataError
 from photograft.values import BoolArray, IntArray, Manifest, Splits
 
@@ -18,206 +23,138 @@ FOLDS_BELOW = 1500
 
 TEST_FRACTION = 0.15
 
-_GROUPS_TO_FOLD = 2
+_SHOWN = 20
 
 
-def split(manifest: Manifest, group_N: IntArray, config: SplitConfig) -> Splits:
-    """Divide the usable photos of `manifest` (N of them, in its order) into parts and folds.
+def split(manifest: Manifest, duplicate_N: IntArray, config: SplitConfig, *, group_column: str | None = None) -> Splits:
+    """Divide the usable rows of `manifest` (N of them, in its order) into parts and folds.
 
-    `group_N` numbers the duplicate groups. Raises DataError when a class has too few groups for what is asked.
+    `duplicate_N` numbers the groups of duplicates; `group_column` names the user's groups in messages. Raises DataError
+    when a class has too few independent groups for what is asked.
     """
-    classes = manifest.classes
-    label_N = manifest.label_indices(classes)
+    rows = Rows(manifest, duplicate_N, group_column)
     rng = np.random.default_rng(config.seed)
-    given_N = np.array([p.part or "" for p in manifest.photos], dtype="<U5")
-    if manifest.given_parts:
-        part_N = _complete_given(given_N, label_N, group_N, config, rng, len(classes))
-    else:
-        part_N = _draw_parts(label_N, group_N, config, rng, classes)
-    leaked_N = _leaks(part_N, group_N)
+    part_N = _complete_given(rows, config, rng) if manifest.given_parts else _draw_parts(rows, config, rng)
+    return fold_parts(rows, part_N, config, rng)
+
+
+def fold_parts(
+    rows: Rows,
+    part_N: npt.NDArray[np.str_],
+    config: SplitConfig,
+    rng: np.random.Generator,
+    *,
+    given_RN: IntArray | None = None,
+) -> Splits:
+    """Find the leaks of parts, and draw the folds; those given (R, N), -1 where there is none, come first."""
+    leaked_N = leaks(part_N, rows.group_N)
     n_dropped = 0
     if config.on_leak == "drop":
         dropped_N = leaked_N & (part_N != "test")
         part_N, n_dropped = np.where(dropped_N, "", part_N), int(dropped_N.sum())
         leaked_N = np.zeros_like(leaked_N)
+    given = given_RN is not None and len(given_RN) > 0
+    n_folds = int(given_RN.max()) + 1 if given_RN is not None and given else config.folds
     folded_N = (part_N == "train") | (part_N == "val")
-    _check_folds(label_N, group_N, folded_N, config.folds, classes)
-    fold_N = np.full(len(label_N), -1, dtype=np.int64)
-    fold_N[folded_N] = assign_groups(
-        label_N[folded_N], group_N[folded_N], np.full(config.folds, 1 / config.folds), rng=rng, n_classes=len(classes)
+    _require_groups(rows, folded_N, GROUPS_TO_FOLD, "cross-validation (outside a test part)")
+    folds_RN = np.full((config.repeats, len(part_N)), -1, dtype=np.int64)
+    if given_RN is not None:
+        folds_RN[: len(given_RN)] = np.where(folded_N, given_RN[: config.repeats], -1)
+    for fold_N in folds_RN[0 if given_RN is None else len(given_RN) :]:
+        fold_N[folded_N] = _draw_folds(rows, folded_N, n_folds, rng)
+    crossing_N = fold_leaks(folds_RN, rows.group_N)
+    statement = state_split(
+        rows.manifest,
+        rows.duplicate_N,
+        group_column=rows.group_column,
+        n_leaked_test=int((leaked_N & (part_N == "test")).sum()),
+        n_crossing=int(crossing_N.sum()),
+        n_dropped=n_dropped,
     )
-    statement = _state(group_N, leaked_N & (part_N == "test"), n_dropped=n_dropped)
-    no_repeats_RN = np.empty((0, len(label_N)), dtype=np.int64)
-    return Splits(part_N, fold_N, group_N, leaked_N, config.folds, statement, group_N, no_repeats_RN)
+    leaked_N = leaked_N | crossing_N
+    return Splits(
+        part_N, folds_RN[0], rows.group_N, leaked_N, n_folds, statement, rows.duplicate_N, repeats_RN=folds_RN[1:]
+    )
 
 
-def assign_groups(
-    label_N: IntArray, group_N: IntArray, share_B: npt.NDArray[np.float64], *, rng: np.random.Generator, n_classes: int
-) -> IntArray:
-    """Give each group to one of B bins so that every class is divided by the shares; returns the bin of each photo.
+class Rows:
+    """What the N rows of a manifest are: their classes (N, K), their groups (N,), and how the user's are called."""
 
-    Large groups go first, to the bin that lacks most photos of the group's classes; single photos then fill each
-    class exactly, up to rounding. Photos are shuffled by `rng` before.
-    """
-    _, group_N = np.unique(group_N, return_inverse=True)
-    n_groups = int(group_N.max()) + 1 if len(group_N) else 0
-    counts_GK = np.zeros((n_groups, n_classes), dtype=np.int64)
-    np.add.at(counts_GK, (group_N, label_N), 1)
-    wanted_BK = share_B[:, None] * counts_GK.sum(0)[None, :]
-    missing_BK = wanted_BK.copy()
-    bin_G = np.full(n_groups, -1, dtype=np.int64)
-    order = rng.permutation(n_groups)
-    size_G = counts_GK.sum(1)
-    for g in sorted(order[size_G[order] > 1], key=lambda g: -size_G[g]):
-        bin_G[g] = int(np.argmax((missing_BK * (counts_GK[g] > 0)).sum(1) / np.maximum(share_B, 1e-9)))
-        missing_BK[bin_G[g]] -= counts_GK[g]
-    single_G = order[size_G[order] == 1]
-    class_of_single_G = counts_GK[single_G].argmax(1)
-    for k in range(n_classes):
-        singles = single_G[class_of_single_G == k]
-        bin_G[singles] = _fill(len(singles), missing_BK[:, k], rng)
-    return np.asarray(bin_G[group_N], dtype=np.int64)
+    def __init__(self, manifest: Manifest, duplicate_N: IntArray, group_column: str | None) -> None:
+        self.manifest, self.duplicate_N, self.group_column = manifest, duplicate_N, group_column
+        self.member_NK = manifest.label_matrix(manifest.classes)
+        self.group_N = join_groups(manifest, duplicate_N)
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return int(self.member_NK.shape[1])
 
 
-def _fill(n: int, missing_B: npt.NDArray[np.float64], rng: np.random.Generator) -> IntArray:
-    """Numbers of bins for n photos of one class, as near to the missing counts as whole photos can be."""
-    want_B = np.maximum(missing_B, 0)
-    if n == 0:
-        return np.zeros(0, dtype=np.int64)
-    want_B = want_B * (n / want_B.sum()) if want_B.sum() > 0 else np.full(len(missing_B), n / len(missing_B))
-    count_B = np.floor(want_B + 1e-9).astype(np.int64)
-    # Largest remainders get the rest; ties are broken at random so that the first bin is not always the fullest.
-    by_remainder = np.lexsort((rng.random(len(want_B)), -(want_B - count_B).round(9)))
-    count_B[by_remainder[: n - int(count_B.sum())]] += 1
-    return np.repeat(np.arange(len(count_B)), count_B)
-
-
-def _draw_parts(
-    label_N: IntArray, group_N: IntArray, config: SplitConfig, rng: np.random.Generator, classes: tuple[str, ...]
-) -> npt.NDArray[np.str_]:
+def _draw_parts(rows: Rows, config: SplitConfig, rng: np.random.Generator) -> npt.NDArray[np.str_]:
     test = config.test
     if test == "auto":
-        test = TEST_FRACTION if len(label_N) >= FOLDS_BELOW else 0.0
+        test = TEST_FRACTION if len(rows.group_N) >= FOLDS_BELOW else 0.0
     val = config.val if test > 0 else 0.0
     wanted = {"train": 1 - test - val, "val": val, "test": test}
     names = [name for name, share in wanted.items() if share > 0]
-    _check_groups(label_N, group_N, classes, len(names), f"{len(names)} parts ({', '.join(names)})")
-    bins = assign_groups(label_N, group_N, np.array([wanted[n] for n in names]), rng=rng, n_classes=len(classes))
-    part_N = np.array(names, dtype="<U5")[bins]
-    return _give_each_part_one(part_N, label_N, group_N, names, n_classes=len(classes), n_folds=config.folds)
+    everything = np.ones(len(rows.group_N), dtype=bool)
+    _require_groups(rows, everything, len(names), f"{len(names)} parts ({', '.join(names)})")
+    groups = count_groups(rows.member_NK, rows.group_N)
+    bin_G = assign_counted(groups, np.array([wanted[name] for name in names]), rng=rng)
+    bin_G = cover_parts(bin_G, groups, names, n_classes=rows.n_classes, n_folds=config.folds)
+    return np.array(names, dtype="<U5")[bin_G[groups.group_N]]
 
 
-def _give_each_part_one(
-    part_N: npt.NDArray[np.str_],
-    label_N: IntArray,
-    group_N: IntArray,
-    names: list[str],
-    *,
-    n_classes: int,
-    n_folds: int,
-) -> npt.NDArray[np.str_]:
-    """Move groups so that every part has photos of every class, and the folds two groups of it and enough in all.
-
-    Rounding, and groups that hold most of a class, would otherwise leave a part without.
-    """
-    part_N = part_N.copy()
-    for k in range(n_classes):
-        of_class = label_N == k
-        for name in names:
-            if not (part_N[of_class] == name).any():
-                group = _spare_group(part_N, label_N, group_N, k, among=of_class)
-                if group is not None:
-                    part_N[group_N == group] = name
-        if len(np.unique(group_N[of_class & (part_N != "test")])) < _GROUPS_TO_FOLD:
-            group = _spare_group(part_N, label_N, group_N, k, among=of_class & (part_N == "test"))
-            if group is not None:
-                part_N[group_N == group] = "train"
-    while len(np.unique(group_N[part_N != "test"])) < n_folds:
-        spare = (_spare_group(part_N, label_N, group_N, k, among=part_N == "test") for k in range(n_classes))
-        group = next((g for g in spare if g is not None), None)
-        if group is None:
-            break  # the check of the folds says what is missing
-        part_N[group_N == group] = "train"
-    return part_N
-
-
-def _spare_group(
-    part_N: npt.NDArray[np.str_], label_N: IntArray, group_N: IntArray, k: int, *, among: BoolArray
-) -> int | None:
-    """The smallest group among those photos whose part keeps photos of each of the group's classes without it."""
-    spare = []
-    for group in np.unique(group_N[among]):
-        inside = group_N == group
-        left_N = (part_N == part_N[inside][0]) & ~inside
-        n_groups = len(np.unique(group_N[left_N & (label_N == k)]))
-        if np.isin(label_N[inside], label_N[left_N]).all():
-            # Of equal sizes, from the part that has most groups of the class.
-            spare.append((int(inside.sum()), -n_groups, int(group)))
-    return min(spare)[2] if spare else None
-
-
-def _complete_given(
-    given_N: npt.NDArray[np.str_],
-    label_N: IntArray,
-    group_N: IntArray,
-    config: SplitConfig,
-    rng: np.random.Generator,
-    n_classes: int,
-) -> npt.NDArray[np.str_]:
+def _complete_given(rows: Rows, config: SplitConfig, rng: np.random.Generator) -> npt.NDArray[np.str_]:
     """Given parts win. Where no validation part was given, it is drawn from train."""
-    part_N = given_N.copy()
+    part_N = np.array([photo.part or "" for photo in rows.manifest.photos], dtype="<U5")
     if not (part_N == "train").any():
-        raise DataError("The folder has given parts but no train part: name the part folders train, val and test.")
+        raise DataError("The photos have given parts but no train part: name the parts train, val and test.")
     if not (part_N == "val").any() and config.val > 0:
         train = np.flatnonzero(part_N == "train")
         shares = np.array([1 - config.val, config.val])
-        bins = assign_groups(label_N[train], group_N[train], shares, rng=rng, n_classes=n_classes)
+        bins = assign_groups(rows.member_NK[train], rows.group_N[train], shares, rng=rng)
         part_N[train[bins == 1]] = "val"
     return part_N
 
 
-def _leaks(part_N: npt.NDArray[np.str_], group_N: IntArray) -> BoolArray:
-    """Photos whose duplicate group stands on both sides of the test boundary."""
-    is_test_N = part_N == "test"
-    n_test_G = np.bincount(group_N, weights=is_test_N)
-    n_other_G = np.bincount(group_N, weights=~is_test_N)
-    return np.asarray(((n_test_G > 0) & (n_other_G > 0))[group_N])
-
-
-def _check_groups(label_N: IntArray, group_N: IntArray, classes: tuple[str, ...], needed: int, what: str) -> None:
-    poor = []
-    for k, name in enumerate(classes):
-        n = len(np.unique(group_N[label_N == k]))
-        if n < needed:
-            poor.append(f"{name} ({n})")
-    if poor:
+def _draw_folds(rows: Rows, folded_N: BoolArray, n_folds: int, rng: np.random.Generator) -> IntArray:
+    groups = count_groups(rows.member_NK[folded_N], rows.group_N[folded_N])
+    if groups.n_groups < n_folds:
         raise DataError(
-            f"Too few different photos for {what}, at least {needed} each: {', '.join(poor)}. "
-            "Add photos to these classes, leave the classes out, or ask for fewer parts or folds "
-            "(split.folds, split.val, split.test)."
+            f"Too few different photos for {n_folds} folds: there are {groups.n_groups} independent groups of photos. "
+            "Add photos, or set split.folds lower."
         )
+    bin_G = assign_counted(groups, np.full(n_folds, 1 / n_folds), rng=rng)
+    bin_G = cover_folds(bin_G, groups, n_folds=n_folds, n_classes=rows.n_classes)
+    return np.asarray(bin_G[groups.group_N], dtype=np.int64)
 
 
-def _check_folds(
-    label_N: IntArray, group_N: IntArray, folded_N: BoolArray, n_folds: int, classes: tuple[str, ...]
-) -> None:
-    _check_groups(
-        label_N[folded_N], group_N[folded_N], classes, _GROUPS_TO_FOLD, "cross-validation (outside a test part)"
+def _require_groups(rows: Rows, among_N: BoolArray, needed: int, what: str) -> None:
+    groups = count_groups(rows.member_NK[among_N], rows.group_N[among_N])
+    n_groups_K = np.bincount(groups.class_E, minlength=rows.n_classes)
+    poor = [k for k in range(rows.n_classes) if n_groups_K[k] < needed]
+    if not poor:
+        return
+    together = f", as do photos of one value of {rows.group_column}" if rows.group_column else ""
+    lines = [_describe_class(rows, k, among_N, int(n_groups_K[k])) for k in poor[:_SHOWN]]
+    if len(poor) > _SHOWN:
+        lines.append(f"... and {len(poor) - _SHOWN} more")
+    fewer = ", or ask for fewer parts (split.val=0, split.test=0)" if needed > GROUPS_TO_FOLD else ""
+    listed = "".join(f"\n  {line}" for line in lines)
+    raise DataError(
+        f"Too few different photos for {what}: that takes at least {needed} independent groups of photos of every "
+        f"class. Duplicates count as one{together}.{listed}\n"
+        f"Add photos to these classes, leave the classes out (data.classes){fewer}."
     )
-    if len(np.unique(group_N[folded_N])) < n_folds:
-        raise DataError(f"Too few different photos for {n_folds} folds: add photos, or set split.folds lower.")
 
 
-def _state(group_N: IntArray, leaked_test_N: BoolArray, *, n_dropped: int) -> str:
-    n_leaked = int(leaked_test_N.sum())
-    if n_leaked:
-        return (
-            f"{n_leaked} {'photo' if n_leaked == 1 else 'photos'} of the test part "
-            f"{'has' if n_leaked == 1 else 'have'} a duplicate in train or validation: "
-            "set split.on_leak to drop to leave these duplicates out of training."
-        )
-    several = int((np.bincount(group_N) > 1).sum())
-    kept = f"{several} group{'' if several == 1 else 's'} of duplicates kept together"
-    if n_dropped:
-        kept = f"{n_dropped} photos that have a duplicate in the given test part were left out of training"
-    return f"0 duplicates or near-duplicates cross the split; {kept}."
+def _describe_class(rows: Rows, k: int, among_N: BoolArray, n_groups: int) -> str:
+    photos = [rows.manifest.photos[i] for i in np.flatnonzero(rows.member_NK[:, k] & among_N)]
+    n_photos = f"{len(photos)} photo{'' if len(photos) == 1 else 's'}"
+    text = f"{rows.manifest.classes[k]}: {n_groups} group{'' if n_groups == 1 else 's'} of {n_photos}"
+    values = {photo.group for photo in photos}
+    if len(photos) > 1 and len(values) == 1 and "" not in values:
+        text += f", all of which belong to one {rows.group_column or 'group'}: {values.pop()}"
+    return text

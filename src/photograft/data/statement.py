@@ -1,0 +1,82 @@
+"""What a split guarantees, in one sentence that promises nothing that was not looked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from photograft.values import IntArray, Manifest
+
+
+def state_split(
+    manifest: Manifest,
+    duplicate_N: IntArray,
+    *,
+    group_column: str | None,
+    n_leaked_test: int,
+    n_crossing: int,
+    n_dropped: int,
+) -> str:
+    """State what stays together, or how much does not.
+
+    Args:
+        manifest: The rows that were split.
+        duplicate_N: Group of duplicates per row.
+        group_column: What the user's groups are called; None for "group".
+        n_leaked_test: Test photos of a group that is also in train or validation.
+        n_crossing: Photos of a group that stands in several folds.
+        n_dropped: Photos that were left out of training because their group is in the test part.
+    """
+    kinds = _kinds(manifest, group_column)
+    either = " or ".join(["a duplicate", *(f"another photo of its {kind}" for kind in kinds)])
+    if n_leaked_test or n_crossing:
+        found = []
+        if n_leaked_test:
+            found.append(
+                f"{_photos(n_leaked_test)} of the test part {_have(n_leaked_test)} {either} in train or validation: "
+                "set split.on_leak to drop to leave these out of training."
+            )
+        if n_crossing:
+            found.append(
+                f"{_photos(n_crossing)} {_have(n_crossing)} {either} in another fold, so that cross-validated scores "
+                "are too good."
+            )
+        return " ".join(found)
+    nothing = " and ".join([*(f"no {kind}" for kind in kinds), "no known duplicate"])
+    kept = [*(f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in kinds.items()), _duplicates(duplicate_N)]
+    end = f"{' and '.join(kept)} {'was' if kept == ['1 group of duplicates'] else 'were'} kept together"
+    if n_dropped:
+        was = "was" if n_dropped == 1 else "were"
+        end = f"{_photos(n_dropped)} with {either} in the given test part {was} left out of training"
+    without = sum(not photo.group for photo in manifest.photos) if _grouped(manifest) else 0
+    unknown = f" ({_photos(without)} without a {group_column or 'group'})" if without else ""
+    return f"{nothing[0].upper()}{nothing[1:]} stands on both sides of the split{unknown}; {end}."
+
+
+def _kinds(manifest: Manifest, group_column: str | None) -> dict[str, int]:
+    """What else stays together beside duplicates, and how many there are of it."""
+    kinds = {}
+    if _grouped(manifest):
+        kinds[group_column or "group"] = len({photo.group for photo in manifest.photos} - {""})
+    objects = Counter(photo.path for photo in manifest.photos if photo.object)
+    if objects:
+        kinds["file"] = len(objects)
+    return kinds
+
+
+def _grouped(manifest: Manifest) -> bool:
+    return any(photo.group for photo in manifest.photos)
+
+
+def _duplicates(duplicate_N: IntArray) -> str:
+    n = int((np.unique(duplicate_N, return_counts=True)[1] > 1).sum())
+    return f"{n:,} group{'' if n == 1 else 's'} of duplicates"
+
+
+def _photos(n: int) -> str:
+    return "1 photo" if n == 1 else f"{n:,} photos"
+
+
+def _have(n: int) -> str:
+    return "has" if n == 1 else "have"
