@@ -18,8 +18,8 @@ from photograft.values import FeatureTable, FloatArray, PixelArray
 BATCH = 16
 """Photos that are held together before they are embedded and written to the cache."""
 
-_TABLE_BLOCK = 4096
-"""Rows of a table that are summed before they are written: 35 MB of 2,128 numbers each."""
+_TABLE_BLOCK = 2048
+"""Rows of a table that are summed before they are written: 17 MB of 2,128 numbers each."""
 
 VIEWS: dict[str, Callable[[PixelArray], PixelArray]] = {
     "whole": lambda pixels_NHWC: pixels_NHWC,
