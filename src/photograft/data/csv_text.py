@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 _GUARDED = ("'", "=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_QUOTED = frozenset(',"\r\n')
 
 
 def table_csv(rows: Iterable[Sequence[Any]]) -> str:
@@ -37,9 +36,7 @@ def read_edited(content: bytes) -> tuple[list[str], list[tuple[int, dict[str, st
     a byte order mark, and semicolons or tabs instead of commas.
     """
     text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    first_line = text.splitlines()[0] if text.strip() else ""
-    delimiter = max(",;\t", key=first_line.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text))
     header = [name.strip().lower() for name in next(lines, [])]
     rows, line = [], lines.line_num + 1
     for cells in lines:
@@ -49,10 +46,17 @@ def read_edited(content: bytes) -> tuple[list[str], list[tuple[int, dict[str, st
     return header, rows
 
 
-def write_cells(rows: Iterable[Sequence[str]]) -> str:
+def find_delimiter(text: str) -> str:
+    """What separates the cells of the header: a comma, a semicolon or a tab."""
+    first_line = text.partition("\n")[0]
+    return max(",;\t", key=first_line.count)
+
+
+def write_cells(rows: Iterable[Sequence[str]], *, delimiter: str = ",") -> str:
     """Write cells as they are, quoted where need be."""
     # The csv module leaves a lone carriage return unquoted, which it then refuses to read.
-    return "".join(",".join(map(_quote, row)) + "\n" for row in rows)
+    quoted = frozenset('"\r\n' + delimiter)
+    return "".join(delimiter.join(_quote(cell, quoted) for cell in row) + "\n" for row in rows)
 
 
 def guard_cell(text: str) -> str:
@@ -65,5 +69,5 @@ def unguard_cell(text: str) -> str:
     return text.removeprefix("'")
 
 
-def _quote(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if _QUOTED & set(cell) else cell
+def _quote(cell: str, quoted: frozenset[str]) -> str:
+    return '"' + cell.replace('"', '""') + '"' if quoted & set(cell) else cell

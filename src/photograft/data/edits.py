@@ -1,0 +1,275 @@
+"""The journal of edits: corrections of labels, choice and boxes, kept apart from the photos.
+
+One row per correction, never changed or taken away: ``time,action,sha256,object,path,value,note``. A row is known by
+the line that it stands on. ``sha256`` names the content of a file, so that moved and renamed photos keep their edits
+and copies share them; ``path`` is for people. ``object`` is the number of an annotated object, 0 for every row of the
+file. Later rows win. The actions:
+
+- ``relabel``: `value` is the new label; several are a JSON list, or separated by ``;``.
+- ``exclude``: the photo is left out; ``include`` takes that back.
+- ``box``: `value` is ``left,top,right,bottom`` in pixels of the upright photo; empty for the whole photo.
+- ``undo``: `value` is the line of an earlier row, which no longer counts. Undoing an undo brings that back.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+import tempfile
+from collections.abc import Set
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from photograft.data.csv_text import find_delimiter, guard_cell, read_edited, write_cells
+from photograft.data.files import printable
+from photograft.data.listing import Found
+from photograft.data.tables import require_no_problems
+from photograft.errors import ConfigError, DataError
+from photograft.values import Annotation, Rect
+
+COLUMNS = ("time", "action", "sha256", "object", "path", "value", "note")
+ACTIONS = ("relabel", "exclude", "include", "box", "undo")
+SEPARATOR = ";"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One row of the journal. `line` is where it starts in the file; `in_force` is False once it is undone."""
+
+    line: int
+    time: str
+    action: str
+    sha256: str
+    object: int
+    path: str
+    value: str
+    note: str
+    in_force: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A row as edits leave it: `excluded` names the edit that leaves it out, `edited` says what was changed."""
+
+    found: Found
+    excluded: str = ""
+    edited: str = ""
+
+
+@dataclass(frozen=True)
+class Edits:
+    """A journal that was read. `name` is how messages call it."""
+
+    name: str
+    rows: tuple[Edit, ...]
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether a box is corrected."""
+        return any(edit.action == "box" and edit.in_force for edit in self.rows)
+
+    def apply(self, found: Found, sha256: str) -> Edited:
+        """Correct one row of a listing, once the SHA-256 of its file is known."""
+        edited, said = Edited(found), []
+        for edit in self._by_content.get(sha256, ()):
+            if edit.object not in (0, found.object):
+                continue
+            where = f"{self.name}:{edit.line}"
+            if edit.action in ("exclude", "include"):
+                reason = f"{where}: {edit.note}" if edit.note else where
+                edited = replace(edited, excluded=reason if edit.action == "exclude" else "")
+                continue
+            before = edited.found
+            after = _relabel(before, edit.value) if edit.action == "relabel" else _move_box(before, edit.value, where)
+            if after != before:
+                said.append(f"{where}: {edit.action}")
+                edited = replace(edited, found=after)
+        return replace(edited, edited="; ".join(said))
+
+    def unused(self, seen: Set[str]) -> int:
+        """Number of rows in force about contents that are not among those seen."""
+        return sum(len(edits) for sha256, edits in self._by_content.items() if sha256 not in seen)
+
+    @cached_property
+    def _by_content(self) -> dict[str, list[Edit]]:
+        edits: dict[str, list[Edit]] = {}
+        for edit in self.rows:
+            if edit.in_force and edit.action != "undo":
+                edits.setdefault(edit.sha256, []).append(edit)
+        return edits
+
+
+def read_edits(journal: Path) -> Edits:
+    """Read a journal; raises DataError if it cannot be read, or with every problem by line."""
+    try:
+        header, rows = read_edited(journal.read_bytes())
+    except (OSError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"data.edits: {printable(journal)} cannot be read: {reason}.") from error
+    name, problems, edits = printable(journal.name), [], []
+    missing = [column for column in COLUMNS[1:6] if column not in header]
+    if missing:
+        problems.append(f"{name}:1: no column {', '.join(missing)}; a journal has {', '.join(COLUMNS)}")
+        rows = []
+    lines = {line for line, _ in rows}
+    for line, cells in rows:
+        found = _problems(cells, line, lines)
+        problems += [f"{name}:{line}: {problem}" for problem in found]
+        if not found:
+            edits.append(_edit(line, cells))
+    require_no_problems(problems, f"{printable(journal)} (data.edits)")
+    return Edits(name, tuple(_settle(edits)))
+
+
+def append_edit(
+    journal: Path, action: str, sha256: str, *, path: str = "", value: str = "", note: str = "", number: int = 0
+) -> None:
+    """Add a row, whole or not at all; the journal is made if it is not there.
+
+    `number` is that of the object, 0 for every row of the file.
+
+    Raises:
+        ConfigError: The action is unknown, or the value does not fit it.
+        DataError: The journal cannot be written, or is none.
+    """
+    cells = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "action": action, "sha256": sha256}
+    cells |= {"object": str(number), "path": printable(path), "value": value, "note": note}
+    problems = _problems(cells, None, set())
+    if problems:
+        raise ConfigError(f"{printable(journal)}: {'; '.join(problems)}.")
+    try:
+        if not journal.exists() and _create(journal, cells):
+            return
+        _append(journal, cells)
+    except OSError as error:
+        raise DataError(f"{printable(journal)} cannot be written: {error.strerror or error}.") from error
+
+
+def undo_edit(journal: Path, line: int) -> None:
+    """Add a row that undoes the one on this line; raises ConfigError if there is none, DataError as `read_edits`."""
+    edit = next((edit for edit in read_edits(journal).rows if edit.line == line), None)
+    if edit is None:
+        raise ConfigError(f"{printable(journal)} has no row on line {line}; `photograft edits list` shows the rows.")
+    append_edit(journal, "undo", edit.sha256, path=edit.path, value=str(line), number=edit.object)
+
+
+def _settle(edits: list[Edit]) -> list[Edit]:
+    """Say which rows are in force: an undo names an earlier row, so that the last row decides first."""
+    undone: set[int] = set()
+    for edit in reversed(edits):
+        if edit.action == "undo" and edit.line not in undone:
+            undone.add(int(edit.value))
+    return [replace(edit, in_force=edit.line not in undone) for edit in edits]
+
+
+def _edit(line: int, cells: dict[str, str]) -> Edit:
+    text = {name: cells.get(name, "").strip() for name in COLUMNS}
+    number = int(text["object"] or 0)
+    action, sha256 = text["action"].lower(), text["sha256"].lower()
+    return Edit(line, text["time"], action, sha256, number, text["path"], text["value"], text["note"])
+
+
+def _problems(cells: dict[str, str], line: int | None, lines: Set[int]) -> list[str]:
+    """What is wrong with a row; without `line`, of one that is still to be written."""
+    action, sha256, number, value = (cells.get(name, "").strip() for name in ("action", "sha256", "object", "value"))
+    if action.lower() not in ACTIONS:
+        return [f"the action {action!r} is none of {', '.join(ACTIONS)}"]
+    action, problems = action.lower(), []
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256) and not (action == "undo" and not sha256):
+        problems.append(f"sha256 {sha256!r} is not 64 hexadecimal digits")
+    if number and not re.fullmatch(r"[0-9]{1,9}", number):
+        problems.append(f"object {number!r} is not a number from 0 on")
+    if action == "relabel" and not _labels(value):
+        problems.append("relabel needs the new label as value")
+    if action in ("exclude", "include") and value:
+        problems.append(f"{action} takes no value: reasons belong into note")
+    if action == "box" and value and _box(value) is None:
+        problems.append(f"box {value!r} is not left,top,right,bottom in pixels with left < right and top < bottom")
+    target = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else -1
+    if action == "undo" and (target < 0 or (line is not None and (target not in lines or target >= line))):
+        problems.append(f"undo {value!r} is not the line of an earlier row")
+    return problems
+
+
+def _relabel(found: Found, value: str) -> Found:
+    if found.labels or (found.label is None and value.startswith("[")):
+        return replace(found, label=None, labels=_labels(value))
+    return replace(found, label=value)
+
+
+def _labels(value: str) -> tuple[str, ...]:
+    """Several labels from a JSON list or text with separators, each once."""
+    try:
+        listed = json.loads(value) if value.startswith("[") else None
+    except (ValueError, RecursionError):
+        listed = None
+    names = [str(name) for name in listed] if isinstance(listed, list) else value.split(SEPARATOR)
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+
+def _move_box(found: Found, value: str, where: str) -> Found:
+    box = _box(value)
+    return replace(found, annotation=Annotation((Rect(*box),), source=where) if box else None)
+
+
+def _box(value: str) -> tuple[float, float, float, float] | None:
+    try:
+        left, top, right, bottom = (float(number) for number in value.split(","))
+    except ValueError:
+        return None
+    sound = all(map(math.isfinite, (left, top, right, bottom))) and left < right and top < bottom
+    return (left, top, right, bottom) if sound else None
+
+
+def _create(journal: Path, cells: dict[str, str]) -> bool:
+    """Make the journal with its first row; False if somebody else made it meanwhile."""
+    handle, name = tempfile.mkstemp(prefix=f".{journal.name}.", suffix=".tmp", dir=journal.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(write_cells([COLUMNS]).encode() + _row(cells, COLUMNS, ","))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        try:
+            os.link(name, journal)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            Path(name).replace(journal)
+        return True
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _append(journal: Path, cells: dict[str, str]) -> None:
+    """Add one row in a single write, in the columns and with the separators that the journal has."""
+    with journal.open("rb") as file:
+        first_line = file.readline().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+        file.seek(max(0, journal.stat().st_size - 1))
+        start = "" if file.read() in (b"", b"\n") else "\n"  # the last row may lack its end
+    if not first_line:
+        first_line = start = write_cells([COLUMNS])
+    delimiter = find_delimiter(first_line)
+    header = [name.strip().strip('"').lower() for name in first_line.split(delimiter)]
+    if not set(COLUMNS[1:6]) <= set(header):
+        raise DataError(f"{printable(journal)} is no journal of edits, so nothing is written into it.")
+    row = start.encode() + _row(cells, header, delimiter)
+    descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+    try:
+        size = os.fstat(descriptor).st_size
+        if os.write(descriptor, row) < len(row):
+            os.ftruncate(descriptor, size)  # a full disk: half a row would be no row
+            raise OSError("there is no space left")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _row(cells: dict[str, str], header: tuple[str, ...] | list[str], delimiter: str) -> bytes:
+    row = [guard_cell(cells.get(name, "")) for name in header]
+    return write_cells([row], delimiter=delimiter).encode("utf-8", "surrogateescape")
