@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from photograft.evaluation.evaluate import evaluate
+from photograft.evaluation.slices import evaluate_slices
 from photograft.reporting.document import build_report
-from photograft.values import Evaluation, Issue, Manifest, Photo, Predictions, Splits
+from photograft.values import Evaluation, Issue, Manifest, Photo, Predictions, Slice, Splits
 
 
 def make_predictions(classes: Sequence[str], n: int, *, seed: int = 0, empty: int | None = None) -> Predictions:
@@ -29,6 +30,15 @@ def make_predictions(classes: Sequence[str], n: int, *, seed: int = 0, empty: in
 
 def make_evaluation(classes: Sequence[str], n: int, *, what: str = "test", empty: int | None = None) -> Evaluation:
     return evaluate(make_predictions(classes, n, empty=empty), what=what)
+
+
+def make_slices(classes: Sequence[str], n: int) -> tuple[Slice, ...]:
+    """Slices by camera, of which the old one is clearly worse, and by a hostile column."""
+    predictions = make_predictions(classes, n)
+    wrong_N = predictions.best_N != predictions.label_N
+    cameras = ["낡은 카메라" if wrong or i % 7 == 0 else "new <b>" for i, wrong in enumerate(wrong_N)]
+    values = {"camera": cameras, "<script>place": [f"place {i % 23}" for i in range(n)]}
+    return evaluate_slices(predictions, values)
 
 
 def make_report(

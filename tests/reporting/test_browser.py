@@ -6,16 +6,22 @@ import html
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from photograft.reporting.check_document import thumbnail_names
+from photograft.reporting.check_page import render_check
 from photograft.reporting.document import thumbnail_paths
 from photograft.reporting.page import render_html
+from photograft.reporting.preview import PreviewRow, render_preview
 from photograft.reporting.thumbnails import make_thumbnail
+from photograft.values import Issue, Photo
 
+from .check_examples import make_check
 from .examples import make_report
 
 CHROMIUM = next(
@@ -25,6 +31,7 @@ CHROMIUM = next(
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
 
 PHONE_PX = 360
+KINDS = ("label_conflict", "near_duplicate", "tiny", "an_unknown_kind")
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -70,6 +77,49 @@ def test_the_page_fits_a_phone(classes: tuple[str, ...], n: int, tmp_path: Path)
     assert measured["width"] == PHONE_PX
     assert measured["height"] > 2000
     assert measured["pictures"] > 10
+
+
+def draw_check() -> str:
+    names = ("노란 튤립", "a_very_long_class_name_without_any_space_in_it_at_all", "<script>alert(1)</script>")
+    photos = [Photo(f"{names[i % 3]}/{'x' * i}.jpg", label=names[i % 3], width=640, height=480) for i in range(40)]
+    issues = [Issue(kind, tuple(p.name for p in photos[i:]), "m" * 99, "r", i < 1) for i, kind in enumerate(KINDS)]
+    document = make_check(issues, photos=photos, notes=("n" * 200,))
+    grey = make_thumbnail(np.full((64, 64, 3), 128, np.uint8))
+    return render_check(document, dict.fromkeys(thumbnail_names(document), grey))
+
+
+def draw_preview() -> str:
+    shapes = ((640, 480), (60, 900), (2000, 90), (500, 500))
+    grey = make_thumbnail(np.full((64, 64, 3), 128, np.uint8))
+    return render_preview(
+        [PreviewRow("x" * 300, "튤립", (5, 5, w // 2, h // 2), w, h, "", grey, grey) for w, h in shapes]
+        + [PreviewRow("y.jpg", "<b>", None, 64, 64, "the box is empty", grey, grey)]
+    )
+
+
+@pytest.mark.parametrize("draw", [draw_check, draw_preview])
+def test_the_pages_of_a_check_fit_a_phone_and_nothing_is_refused(draw: Callable[[], str], tmp_path: Path) -> None:
+    frame, page = tmp_path / "frame.html", tmp_path / "점검 1.html"
+    page.write_text(draw(), encoding="utf-8")
+    frame.write_text(FRAME.format(width=PHONE_PX, page=html.escape(draw())), encoding="utf-8")
+    dom = run_chromium(frame, tmp_path / "profile", "--dump-dom")
+    measured = {name: int(value) for name, value in re.findall(r'data-(width|height|pictures)="(\d+)"', dom)}
+    assert measured["width"] == PHONE_PX
+    assert measured["pictures"] >= 10
+    assert read_console(page, tmp_path / "profile") == []
+
+
+def test_what_the_browser_refuses_would_be_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(draw_preview().replace("<main>", "<main><script>1</script>"), encoding="utf-8")
+    assert len(read_console(page, tmp_path / "profile")) == 1
+
+
+def read_console(page: Path, profile: Path) -> list[str]:
+    """Return what the browser has to complain about on a page."""
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom", page.as_uri()]
+    told = subprocess.run(command, capture_output=True, timeout=120, check=True).stderr.decode("utf-8", "replace")
+    return [line for line in told.splitlines() if "CONSOLE" in line]
 
 
 def test_the_page_is_drawn(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from photograft.reporting.page import render_html
 from photograft.reporting.thumbnails import make_thumbnail
 from photograft.values import Issue, Photo
 
-from .examples import make_evaluation, make_report
+from .examples import make_evaluation, make_report, make_slices
 from .pages import HOSTILE, Page, check_self_contained
 
 SECTIONS = ("basis", "classes", "confusion", "reliability", "mistakes", "data", "next", "details")
@@ -128,3 +129,43 @@ def test_issues_of_one_kind_are_gathered() -> None:
     assert page.text.count("Keep one.") == 1
     assert "and 480 more" in page.text
     assert len(json.dumps(report)) < 200_000
+
+
+def test_slices_are_a_table_per_column_and_the_worse_ones_are_marked() -> None:
+    classes = ("a", "b", "c")
+    evaluation = replace(make_evaluation(classes, 300), slices=make_slices(classes, 300))
+    report = make_report(classes, 300, evaluations=[evaluation])
+    html = render_html(report, thumbnails={})
+    check_self_contained(html)
+    page = Page(html)
+    page.check_harmless()
+    assert page.ids == ["basis", "classes", "slices", *SECTIONS[2:]]
+    accuracy = evaluation.scores["accuracy"]
+    assert page.text.count("clearly lower") == sum(part.high < accuracy for part in evaluation.slices) >= 1
+    assert page.text.index("낡은 카메라") < page.text.index("new <b>") < page.text.index("<script>place")
+    assert "Add training photos with camera “낡은 카메라”" in page.text
+    old = report["evaluations"][0]["slices"][0]
+    assert old == {
+        "column": "camera", "value": "낡은 카메라", "n": old["n"], "accuracy": old["accuracy"],
+        "accuracy_low": old["accuracy_low"], "accuracy_high": old["accuracy_high"],
+    }  # fmt: skip
+
+
+def test_without_slices_or_repeats_nothing_is_said_of_them() -> None:
+    report = make_report(("a", "b"), 60)
+    assert "slices" not in report["evaluations"][0]
+    text = Page(render_html(report, thumbnails={})).text
+    assert "clearly lower" not in text
+    assert "draws of the folds" not in text
+
+
+def test_draws_of_the_folds_are_told_with_their_spread() -> None:
+    report = make_report(("a", "b"), 60, repeats=[0.93, 0.91, 0.92])
+    text = Page(render_html(report, thumbnails={})).text.replace("\u00a0", " ")
+    assert "over 3 draws of the folds: 92.0 % on average, 91.0 % the smallest, 93.0 % the largest" in text
+
+
+def test_a_report_of_an_earlier_release_is_still_drawn() -> None:
+    report = make_report(("a", "b"), 60)
+    del report["repeats"]
+    assert "draws of the folds" not in render_html(report, thumbnails={})

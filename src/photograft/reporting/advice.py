@@ -9,8 +9,10 @@ from typing import Any
 
 from photograft.reporting.sentences import (
     ENOUGH_TO_CALIBRATE,
+    FEW,
     OPENED_OFTEN,
     calibration_error,
+    is_clearly_worse,
     join_names,
     worse_than_chance,
 )
@@ -61,6 +63,7 @@ def _about_scores(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
         yield texts.say(
             "next.interval", width=texts.number(half_width, 0), wanted=wanted, target=f"{TARGET_POINTS:.0f}"
         )
+    yield from _about_slice(evaluation, texts)
     yield from _about_pair(evaluation, texts)
     weak = sorted(
         (row["recall"], row["name"])
@@ -72,6 +75,20 @@ def _about_scores(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
     error = calibration_error(evaluation)
     if error > BADLY_CALIBRATED and scores["n"] >= ENOUGH_TO_CALIBRATE and worse_than_chance(evaluation):
         yield texts.say("next.calibration", gap=texts.number(100 * error, 0))
+
+
+def _about_slice(evaluation: Mapping[str, Any], texts: Texts) -> Iterator[str]:
+    accuracy = evaluation["scores"]["accuracy"]
+    # Among many small slices one is low by chance; with few photos nothing would be learnt from chasing it.
+    enough = [part for part in evaluation.get("slices", ()) if part["n"] >= FEW]
+    worse = [part for part in enough if is_clearly_worse(part, evaluation)]
+    if not worse:
+        return
+    # The one that costs most: photos named wrongly beyond what the overall accuracy would give.
+    part = max(worse, key=lambda part: part["n"] * (accuracy - part["accuracy"]))
+    shares = {"share": part["accuracy"], "low": part["accuracy_low"], "high": part["accuracy_high"], "all": accuracy}
+    values = {name: texts.percent(share) for name, share in shares.items()}
+    yield texts.say("next.slice", column=part["column"], value=part["value"], n=part["n"], **values)
 
 
 def _about_pair(evaluation: Mapping[str, Any], texts: Texts) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from photograft.reporting.advice import advise
 from photograft.reporting.clean import clean_value
 from photograft.reporting.sentences import describe_result
-from photograft.values import PARTS, Evaluation, Issue, Manifest, Splits
+from photograft.values import PARTS, Evaluation, Issue, Manifest, Slice, Splits
 
 FORMAT = 1
 _NAMED = 20  # files or cases named per list; issues.csv and manifest.csv hold them all
@@ -33,6 +33,7 @@ def build_report(
     versions: Mapping[str, str],
     seconds: Mapping[str, float],
     warnings: Sequence[str] = (),
+    repeats: Sequence[float] = (),
     worst: int = 24,
     language: str = "en",
 ) -> dict[str, Any]:
@@ -54,6 +55,7 @@ def build_report(
         versions: of the programs used.
         seconds: per stage, in order.
         warnings: sentences that the reader must see.
+        repeats: out-of-fold accuracy of each draw of the folds, the headline's first; empty where there is one draw.
         worst: how many of the worst mistakes the page shows.
         language: of the page's texts.
     """
@@ -66,14 +68,11 @@ def build_report(
         "test_openings": test_openings,
         "issues": _issues(issues),
         "temperature": temperature,
-        "model": model,
-        "settings": settings,
-        "reasons": reasons,
-        "versions": versions,
-        "seconds": seconds,
         "warnings": list(warnings),
+        "repeats": list(repeats),
     }
-    plain: dict[str, Any] = clean_value(about | document)
+    made = {"model": model, "settings": settings, "reasons": reasons, "versions": versions, "seconds": seconds}
+    plain: dict[str, Any] = clean_value(about | document | made)
     return plain | {"summary": describe_result(plain), "next_steps": advise(plain)}
 
 
@@ -85,7 +84,7 @@ def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    return {
+    document = {
         "what": evaluation.what,
         "classes": evaluation.classes,
         "scores": evaluation.scores,
@@ -96,6 +95,22 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "mistakes": [asdict(mistake) for mistake in evaluation.mistakes],
         "warnings": evaluation.warnings,
     }
+    return document | ({"slices": slice_rows(evaluation.slices)} if evaluation.slices else {})
+
+
+def slice_rows(slices: Sequence[Slice]) -> list[dict[str, Any]]:
+    """Return slices as every JSON output has them."""
+    return [
+        {
+            "column": part.column,
+            "value": part.value,
+            "n": part.n,
+            "accuracy": part.accuracy,
+            "accuracy_low": part.low,
+            "accuracy_high": part.high,
+        }
+        for part in slices
+    ]
 
 
 def _photos(manifest: Manifest) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from markupsafe import Markup
 from photograft.reporting.advice import advise
 from photograft.reporting.figures import confusion_svg, reliability_svg
 from photograft.reporting.html import Pictures, render_template, show_plain
-from photograft.reporting.sentences import FEW, correct_count, describe_basis, describe_reliability, describe_result
+from photograft.reporting.sentences import (
+    FEW,
+    correct_count,
+    describe_basis,
+    describe_reliability,
+    describe_result,
+    is_clearly_worse,
+)
 from photograft.reporting.sentences import what_was_judged as name_of_photos
 from photograft.reporting.texts import Texts, texts_in
 
@@ -42,6 +49,7 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -
         next_steps=advise(report),
         warnings=_warnings(report),
         classes=_class_rows(report, headline),
+        slices=_slices(headline, texts) if headline else {},
         many=len(report["classes"]) > MANY_CLASSES,
         confusion=_confusion(headline, texts) if headline else None,
         reliability=_reliability(headline, texts) if headline else None,
@@ -58,13 +66,13 @@ def _hero(headline: Mapping[str, Any] | None, texts: Texts) -> dict[str, Any] | 
     share = texts.percent(scores["accuracy"])
     if scores["n"] < FEW:  # "100 %" would promise what 18 photos cannot show
         share = texts.say("right.few", correct=correct_count(headline), n=scores["n"])
+    return {"share": share, **_place(scores)}
+
+
+def _place(scores: Mapping[str, Any]) -> dict[str, str]:
+    """Where an accuracy and its interval lie on a line from 0 to 100 %, as CSS."""
     low, high = 100 * scores["accuracy_low"], 100 * scores["accuracy_high"]
-    return {
-        "share": share,
-        "dot": f"{100 * scores['accuracy']:.2f}%",
-        "low": f"{low:.2f}%",
-        "width": f"{high - low:.2f}%",
-    }
+    return {"dot": f"{100 * scores['accuracy']:.2f}%", "low": f"{low:.2f}%", "width": f"{high - low:.2f}%"}
 
 
 def _warnings(report: Mapping[str, Any]) -> list[str]:
@@ -81,6 +89,15 @@ def _class_rows(report: Mapping[str, Any], headline: Mapping[str, Any] | None) -
         return not judged, (row["scores"]["f1"] or 0.0) if judged else 0.0, row["name"]
 
     return sorted(rows, key=weakest_first)
+
+
+def _slices(headline: Mapping[str, Any], texts: Texts) -> dict[str, list[dict[str, Any]]]:
+    columns: dict[str, list[dict[str, Any]]] = {}
+    for part in headline.get("slices", ()):
+        interval = f"{texts.number(100 * part['accuracy_low'], 0)} – {texts.percent(part['accuracy_high'], 0)}"
+        row = {**part, **_place(part), "interval": interval, "worse": is_clearly_worse(part, headline)}
+        columns.setdefault(part["column"], []).append(row)
+    return columns
 
 
 def _confusion(headline: Mapping[str, Any], texts: Texts) -> dict[str, Any]:

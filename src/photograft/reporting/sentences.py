@@ -42,6 +42,8 @@ def describe_basis(report: Document) -> list[tuple[str, str]]:
         key = "rests.opened.many" if openings >= OPENED_OFTEN else "rests.opened.text"
         basis.append((texts.say("rests.opened"), texts.say(key, n=openings)))
     basis.append((texts.say("rests.calibration"), _calibration(report["temperature"], texts)))
+    if report.get("repeats"):
+        basis.append((texts.say("rests.repeats"), _repeats(report["repeats"], texts)))
     second = texts.say("rests.second")
     return basis + [(second, _second(evaluation, other, texts)) for other in others if other["scores"]["n"]]
 
@@ -89,6 +91,11 @@ def worse_than_chance(evaluation: Document) -> bool:
     n = sum(count for count, _ in bins)
     stray = sum(count * math.sqrt(2 * c * (1 - c) / (math.pi * count)) for count, c in bins)
     return n > 0 and calibration_error(evaluation) > 1.5 * stray / n
+
+
+def is_clearly_worse(part: Document, evaluation: Document) -> bool:
+    """Return whether the whole interval of a slice lies below the accuracy of all photos."""
+    return bool(part["accuracy_high"] < evaluation["scores"]["accuracy"])
 
 
 def what_was_judged(what: str, texts: Texts) -> str:
@@ -185,6 +192,12 @@ def _calibration(temperature: float | None, texts: Texts) -> str:
         return texts.say("rests.calibration.none")
     key = "softer" if temperature > 1.05 else "sharper" if temperature < 0.95 else "same"
     return texts.say(f"rests.calibration.{key}", temperature=temperature)
+
+
+def _repeats(accuracies: Sequence[float], texts: Texts) -> str:
+    mean, low, high = sum(accuracies) / len(accuracies), min(accuracies), max(accuracies)
+    shares = {"mean": texts.percent(mean), "low": texts.percent(low), "high": texts.percent(high)}
+    return texts.say("rests.repeats.text", n=len(accuracies), **shares)
 
 
 def _second(evaluation: Document, other: Document, texts: Texts) -> str:

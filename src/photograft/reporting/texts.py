@@ -115,6 +115,9 @@ ENGLISH: dict[str, Entry] = {
     "rests.second.agrees": "{what}: {share} on {n:,} photos ({low} to {high}), which agrees.",
     "rests.second.differs": "{what}: {share} on {n:,} photos ({low} to {high}), which differs by more than "
     "chance explains.",
+    "rests.repeats": "How much hangs on the folds",
+    "rests.repeats.text": "Cross-validated accuracy over {n} draws of the folds: {mean} on average, {low} the "
+    "smallest, {high} the largest.",
     "what.test": "test",
     "what.test with leaks": "with the test photos that have a duplicate in training",
     "what.out-of-fold": "cross-validation",
@@ -133,6 +136,15 @@ ENGLISH: dict[str, Entry] = {
     "classes.f1": "F1",
     "classes.empty": "no photos, not judged",
     "classes.parts": "Photos per part",
+    # Slices
+    "slices": "Where it does better and worse",
+    "slices.lead": "Accuracy by the values of a column, the lowest first; the upright line is the accuracy on all "
+    "photos. A value is marked where its whole 95 % interval lies below that line; among many values one may be so by "
+    "chance.",
+    "slices.photos": "Photos",
+    "slices.accuracy": "Accuracy",
+    "slices.interval": "95 % interval",
+    "slices.worse": "clearly lower",
     # Confusion
     "confusion": "What is taken for what",
     "confusion.lead": "Each row holds the photos of one true class, each column a given name. "
@@ -234,6 +246,8 @@ ENGLISH: dict[str, Entry] = {
     "Clearer photos of what tells them apart help most.",
     "next.weak": "Look at the {n} classes with recall below 80 %, first {names}: are their labels right and "
     "their photos alike?",
+    "next.slice": "Add training photos with {column} “{value}”: of {n:,} such photos {share} are named correctly "
+    "({low} to {high}), of all photos {all}.",
     "next.calibration": "Do not act on a stated probability alone: it is {gap} points off on average.",
     "next.opened": "Collect a fresh test part: this one has been opened {n} times.",
     "next.rejected": (
