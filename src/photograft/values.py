@@ -58,7 +58,8 @@ class Annotation:
     """The rectangles that an annotation file gives for one photo.
 
     They are in pixels of a picture of `width` x `height` (0 where the file does not say), or, if `relative`, in
-    fractions of the photo's width and height. `source` names file and line for messages.
+    fractions of the photo's width and height. `source` names file and line for messages. A `settled` annotation is
+    the box that a scan found, in pixels of the upright photo: it gets no margin again.
     """
 
     rects: tuple[Rect, ...]
@@ -66,6 +67,7 @@ class Annotation:
     height: int = 0
     relative: bool = False
     source: str = ""
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

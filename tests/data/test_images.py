@@ -10,7 +10,6 @@ import pytest
 from PIL import Image, ImageFile
 
 from photograft.contract import Contract, Crop, Decode, Resize, make_contract
-from photograft.data.hashing import near_pairs
 from photograft.data.images import DECODER_VERSION, decode, to_pixels
 from photograft.errors import ImageRejected
 from photograft.values import VERDICTS
@@ -157,8 +156,10 @@ def test_perceptual_hash_finds_copies_and_not_other_photos() -> None:
         encode(image.resize((300, 225)), "JPEG", quality=90),
         *(encode(photo(400, 300, seed=k)) for k in range(1, 6)),
     ]
-    hashes = [decode(data, CONTRACT).perceptual_hash for data in copies]
-    assert np.concatenate(list(near_pairs(hashes, max_bits=12))).tolist() == [[0, 1], [0, 2], [1, 2]]
+    hashes = [int(decode(data, CONTRACT).perceptual_hash, 16) for data in copies]
+    n_bits = [(hashes[0] ^ other).bit_count() for other in hashes[1:]]
+    assert max(n_bits[:2]) <= 12
+    assert min(n_bits[2:]) > 60
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (1, 10000), (10000, 1), (3, 500)])

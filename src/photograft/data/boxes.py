@@ -56,7 +56,8 @@ def resolve_box(annotation: Annotation, *, width: int, height: int, turn: int, r
         left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
     else:
         left, top, right, bottom = max(inside, key=_area)
-    wider, higher = rules.margin * (right - left), rules.margin * (bottom - top)
+    margin = 0.0 if annotation.settled else rules.margin
+    wider, higher = margin * (right - left), margin * (bottom - top)
     return Resolved(
         (
             max(0, math.floor(left - wider + _SNAP)),
@@ -65,6 +66,11 @@ def resolve_box(annotation: Annotation, *, width: int, height: int, turn: int, r
             min(height, math.ceil(bottom + higher - _SNAP)),
         )
     )
+
+
+def settled_annotation(box: Pixels4) -> Annotation:
+    """The annotation that leads to a box that a scan found."""
+    return Annotation((Rect(*box),), settled=True)
 
 
 def attach_boxes(listing: Listing, annotations: Annotations | None, config: DataConfig) -> Listing:
@@ -111,7 +117,7 @@ def attach_boxes(listing: Listing, annotations: Annotations | None, config: Data
         listing,
         files=tuple(rows),
         classes=tuple(sorted({*classes, *named})),
-        notes=(*listing.notes, *_notes(listing, rows, annotations, problems, left_out, config)),
+        notes=(*listing.notes, *_notes(rows, annotations, problems, left_out, config)),
     )
 
 
@@ -173,7 +179,6 @@ def _check_problems(problems: Sequence[str], n_photos: int, config: DataConfig) 
 
 
 def _notes(
-    listing: Listing,
     rows: Sequence[Found],
     annotations: Annotations | None,
     problems: Sequence[str],
@@ -182,9 +187,6 @@ def _notes(
 ) -> Iterator[str]:
     if annotations:
         yield from annotations.notes
-        n_unused = len(annotations.by_path.keys() - {found.path for found in listing.files})
-        if n_unused:
-            yield f"{n_unused} annotations belong to no photo that is used"
     for problem in problems[:_NAMED]:
         yield f"an annotation cannot be used: {problem}"
     if len(problems) > _NAMED:
