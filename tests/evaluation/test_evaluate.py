@@ -229,6 +229,26 @@ def test_copies_of_photos_do_not_narrow_the_intervals() -> None:
     assert naive["ece_high"] - naive["ece_low"] < expected["ece_high"] - expected["ece_low"]
 
 
+def test_photos_of_one_person_count_for_more_than_copies_and_less_than_strangers() -> None:
+    rng = np.random.default_rng(5)
+    person_N = np.repeat(np.arange(60), 5)
+    hard_N = np.repeat(rng.random(60) < 0.3, 5)  # persons that are often mistaken
+    right_N = rng.random(300) > np.where(hard_N, 0.6, 0.05)
+    rows = [[0.9, 0.1, 0.0] if right else [0.1, 0.9, 0.0] for right in right_N]
+    predictions = predict(rows, [0] * 300)
+    copies = evaluate(predictions, what="test", group_N=person_N)
+    persons = evaluate(predictions, what="test", group_N=person_N, duplicate_N=np.arange(300))
+    strangers = evaluate(predictions, what="test")
+    widths = [e.scores["accuracy_high"] - e.scores["accuracy_low"] for e in (copies, persons, strangers)]
+    assert widths[0] > 1.2 * widths[1] > 1.2 * 1.2 * widths[2]
+    assert "Some photos belong to one group, and fare alike: the 300 photos are worth about" in persons.warnings[0]
+    assert persons.scores["ece_high"] == copies.scores["ece_high"] > strangers.scores["ece_high"]
+    twins_N = np.arange(300) // 2 * 2
+    alike = evaluate(predictions, what="test", group_N=twins_N, duplicate_N=twins_N)
+    assert alike.scores == evaluate(predictions, what="test", group_N=twins_N).scores
+    assert "are duplicates of each other" in alike.warnings[0]
+
+
 def test_the_same_seed_gives_the_same_evaluation() -> None:
     predictions = draw(3, n=60, k=4)
     first, second, other = (evaluate(predictions, what="test", seed=seed).scores for seed in (1, 1, 2))

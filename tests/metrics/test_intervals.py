@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photograft.metrics.intervals import bootstrap_interval, effective_n, wilson_interval
+from photograft.metrics.intervals import (
+    bootstrap_interval,
+    clustered_n,
+    effective_n,
+    paired_difference,
+    wilson_interval,
+)
 from photograft.values import IntArray
 
 
@@ -49,6 +55,71 @@ def test_effective_n_counts_groups_not_copies() -> None:
     assert effective_n(np.zeros(10, dtype=np.int64)) == 1
     assert effective_n(np.array([-1, -1, -1, 0])) == 4
     assert effective_n(np.array([0, 0, 1])) == pytest.approx(9 / 5)
+
+
+def draw_alike(rng: np.random.Generator, share: float, group_N: IntArray, correlation: float) -> np.ndarray:
+    """Whether photos are right where those of a group are correlated: each group has a share of its own."""
+    scale = (1 - correlation) / correlation
+    share_G = rng.beta(share * scale, (1 - share) * scale, int(group_N.max()) + 1)
+    return rng.random(len(group_N)) < share_G[group_N]
+
+
+@pytest.mark.parametrize(("share", "correlation"), [(0.7, 0.1), (0.9, 0.4), (0.9, 0.05), (0.8, 0.8)])
+def test_intervals_hold_the_truth_where_photos_of_a_group_are_alike(share: float, correlation: float) -> None:
+    group_N = np.repeat(np.arange(80), np.tile([3, 4, 5, 8], 20))
+    held, narrower = 0, 0.0
+    for seed in range(400):
+        correct_N = draw_alike(np.random.default_rng(seed), share, group_N, correlation)
+        n = clustered_n(correct_N, group_N, np.arange(400))
+        low, high = wilson_interval(correct_N.mean() * n, n)
+        held += low <= share <= high
+        narrower += n / effective_n(group_N)
+    assert held / 400 >= 0.92
+    assert narrower / 400 > (1.1 if correlation > 0.5 else 1.7)  # than if photos of a group were copies
+
+
+def test_clustered_n_lies_between_all_copies_and_all_independent() -> None:
+    rng = np.random.default_rng(0)
+    group_N, duplicate_N = np.repeat(np.arange(40), 6), np.repeat(np.arange(120), 2)
+    for _ in range(50):
+        n = clustered_n(rng.random(240) < 0.5, group_N, duplicate_N)
+        assert effective_n(group_N) <= n <= effective_n(duplicate_N)
+    copies_N = np.repeat(rng.random(40) < 0.5, 6)
+    assert clustered_n(copies_N, group_N, duplicate_N) == pytest.approx(40)
+    assert clustered_n(np.ones(240), group_N, duplicate_N) == 40
+    assert clustered_n(rng.random(240) < 0.5, group_N) == 40
+    assert clustered_n(np.array([True, False]), np.array([0, 0]), np.arange(2)) == 1
+    assert clustered_n(rng.random(2000) < 0.9, np.arange(2000), np.arange(2000)) == 2000
+
+
+def test_paired_difference_equals_published_formula() -> None:
+    # Bonett and Price: with f12 = 20 and f21 = 8 of 100, (21 - 9) / 102 +- 1.96 sqrt(...)
+    a_N, b_N = np.zeros(100, bool), np.zeros(100, bool)
+    a_N[:20], b_N[20:28] = True, True
+    difference, low, high = paired_difference(a_N, b_N, np.arange(100))
+    half = 1.959964 * ((30 / 102 - (12 / 102) ** 2) / 102) ** 0.5
+    assert (difference, low, high) == pytest.approx((0.12, 12 / 102 - half, 12 / 102 + half), abs=1e-6)
+    assert paired_difference(b_N, a_N, np.arange(100)) == pytest.approx((-0.12, -high, -low))
+    same = paired_difference(a_N, a_N, np.arange(100))
+    assert same[0] == 0 and 0 < same[2] == -same[1] < 0.05
+
+
+@pytest.mark.parametrize(("correlation", "gain"), [(0.02, 0.0), (0.4, 0.05)])
+def test_paired_differences_hold_the_truth(correlation: float, gain: float) -> None:
+    group_N = np.repeat(np.arange(80), 5)
+    truth, held, held_alone = (0.04 + gain) - 0.04 * (1 - 0.04 - gain), 0, 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        only_a_N = draw_alike(rng, 0.04 + gain, group_N, correlation)
+        only_b_N = draw_alike(rng, 0.04, group_N, correlation) & ~only_a_N
+        both_N = rng.random(400) < 0.8
+        a_N, b_N = (both_N | only_a_N) & ~only_b_N, (both_N | only_b_N) & ~only_a_N
+        _, low, high = paired_difference(a_N, b_N, group_N)
+        held += low <= truth <= high
+        _, low, high = paired_difference(a_N, b_N, np.arange(400))
+        held_alone += low <= truth <= high
+    assert held / 400 >= 0.92
+    assert correlation < 0.1 or held_alone < held - 20  # taking photos for independent promises too much
 
 
 def test_bootstrap_draws_whole_groups() -> None:

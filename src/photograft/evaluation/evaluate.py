@@ -10,7 +10,7 @@ import numpy as np
 
 from photograft.errors import ConfigError, DataError
 from photograft.metrics.confusion import accuracy, balanced_accuracy, confusion_matrix, macro_f1, score_classes
-from photograft.metrics.intervals import bootstrap_interval, effective_n, wilson_interval
+from photograft.metrics.intervals import bootstrap_interval, clustered_n, effective_n, wilson_interval
 from photograft.metrics.probability import assign_bins, ece_of_gaps, log_loss, reliability_bins, top_k_accuracy
 from photograft.metrics.ranking import auroc, average_precision
 from photograft.values import DoubleArray, Evaluation, IntArray, Mistake, Predictions
@@ -25,6 +25,7 @@ def evaluate(
     *,
     what: str,
     group_N: IntArray | None = None,
+    duplicate_N: IntArray | None = None,
     positive: str | None = None,
     seed: int = 0,
 ) -> Evaluation:
@@ -33,10 +34,10 @@ def evaluate(
     Every photo with a prediction and a known label is scored; the others are counted in `warnings`. `scores` holds
 
     - ``n``, ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``log_loss``, ``ece``,
-    - ``accuracy_low``, ``accuracy_high``: Wilson interval at 95 %. It takes photos for independent, so where
-      duplicate groups hold several photos it is taken on the number of independent photos they are worth
-      (`photograft.metrics.intervals.effective_n`), and a warning says so; the accuracy itself is over photos,
-    - ``ece_low``, ``ece_high``: bootstrap interval at 95 % that draws whole duplicate groups,
+    - ``accuracy_low``, ``accuracy_high``: Wilson interval at 95 %. It takes photos for independent, so where groups
+      hold several photos it is taken on the number of independent photos they are worth
+      (`photograft.metrics.intervals.clustered_n`), and a warning says so; the accuracy itself is over photos,
+    - ``ece_low``, ``ece_high``: bootstrap interval at 95 % that draws whole groups,
     - ``top5`` with more than ten classes,
     - ``positive``, ``auroc``, ``average_precision`` with exactly two classes; the last two are None where one of
       the classes has no photo.
@@ -44,8 +45,10 @@ def evaluate(
     Args:
         predictions: Probabilities and true labels of N photos.
         what: Which photos these are, for example "test"; kept as it is.
-        group_N: Duplicate group per photo, shape (N,); a negative number means a photo of its own. Without it all
-            photos count as independent.
+        group_N: Group per photo, shape (N,): duplicates, photos of one person; a negative number means a photo of its
+            own. Without it all photos count as independent.
+        duplicate_N: Group of duplicates per photo, shape (N,), where `group_N` holds more than those. Without it the
+            photos of a group count as copies of one.
         positive: With two classes, the one that AUROC and average precision are about. By default the one with fewer
             scored photos, of equals the second.
         seed: Of the bootstrap.
@@ -60,11 +63,13 @@ def evaluate(
     best_N = np.argmax(probability_NK, axis=1).astype(np.int64)
     confidence_N, correct_N = probability_NK[np.arange(len(row_N)), best_N], best_N == label_N
     confusion_KK = confusion_matrix(label_N, best_N, n_classes=len(classes))
-    independent_N = np.arange(len(row_N)) if group_N is None else np.asarray(group_N)[row_N]
+    scored_group_N = np.arange(len(row_N)) if group_N is None else np.asarray(group_N)[row_N]
+    scored_duplicate_N = None if duplicate_N is None else np.asarray(duplicate_N)[row_N]
+    n_independent = clustered_n(correct_N, scored_group_N, scored_duplicate_N)
     positive_index = _positive_index(classes, positive, confusion_KK.sum(axis=1))
 
-    scores = _count_scores(confusion_KK, independent_N)
-    scores |= _probability_scores(probability_NK, label_N, independent_N, seed=seed)
+    scores = _count_scores(confusion_KK, n_independent)
+    scores |= _probability_scores(probability_NK, label_N, scored_group_N, seed=seed)
     if len(classes) == 2:
         scores |= _two_class_scores(probability_NK, label_N, classes, positive_index)
     few = _warn_classes(confusion_KK, classes, positive)
@@ -77,7 +82,7 @@ def evaluate(
         confused_pairs=_confused_pairs(confusion_KK, classes),
         reliability=reliability_bins(confidence_N, correct_N),
         mistakes=_mistakes(predictions, row_N[~correct_N]),
-        warnings=(*_warn_left_out(predictions), *_warn_groups(independent_N), *few),
+        warnings=(*_warn_left_out(predictions), *_warn_groups(len(row_N), n_independent, scored_duplicate_N), *few),
     )
 
 
@@ -114,9 +119,9 @@ def _positive_index(classes: tuple[str, ...], positive: str | None, support_K: I
     return names.index(wanted)
 
 
-def _count_scores(confusion_KK: IntArray, group_N: IntArray) -> dict[str, Any]:
-    share, independent = accuracy(confusion_KK), effective_n(group_N)
-    low, high = wilson_interval(share * independent, independent)
+def _count_scores(confusion_KK: IntArray, n_independent: float) -> dict[str, Any]:
+    share = accuracy(confusion_KK)
+    low, high = wilson_interval(share * n_independent, n_independent)
     return {
         "n": int(confusion_KK.sum()),
         "accuracy": share,
@@ -191,14 +196,15 @@ def _warn_left_out(predictions: Predictions) -> list[str]:
     return warnings
 
 
-def _warn_groups(group_N: IntArray) -> list[str]:
-    independent = effective_n(group_N)
+def _warn_groups(n: int, n_independent: float, duplicate_N: IntArray | None) -> list[str]:
     # A handful of duplicates changes no digit of the interval, and a warning that says nothing hides those that do.
-    if independent > _WORTH_A_WARNING * len(group_N):
+    if n_independent > _WORTH_A_WARNING * n:
         return []
+    only_duplicates = duplicate_N is None or n_independent >= effective_n(duplicate_N)
+    why = "are duplicates of each other" if only_duplicates else "belong to one group, and fare alike"
     return [
-        f"Some photos are duplicates of each other: the {len(group_N)} photos are worth about {independent:.0f} "
-        "independent ones, and the interval of the accuracy rests on that number."
+        f"Some photos {why}: the {n} photos are worth about {n_independent:.0f} independent ones, and the interval of "
+        "the accuracy rests on that number."
     ]
 
 
