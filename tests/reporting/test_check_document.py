@@ -4,16 +4,27 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from photograft.reporting.check_document import MOST_PICTURES, check_text, thumbnail_names
 from photograft.reporting.check_texts import CHECK_ENGLISH, CHECK_KOREAN
 from photograft.reporting.columns import count_columns
+from photograft.schemas import load_schema
 from photograft.values import Issue, Photo
 
 from .check_examples import find_conflicts, make_check, make_photos
 
 DAMAGED = Photo("장미/x.jpg", label="장미", verdict="truncated", reason="the file is cut off")
 LEFT_OUT = Photo("장미/y.jpg", label="장미", excluded="edits.csv line 2")
+
+
+@pytest.mark.parametrize("n", [0, 3, 1500])
+def test_the_document_fits_the_schema(n: int) -> None:
+    photos = [*make_photos(60, part="val", group="g"), DAMAGED, LEFT_OUT]
+    issues = [*find_conflicts(n), *(Issue("rejected", (DAMAGED.name,), "cut off", "Repair it.") for _ in range(n))]
+    document = make_check(issues, photos=photos, notes=["2 files were not read"])
+    Draft202012Validator(load_schema("check")).validate(json.loads(json.dumps(document, allow_nan=False)))
+    assert sum(issue["n_cases"] for issue in document["issues"]) == 2 * n
 
 
 def test_photos_are_counted_once_each() -> None:

@@ -29,6 +29,49 @@ TRAIN: dict[str, Any] = {
 }
 CLASS = {"name": "장미", "support": 0, "predicted": 1, "correct": 0, "precision": 0.0, "recall": None, "f1": 0.0}
 EVALUATE: dict[str, Any] = {"test": {**SCORES, "top5": 1.0}, "per_class": [CLASS]}
+SLICE = {
+    "column": "camera",
+    "value": "(none)",
+    "n": 3,
+    "accuracy": 0.5,
+    "accuracy_low": 0.2,
+    "accuracy_high": 0.8,
+}
+GAIN = {"difference": -0.01, "low": -0.05, "high": 0.03}
+FINDING: dict[str, Any] = {
+    "kind": "tiny",
+    "title": "Tiny photos",
+    "must_fix": False,
+    "n": 1,
+    "n_cases": 1,
+    "cases": [{"message": "1 photo is small", "remedy": "", "paths": ["장미/1.jpg"], "n_paths": 1}],
+}
+CHECK: dict[str, Any] = {
+    "source": "꽃",
+    "language": "en",
+    "photos": {"found": 3, "usable": 1, "rejected": 1, "excluded": 1},
+    "verdicts": {"ok": 2, "empty": 1},
+    "classes": [{"name": "장미", "photos": 1}, {"name": "x", "photos": 0, "groups": 0}],
+    "parts": {},
+    "duplicates": {"exact": 0, "near": 0},
+    "issues": [FINDING],
+    "rows": {"장미/1.jpg": {"label": "장미", "part": "", "width": 8, "height": 9}},
+    "clean": True,
+    "notes": [],
+    "seconds": {"scan": 0.2},
+}
+SPLIT: dict[str, Any] = {
+    "file": "splits.csv",
+    "photos": 9,
+    "parts": {"train": 8, "left out": 1},
+    "folds": 5,
+    "repeats": 1,
+    "groups": 9,
+    "leaked": 0,
+    "statement": "",
+    "issues": [{"kind": "small_class", "message": "m", "remedy": "", "must_fix": False}],
+}
+EDIT = {"row": 1, "in_force": True, "action": "exclude", "path": "a.jpg", "value": "", "note": "", "time": "2026"}
 OK: dict[str, Any] = {
     "path": "사진/장미 1.jpg",
     "status": "ok",
@@ -73,6 +116,14 @@ def test_every_schema_is_valid_and_describes_its_verb(verb: str) -> None:
         ("train", {**TRAIN, "test": {**SCORES, "factors": {"mask": SCORES}}}),
         ("evaluate", EVALUATE),
         ("evaluate", {**EVALUATE, "warnings": ["1 photo could not be used and is left out of every score."]}),
+        ("evaluate", {**EVALUATE, "slices": [SLICE], "whole_photo": SCORES, "box_gain": GAIN}),
+        ("train", {**TRAIN, "slices": [SLICE]}),
+        ("check", CHECK),
+        ("check", {**CHECK, "clean": False, "issues": [{**FINDING, "must_fix": True}, FINDING]}),
+        ("check", {**CHECK, "issues": [], "rows": {}}),
+        ("split", SPLIT),
+        ("edits", []),
+        ("edits", [EDIT]),
         ("predict", []),
         ("predict", [OK, REJECTED, {**OK, "status": "unsure"}]),
         ("verify", VERIFY),
@@ -98,6 +149,15 @@ def test_accepts(verb: str, value: Any) -> None:
         ("train", {**TRAIN, "test": {k: v for k, v in SCORES.items() if k != "ece"}}),
         ("evaluate", {"test": SCORES}),
         ("evaluate", {"test": SCORES, "per_class": [{**CLASS, "support": None}]}),
+        ("evaluate", {**EVALUATE, "whole_photo": SCORES}),
+        ("evaluate", {**EVALUATE, "slices": []}),
+        ("train", {**TRAIN, "slices": [{**SLICE, "n": 0}]}),
+        ("check", {**CHECK, "clean": False}),
+        ("check", {**CHECK, "issues": [{**FINDING, "must_fix": True}]}),
+        ("check", {**CHECK, "issues": [{**FINDING, "cases": []}]}),
+        ("check", {**CHECK, "photos": {"found": 3}}),
+        ("split", {**SPLIT, "repeats": 0}),
+        ("edits", [{**EDIT, "row": 0}]),
         ("predict", OK),
         ("predict", [{**OK, "label": None}]),
         ("predict", [{**OK, "status": "maybe"}]),
@@ -116,7 +176,7 @@ def test_refuses(verb: str, value: Any) -> None:
 
 
 def test_an_unknown_verb_is_named_with_those_that_work() -> None:
-    with pytest.raises(ConfigError, match=r"'serve'.*train, evaluate, predict"):
+    with pytest.raises(ConfigError, match=r"'serve'.*train, plan, check"):
         load_schema("serve")
 
 

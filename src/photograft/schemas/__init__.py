@@ -8,8 +8,10 @@ from typing import Any
 
 from photograft.errors import ConfigError
 
-VERBS: tuple[str, ...] = ("train", "evaluate", "predict", "verify", "doctor", "cache", "plan")
-"""The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`."""
+VERBS: tuple[str, ...] = (
+    "train", "plan", "check", "split", "edits", "evaluate", "predict", "verify", "doctor", "cache",
+)  # fmt: skip
+"""The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`."""
 
 
 def load_schema(verb: str) -> dict[str, Any]:
