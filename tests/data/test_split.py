@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import tempfile
+import time
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -9,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from photograft.config.split import SplitConfig
-from photograft.data.assign import count_groups
+from photograft.data.assign import assign_groups, count_groups
 from photograft.data.coverage import cover_folds, cover_parts
+from photograft.data.given_split import check_splits, read_splits
 from photograft.data.split import FOLDS_BELOW, split
 from photograft.errors import DataError
+from photograft.reporting.records import splits_csv
+from photograft.tracking.atomic import write_atomically
 from photograft.values import IntArray, Manifest, Photo, Splits
 
 
@@ -48,6 +54,151 @@ def drawn_sets(draw: st.DrawFn) -> tuple[IntArray, IntArray, SplitConfig]:
         seed=draw(st.integers(0, 5)),
     )
     return label_N, group_N, config
+
+
+class Drawn(NamedTuple):
+    """What `draw_grouped` draws: kept small, as Hypothesis prints it."""
+
+    seed: int
+    n_classes: int
+    n: int
+    n_persons: int
+    several_labels: bool
+    objects: bool
+    test: float
+    folds: int
+    repeats: int
+
+
+DRAWN = st.builds(
+    Drawn,
+    seed=st.integers(0, 9999),
+    n_classes=st.integers(2, 5),
+    n=st.integers(100, 240),
+    n_persons=st.sampled_from([0, 40, 80]),
+    several_labels=st.booleans(),
+    objects=st.booleans(),
+    test=st.sampled_from([0.0, 0.2]),
+    folds=st.integers(2, 5),
+    repeats=st.integers(1, 3),
+)
+
+
+def draw_grouped(drawn: Drawn) -> tuple[Manifest, IntArray, SplitConfig]:
+    """Photos of persons with one label or several, some with two objects, some duplicates of each other."""
+    rng = np.random.default_rng(drawn.seed)
+    names = [f"클래스 {k:02d}" for k in range(drawn.n_classes)]
+    photos = []
+    for i in range(drawn.n):
+        file = i // 2 if drawn.objects else i
+        person = f"p{file * 7 % drawn.n_persons}" if drawn.n_persons and file % 9 else ""
+        labels = tuple(rng.choice(names, rng.integers(1, 3), replace=False).tolist())
+        photos.append(
+            Photo(
+                f"{file:05d}.jpg",
+                None if drawn.several_labels else labels[0],
+                object=i % 2 + 1 if drawn.objects else 0,
+                labels=labels if drawn.several_labels else (),
+                group=person,
+                sha256=f"{file:064x}",
+            )
+        )
+    duplicate_N = alone(drawn.n)
+    for _ in range(drawn.seed % 5):
+        duplicate_N[rng.choice(drawn.n, 2, replace=False)] = rng.integers(drawn.n)
+    config = SplitConfig(test=drawn.test, folds=drawn.folds, repeats=drawn.repeats, seed=drawn.seed % 7)
+    return Manifest(Path("photos"), tuple(photos)), duplicate_N, config
+
+
+def same(one: Splits, other: Splits) -> bool:
+    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Splits))
+
+
+def largest_group(manifest: Manifest, group_N: IntArray) -> IntArray:
+    """Rows of the largest group of each class, shape (K,)."""
+    groups = count_groups(manifest.label_matrix(manifest.classes), group_N)
+    largest_K = np.ones(groups.n_classes, dtype=np.int64)
+    np.maximum.at(largest_K, groups.class_E, groups.count_E)
+    return largest_K
+
+
+@settings(deadline=None, max_examples=60)
+@given(DRAWN)
+def test_no_person_file_or_duplicate_crosses_and_every_share_is_within_one_group(drawn: Drawn) -> None:
+    photos, duplicate_N, config = draw_grouped(drawn)
+    splits = split(photos, duplicate_N, config)
+    assert len(splits.part_N) == len(photos.photos) and set(splits.part_N) <= {"train", "val", "test"}
+    assert np.array_equal(splits.duplicate_N, duplicate_N) and not splits.leaked_N.any()
+    assert splits.repeats_RN.shape == (config.repeats - 1, len(photos.photos))
+    folds_RN = np.vstack([splits.fold_N[None], splits.repeats_RN])
+    keys = [p.group or i for i, p in enumerate(photos.photos)], [p.path for p in photos.photos], duplicate_N.tolist()
+    for key_N in keys:
+        for placed_N in (splits.part_N, splits.group_N, *folds_RN):
+            place_of: dict[Any, Any] = {}
+            assert all(place_of.setdefault(key, place) == place for key, place in zip(key_N, placed_N, strict=True))
+    member_NK = photos.label_matrix(photos.classes)
+    folded_N = splits.part_N != "test"
+    assert ((folds_RN >= 0) == folded_N).all() and folds_RN.max() < config.folds
+    assert len({tuple(fold_N) for fold_N in folds_RN}) == config.repeats  # each draw is another one
+    within_K = largest_group(photos, splits.group_N) + 1e-9
+    for fold_N in folds_RN:
+        for fold in range(config.folds):
+            off_K = member_NK[fold_N == fold].sum(0) - member_NK[folded_N].sum(0) / config.folds
+            assert (abs(off_K) <= within_K).all()
+            assert member_NK[folded_N & (fold_N != fold)].any(axis=0).all()
+    if config.test:
+        for part, share in (("train", 0.65), ("val", 0.15), ("test", 0.2)):
+            off_K = member_NK[splits.part_N == part].sum(0) - share * member_NK.sum(0)
+            assert (abs(off_K) <= within_K).all()
+            assert member_NK[splits.part_N == part].any(axis=0).all()
+
+
+@settings(deadline=None, max_examples=25)
+@given(DRAWN)
+def test_the_same_seed_gives_the_same_split_whatever_groups_are_called(drawn: Drawn) -> None:
+    photos, duplicate_N, config = draw_grouped(drawn)
+    splits = split(photos, duplicate_N, config)
+    assert same(splits, split(photos, duplicate_N, config))
+    renamed = tuple(replace(p, group=f"x{hash(p.group)}" if p.group else "") for p in photos.photos)
+    number_N = np.random.default_rng(0).permutation(10 * len(duplicate_N))
+    renumbered = split(Manifest(photos.root, renamed), number_N[duplicate_N], config)
+    assert same(splits, replace(renumbered, duplicate_N=duplicate_N))
+
+
+@settings(deadline=None, max_examples=25)
+@given(DRAWN)
+def test_a_written_split_reads_back(drawn: Drawn) -> None:
+    photos, duplicate_N, config = draw_grouped(drawn)
+    splits = split(photos, duplicate_N, config)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "splits.csv"
+        write_atomically(file, splits_csv(photos, splits))
+        assert same(read_splits(file, photos, duplicate_N, config), splits)
+        assert check_splits(photos, splits) == ()
+
+
+@pytest.mark.parametrize("sizes", [[5, 5, 5, 4, 3, 3, 2], [20, 1, 1, 1, 1, 1, 1], [7] * 9])
+@pytest.mark.parametrize("share_B", [[0.7, 0.15, 0.15], [0.2] * 5])
+def test_groups_of_one_class_are_always_within_one_group(sizes: list[int], share_B: list[float]) -> None:
+    group_N = np.repeat(np.arange(len(sizes)), sizes)
+    bin_N = assign_groups(np.ones((len(group_N), 1), bool), group_N, np.array(share_B), rng=np.random.default_rng(0))
+    counts_B = np.bincount(bin_N, minlength=len(share_B))
+    assert (abs(counts_B - np.array(share_B) * len(group_N)) <= max(sizes)).all()
+
+
+def test_fifty_thousand_photos_take_seconds() -> None:
+    rng = np.random.default_rng(0)
+    group_N = rng.integers(0, 20_000, 50_000)
+    share_K = np.geomspace(0.0002, 0.05, 100)
+    label_N = rng.choice(100, 50_000, p=share_K / share_K.sum())
+    photos = manifest(label_N)
+    start = time.process_time()
+    splits = split(photos, group_N, SplitConfig(repeats=3))
+    assert time.process_time() - start < 10  # 1.5 s on an idle core
+    within_K = largest_group(photos, splits.group_N)
+    for part, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
+        off_K = np.bincount(label_N[splits.part_N == part], minlength=100) - share * np.bincount(label_N)
+        assert (abs(off_K) <= within_K + 1e-9).all()
 
 
 def try_split(label_N: IntArray, group_N: IntArray, config: SplitConfig) -> Splits | None:
