@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,9 +141,9 @@ def test_groups_are_numbered_by_their_first_photo_and_photos_alone_are_groups() 
     assert nothing.group_N.tolist() == [] and (nothing.n_exact, nothing.n_near) == (0, 0)
 
 
-@pytest.mark.parametrize("n_kinds", [1, 3, 3000])
+@pytest.mark.parametrize("n_kinds", [1, 3, 1000])
 def test_thousands_of_pictures_with_one_hash_are_compared_in_bounded_memory(n_kinds: int) -> None:
-    n = 3000
+    n = 1000
     photos = [
         Photo(f"a/{i}.png", "a", sha256=f"s{i}", pixel_sha256=f"p{i}", perceptual_hash="0" * 64) for i in range(n)
     ]
@@ -169,6 +170,7 @@ def test_chains_of_likeness_are_one_group() -> None:
 
 def test_hundreds_of_copies_are_quick_and_one_group() -> None:
     photos, embedding_ND = look(("a", encode(draw(0), "PNG")))
-    found = find_duplicates(photos * 3000, np.repeat(embedding_ND, 3000, 0), max_bits=12, min_similarity=0.9)
+    photos = [replace(photos[0], path=f"a/{i}.png") for i in range(3000)]
+    found = find_duplicates(photos, np.repeat(embedding_ND, 3000, 0), max_bits=12, min_similarity=0.9)
     assert set(found.group_N.tolist()) == {0} and found.n_exact == 2999
     assert "and 2997 more" in found.issues[0].message
