@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import numpy as np
 import pytest
 
 from photograft.evaluation.evaluate import evaluate
 from photograft.evaluation.slices import MOST_VALUES, NONE, OTHER, evaluate_slices
-from photograft.values import Predictions
+from photograft.values import IntArray, Predictions
 
 
 def predict(correct: list[bool], *, rejected: int = 0, unlabelled: int = 0) -> Predictions:
@@ -38,11 +39,13 @@ def test_each_value_is_scored_on_its_own_and_the_worst_comes_first() -> None:
     assert all(s.low <= s.accuracy <= s.high for s in found)
 
 
-def test_a_slice_of_all_photos_is_the_headline() -> None:
+@pytest.mark.parametrize("duplicates", [None, np.array([0, 0, 1, 1, 1, *range(2, 39)])], ids=["copies", "persons"])
+def test_a_slice_of_all_photos_is_the_headline(duplicates: IntArray | None) -> None:
     predictions = predict([True] * 30 + [False] * 10, rejected=2)
     group_N = np.array([0] * 5 + [1] * 5 + [-1] * 32)
-    scores = evaluate(predictions, what="test", group_N=group_N).scores
-    (whole,) = evaluate_slices(predictions, {"x": ["same"] * 42}, group_N=group_N)
+    groups: dict[str, Any] = {"group_N": group_N, "duplicate_N": duplicates}
+    scores = evaluate(predictions, what="test", **groups).scores
+    (whole,) = evaluate_slices(predictions, {"x": ["same"] * 42}, **groups)
     assert (whole.n, whole.accuracy) == (scores["n"], scores["accuracy"])
     assert (whole.low, whole.high) == pytest.approx((scores["accuracy_low"], scores["accuracy_high"]))
 

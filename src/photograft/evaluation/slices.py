@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from photograft.metrics.intervals import effective_n, wilson_interval
+from photograft.metrics.intervals import clustered_n, wilson_interval
 from photograft.values import BoolArray, IntArray, Predictions, Slice
 
 MOST_VALUES = 20
@@ -19,7 +19,11 @@ NONE, OTHER = "(none)", "(other)"
 
 
 def evaluate_slices(
-    predictions: Predictions, values: Mapping[str, Sequence[str]], *, group_N: IntArray | None = None
+    predictions: Predictions,
+    values: Mapping[str, Sequence[str]],
+    *,
+    group_N: IntArray | None = None,
+    duplicate_N: IntArray | None = None,
 ) -> tuple[Slice, ...]:
     """Score each value of each column on its own, column by column, the lowest accuracy first.
 
@@ -32,27 +36,33 @@ def evaluate_slices(
         predictions: Probabilities and true labels of N photos.
         values: By column, one value per photo, in the order of the predictions.
         group_N: Group per photo, shape (N,); a negative number means a photo of its own.
+        duplicate_N: Group of duplicates per photo, shape (N,), where `group_N` holds more than those.
 
     Raises:
         ValueError: A column has another number of values than there are photos.
     """
     row_M = np.flatnonzero(predictions.ok_N & (predictions.label_N >= 0))
     correct_M = (predictions.best_N == predictions.label_N)[row_M]
-    independent_M = np.arange(len(row_M)) if group_N is None else np.asarray(group_N)[row_M]
+    group_M = np.arange(len(row_M)) if group_N is None else np.asarray(group_N)[row_M]
+    duplicate_M = None if duplicate_N is None else np.asarray(duplicate_N)[row_M]
     slices: list[Slice] = []
     for column, cells in values.items():
         if len(cells) != len(predictions.paths):
             raise ValueError(f"column {column}: {len(cells)} values for {len(predictions.paths)} photos")
-        name_M = np.array(_name_values([cells[row] for row in row_M]), dtype=np.str_)
-        found = [_score(column, str(name), name_M == name, correct_M, independent_M) for name in np.unique(name_M)]
+        name_M = np.array(_name_values([cells[row] for row in row_M.tolist()]), dtype=np.str_)
+        found = []
+        for name in np.unique(name_M):
+            chosen_M = name_M == name
+            duplicates = None if duplicate_M is None else duplicate_M[chosen_M]
+            found.append(_score(column, str(name), correct_M[chosen_M], group_M[chosen_M], duplicates))
         slices.extend(sorted(found, key=lambda part: (part.accuracy, -part.n, part.value)))
     return tuple(slices)
 
 
-def _score(column: str, value: str, chosen_M: BoolArray, correct_M: BoolArray, independent_M: IntArray) -> Slice:
-    share, independent = float(correct_M[chosen_M].mean()), effective_n(independent_M[chosen_M])
-    low, high = wilson_interval(share * independent, independent)
-    return Slice(column, value, int(chosen_M.sum()), share, low, high)
+def _score(column: str, value: str, correct_M: BoolArray, group_M: IntArray, duplicate_M: IntArray | None) -> Slice:
+    share, n_independent = float(correct_M.mean()), clustered_n(correct_M, group_M, duplicate_M)
+    low, high = wilson_interval(share * n_independent, n_independent)
+    return Slice(column, value, len(correct_M), share, low, high)
 
 
 def _name_values(cells: Sequence[str]) -> list[str]:
