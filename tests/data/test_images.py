@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from photograft.contract import Contract, Crop, Decode, Resize, make_contract
+from photograft.contract import Box, Contract, Crop, Decode, Resize, make_contract
 from photograft.data.images import DECODER_VERSION, decode, to_pixels
 from photograft.errors import ImageRejected
-from photograft.values import VERDICTS
+from photograft.values import VERDICTS, Annotation, Rect
 
 CONTRACT = make_contract(64)
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -44,14 +44,21 @@ def verdict_of(data: bytes, contract: Contract = CONTRACT) -> tuple[str, str]:
     return caught.value.verdict, caught.value.reason
 
 
+TURN_BACK = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition that an orientation takes back
+
+
+def turned(image: Image.Image, turn: int) -> tuple[Image.Image, bytes]:
+    """The picture as a camera stores it, and the EXIF data that say so."""
+    exif = Image.Exif()
+    exif[274] = turn
+    return (image.transpose(Image.Transpose(TURN_BACK[turn])) if turn > 1 else image), exif.tobytes()
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_every_orientation_comes_out_upright(turn: int, image_format: str) -> None:
-    back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition that `turn` takes back
-    stored = corners().transpose(Image.Transpose(back[turn])) if turn > 1 else corners()
-    exif = Image.Exif()
-    exif[274] = turn
-    decoded = decode(encode(stored, image_format, exif=exif.tobytes()), CONTRACT)
+    stored, exif = turned(corners(), turn)
+    decoded = decode(encode(stored, image_format, exif=exif), CONTRACT)
     assert (decoded.width, decoded.height) == (64, 48)
     assert decoded.turn == turn
     found = [decoded.pixels[y, x].astype(int) for y, x in ((8, 8), (8, 56), (56, 8), (56, 56))]
@@ -278,3 +285,106 @@ def test_the_decoder_version_names_the_library() -> None:
     import PIL
 
     assert PIL.__version__ in DECODER_VERSION
+
+
+# ------------------------------------------------------------------ boxes
+
+QUADRANTS = {RED: (0, 0), GREEN: (1, 0), BLUE: (0, 1), WHITE: (1, 1)}
+
+
+def boxed(px: int = 64, **rules: Any) -> Contract:
+    return make_contract(px, box=Box(source="voc", **rules))
+
+
+def quadrant(x: int, y: int, width: int, height: int) -> Annotation:
+    rect = Rect(x * width / 2, y * height / 2, (x + 1) * width / 2, (y + 1) * height / 2)
+    return Annotation((rect,), width, height)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (1000, 760)])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_the_box_of_a_quadrant_shows_its_colour_alone(turn: int, size: tuple[int, int]) -> None:
+    width, height = size
+    stored, exif = turned(corners(width, height), turn)
+    for image_format in ("PNG", "TIFF"):
+        data = encode(stored, image_format, exif=exif)
+        for colour, (x, y) in QUADRANTS.items():
+            decoded = decode(data, boxed(), quadrant(x, y, width, height))
+            assert (decoded.pixels == colour).all()
+            expected = (x * width // 2, y * height // 2, (x + 1) * width // 2, (y + 1) * height // 2)
+            assert (decoded.box, decoded.box_problem) == (expected, "")
+
+
+@pytest.mark.parametrize("turn", [5, 6, 7, 8])
+def test_a_box_of_the_picture_as_stored_is_turned_with_it(turn: int) -> None:
+    stored, exif = turned(corners(), turn)
+    data = encode(stored, exif=exif)
+    for scale in (1, 4):  # the photo may have been made smaller since
+        for x, y in QUADRANTS.values():
+            seen = stored.getpixel((x * stored.width // 2 + 3, y * stored.height // 2 + 3))
+            width, height = scale * stored.width, scale * stored.height
+            decoded = decode(data, boxed(), quadrant(x, y, width, height))
+            assert (decoded.pixels == seen).all()
+
+
+def test_hashes_and_quality_are_those_of_the_whole_photo() -> None:
+    data = encode(photo(900, 700), "JPEG")
+    whole, part = decode(data, boxed()), decode(data, boxed(), Annotation((Rect(10, 10, 90, 80),)))
+    for name in ("pixel_sha256", "perceptual_hash", "brightness", "contrast", "sharpness", "width", "height"):
+        assert getattr(whole, name) == getattr(part, name)
+    assert whole.box is None
+    assert part.box == (10, 10, 90, 80)
+    assert (whole.pixels != part.pixels).any()
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+@pytest.mark.parametrize("crop", ["none", "center"])
+def test_a_box_around_everything_gives_the_pixels_of_the_whole(image_format: str, crop: str) -> None:
+    data = encode(photo(1299, 901), image_format)
+    contract = make_contract(64, crop=crop, box=Box(source="voc"))
+    decoded = decode(data, contract, Annotation((Rect(-5, 0, 1299, 2000),)))
+    assert decoded.box == (0, 0, 1299, 901)
+    assert (decoded.pixels == decode(data, contract).pixels).all()
+
+
+@pytest.mark.parametrize("crop", ["none", "center"])
+def test_the_rules_of_the_contract_apply_to_the_box(crop: str) -> None:
+    image = photo(900, 600)
+    decoded = decode(
+        encode(image), make_contract(64, crop=crop, box=Box(source="csv")), Annotation((Rect(100, 50, 500, 300),))
+    )
+    assert (decoded.pixels == to_pixels(image.crop((100, 50, 500, 300)), make_contract(64, crop=crop))).all()
+
+
+def test_without_a_usable_box_or_with_the_source_none_the_photo_is_whole() -> None:
+    data = encode(corners())
+    whole = decode(data, CONTRACT)
+    outside = decode(data, boxed(), Annotation((Rect(70, 0, 90, 20),), source="a.xml, line 3"))
+    assert outside.box is None
+    assert outside.box_problem.startswith("a.xml, line 3: ")
+    unasked = decode(data, CONTRACT, Annotation((Rect(0, 0, 20, 20),)))
+    assert (unasked.box, unasked.box_problem) == (None, "")
+    assert (whole.pixels == outside.pixels).all()
+    assert (whole.pixels == unasked.pixels).all()
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+@pytest.mark.parametrize("rect", [(1501, 1203, 1630, 1330), (1001, 703, 1330, 1101), (97, 103, 1900, 1701)])
+def test_a_small_box_in_a_large_jpeg_stays_sharp(turn: int, rect: tuple[int, int, int, int]) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, size=(450, 600, 3), dtype=np.uint8))
+    image = image.resize((2400, 1800), Image.Resampling.BICUBIC)
+    stored, exif = turned(image, turn)
+    decoded = decode(encode(stored, "JPEG", quality=95, subsampling=0, exif=exif), boxed(), Annotation((Rect(*rect),)))
+    exact = to_pixels(image.crop(rect), CONTRACT).astype(int)
+    assert decoded.box == rect
+    assert np.abs(decoded.pixels - exact).mean() < 3
+    if rect[2] - rect[0] < 200:
+        coarse = image.reduce(8).resize(image.size, Image.Resampling.BICUBIC)  # what the scale of the whole would show
+        assert np.abs(to_pixels(coarse.crop(rect), CONTRACT) - exact).mean() > 20
+
+
+def test_a_box_in_a_transparent_picture_lies_on_white() -> None:
+    image = Image.new("RGBA", (1000, 1000), (0, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 500, 1000))
+    assert (decode(encode(image), boxed(), Annotation((Rect(501, 3, 999, 400),))).pixels == WHITE).all()
+    assert (decode(encode(image), boxed(), Annotation((Rect(1, 3, 499, 400),))).pixels == BLUE).all()

@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photograft.contract import make_contract
+from photograft.contract import Box, make_contract
 from photograft.data import images
+from photograft.data.boxes import Boxed
 from photograft.data.pool import DIED, DecodePool
 from photograft.data.worker import MEMORY_LIMIT_BYTES
 from photograft.errors import ImageRejected, PhotograftError
+from photograft.values import Annotation, Rect
 
 CONTRACT = make_contract(64)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -72,6 +74,33 @@ def test_a_worker_gives_what_the_function_gives(pool: DecodePool) -> None:
     with pytest.raises(ImageRejected) as caught:
         pool.decode(b"hello")
     assert caught.value.verdict == "not_an_image"
+
+
+def test_an_annotation_travels_with_its_photo() -> None:
+    contract = make_contract(64, box=Box(source="csv", margin=0.1))
+    relative = Annotation((Rect(0.1, 0.2, 0.6, 0.9, "개"),), relative=True, source="caf\udce9.csv, line 3")
+    none_left = Annotation((Rect(float("nan"), 0, 10, float("inf")),), source="b.csv")
+    with DecodePool(contract, workers=1) as pool:
+        for annotation in (relative, none_left):
+            here, there = images.decode(png(1), contract, annotation), pool.decode(png(1), annotation)
+            assert (here.pixels == there.pixels).all()
+            assert (here.box, here.box_problem) == (there.box, there.box_problem)
+        items = [("boxed", Boxed(png(1), relative)), ("whole", png(1)), ("known", None)]
+        boxes = {key: outcome and outcome.box for key, outcome in pool.map_where_needed(items)}  # type: ignore[union-attr]
+    assert boxes == {"boxed": images.decode(png(1), contract, relative).box, "whole": None, "known": None}
+
+
+@linux
+def test_a_small_box_in_a_fifty_megapixel_jpeg_fits_the_memory_limit() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, size=(71, 70, 3), dtype=np.uint8))
+    for options in ({}, {"progressive": True, "subsampling": 0}):
+        buffer = io.BytesIO()
+        noise.resize((7000, 7100)).save(buffer, "JPEG", quality=60, **options)
+        with DecodePool(make_contract(320, box=Box(source="voc")), workers=1) as pool:
+            decoded = pool.decode(buffer.getvalue(), Annotation((Rect(5000, 5000, 5200, 5300),)))
+            status = Path(f"/proc/{worker_pids(os.getpid())[-1]}/status").read_text()
+        assert decoded.box == (5000, 5000, 5200, 5300)
+        assert int(status.split("VmHWM:")[1].split()[0]) * 1024 < MEMORY_LIMIT_BYTES
 
 
 def test_map_keeps_the_order_and_reads_only_a_little_ahead(pool: DecodePool) -> None:

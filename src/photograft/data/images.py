@@ -265,6 +265,8 @@ def _sentence(error: Exception) -> str:
 
 # ------------------------------------------------------------------ size
 
+_MOST_PIXELS = 64_000_000  # of a JPEG at the scale of a box: 256 MB; a progressive one needs its coefficients beside
+
 
 def _jpeg_scale(image: Image.Image, size: tuple[float, float], contract: Contract) -> int:
     """The scale at which a JPEG may be decoded so that a rectangle of this size keeps twice the input or more."""
@@ -285,8 +287,11 @@ def _load(image: ImageFile.ImageFile, scale: int) -> int:
 def _take_box(
     image: ImageFile.ImageFile, data: bytes, rect: Rect4, scale: int, turn: int, contract: Contract
 ) -> tuple[Image.Image, Rect4]:
-    """As `_take`, from a picture of the scale that the rectangle needs."""
+    """As `_take`, from a JPEG decoded at the scale that the rectangle needs, as far as memory allows."""
     needed = _jpeg_scale(image, (rect[2] - rect[0], rect[3] - rect[1]), contract)
+    most_pixels = _MOST_PIXELS // 2 if "progressive" in image.info else _MOST_PIXELS
+    while image.width * image.height * scale**2 > most_pixels * needed**2:
+        needed *= 2
     if needed >= scale:
         return _take(image, rect, scale, turn, contract)
     with _open(data, "JPEG") as finer:

@@ -22,10 +22,10 @@ def measure(image: Image.Image, extent: Rect4) -> tuple[float, float, float]:
     its mean square difference over four pixels, so that a sharp photo of low contrast is sharp. It is 0 for a picture
     of one colour, and for one with a side under eight pixels.
 
-    Of 200 photos of flowers at a short side of 320 pixels, 99 % have a sharpness above 0.22, half of them above 0.8. Of
-    their copies, blurred by a Gaussian of radius 2, all lie below 0.19, with radius 4 or 8 below 0.04, also when saved
-    as JPEG of quality 50 afterwards; with new noise (standard deviation 6) on radius 4, 92 % lie below 0.22. Of copies
-    with a quarter of the contrast or brightness 99 % stay above, of copies twice the size and three quarters 99 %.
+    Of 800 photos of flowers at a short side of 320 pixels, one lies below 0.15 and none below 0.1; half of them lie
+    above 0.78. Of their copies, blurred by a Gaussian of radius 2, 99 % lie below 0.15 and 89 % below 0.1; with radius
+    4 or 8 all lie below 0.06, and below 0.09 when they are saved as JPEG of quality 50 afterwards. Of copies with a
+    quarter of the contrast one lies below 0.15, too.
     """
     grey = _grey(image, extent)
     sharpness = _sharpness(grey.astype(np.int32))
