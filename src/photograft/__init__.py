@@ -19,6 +19,8 @@ __version__ = "0.1.0"
 _WHERE = {
     "Config": "photograft.config",
     "load_config": "photograft.config",
+    "check": "photograft.workflow.check",
+    "split": "photograft.workflow.split",
     "train": "photograft.workflow.train",
     "plan": "photograft.workflow.train",
     "report": "photograft.workflow.render",
@@ -34,11 +36,13 @@ __all__ = [
     "PhotoClassifier",
     "PhotograftError",
     "__version__",
+    "check",
     "evaluate",
     "load",
     "load_config",
     "plan",
     "report",
+    "split",
     "train",
     "verify",
 ]
@@ -49,8 +53,10 @@ if TYPE_CHECKING:
     from photograft.estimator import PhotoClassifier
     from photograft.inference.classifier import load
     from photograft.inference.verify import verify
+    from photograft.workflow.check import check
     from photograft.workflow.evaluate import evaluate
     from photograft.workflow.render import report
+    from photograft.workflow.split import split
     from photograft.workflow.train import plan, train
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from photograft.cli import cache, config, doctor, evaluate, predict, report, train, verify
+from photograft.cli import cache, check, config, doctor, edits, evaluate, predict, report, split, train, verify
 from photograft.cli.console import print_text, say
 from photograft.errors import PhotograftError
 
@@ -35,6 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # One line per verb, in the order of the work: app.command("verb")(module.verb), or add_typer for verbs with sub-verbs.
+app.command("check")(check.check)
+app.add_typer(edits.app, name="edits")
+app.command("split")(split.split)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)

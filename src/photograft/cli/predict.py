@@ -43,6 +43,8 @@ def predict(
         _check_csv(csv_file)
     paths = list(expand_inputs(inputs, stdin=sys.stdin.buffer))
     with load(model) as classifier, console.progress(len(paths), "Predicting") as progress:
+        if classifier.bundle.contract.box.source != "none":
+            console.say("This model learned from photos cropped to boxes; new ones have none: the whole photo is used.")
         predictions = _count(classifier.predict_each(paths), progress)
         if json_output or csv_file:
             rows = list(predictions)

@@ -12,6 +12,7 @@ _WHERE = {
     "test": "photos never trained on",
     "out-of-fold": "photos, each judged by a model that had not seen it",
     "evaluated photos": "photos",
+    "the same photos without boxes": "of the same photos without boxes",
 }
 
 
@@ -30,6 +31,19 @@ def class_table(evaluation: Evaluation) -> list[str]:
         values = ((c.precision, 9), (c.recall, 6), (c.f1, 5))
         cells = "  ".join(f"{'-' if v is None else format(v, '.3f'):>{w}}" for v, w in values)
         lines.append(f"{c.name}{' ' * (width - _columns(c.name))}  {c.support:>6}  {cells}")
+    return lines
+
+
+def slice_table(evaluation: Evaluation) -> list[str]:
+    """One line per value of each column that the score is split by; nothing where there is none."""
+    if not evaluation.slices:
+        return []
+    names = [f"{part.column} = {part.value}" for part in evaluation.slices]
+    width = max(5, *map(_columns, names))
+    lines = ["", f"{'slice':<{width}}  photos  accuracy  95 % interval"]
+    for name, part in zip(names, evaluation.slices, strict=True):
+        padding = " " * (width - _columns(name))
+        lines.append(f"{name}{padding}  {part.n:>6}  {part.accuracy:>8.3f}  {part.low:.3f} to {part.high:.3f}")
     return lines
 
 

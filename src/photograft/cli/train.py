@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photograft.cli import console
-from photograft.cli.scores import class_table, headline
+from photograft.cli import choosing, console
+from photograft.cli.scores import class_table, headline, slice_table
 
 if TYPE_CHECKING:
     from photograft.workflow.train import TrainedRun
@@ -24,13 +24,9 @@ class Quality(StrEnum):
 
 
 def train(
-    photos: Annotated[
-        Path, typer.Argument(help="Folder with one sub-folder per class (or train/val/test folders of such).")
-    ],
-    config: Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one setting; repeatable.")
-    ] = None,
+    photos: choosing.Photos,
+    config: choosing.ConfigFile = None,
+    assignments: choosing.Assignments = None,
     quality: Annotated[
         Quality | None,
         typer.Option(
@@ -41,6 +37,10 @@ def train(
     runs_dir: Annotated[Path, typer.Option("--runs-dir", help="Folder in which the run folder is made.")] = Path(
         "runs"
     ),
+    classes: choosing.Classes = None,
+    top_classes: choosing.TopClasses = None,
+    per_class: choosing.PerClass = None,
+    edits: choosing.EditsFile = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it would take, then stop.")
     ] = False,
@@ -53,7 +53,8 @@ def train(
     from photograft.config import load_config
     from photograft.workflow import train as workflow
 
-    settings = load_config(config, assignments or (), quality=None if quality is None else quality.value)
+    chosen = choosing.settings(classes=classes, top_classes=top_classes, per_class=per_class, edits=edits)
+    settings = load_config(config, assignments or (), quality=None if quality is None else quality.value, **chosen)
     if dry_run:
         planned = workflow.plan(photos, config=settings, narrator=console)
         if json_output:
@@ -74,6 +75,7 @@ def _describe(done: TrainedRun) -> str:
         headline(done.headline),
         "",
         *class_table(done.headline),
+        *slice_table(done.headline),
         "",
         f"Time    {sum(done.seconds.values()):.1f} s ({stages})",
         f"Report  {done.run / 'report.html'}",

@@ -1,22 +1,26 @@
-"""Files to verdicts, hashes and pixels. A scan stops on no file, reads each once, and decodes only what is new."""
+"""Rows to verdicts, hashes and pixels. A scan stops on no file, and reads and decodes only what is new."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from photograft.config.data import DataConfig
 from photograft.contract import Contract, canonical_json
-from photograft.data.files import photo_status, printable, read_photo
+from photograft.data.boxes import Boxed
+from photograft.data.files import PhotoFiles, printable
 from photograft.data.hashing import hash_bytes
-from photograft.data.images import DECODER_VERSION, heif_version
+from photograft.data.images import DECODER_VERSION, Decoded, heif_version
 from photograft.data.listing import Found
 from photograft.data.pool import DIED, DecodePool
 from photograft.errors import DataError, ImageRejected
-from photograft.values import FileStatus, Photo, PixelArray
+from photograft.values import Annotation, FileStatus, Photo, PixelArray
+
+if TYPE_CHECKING:
+    from photograft.data.edits import Edits
 
 ALWAYS_ALLOWED: Final = 3
 """Unusable files that never stop a run, whatever their share."""
@@ -24,7 +28,7 @@ ALWAYS_ALLOWED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """One file with its verdict; `pixels` of shape (px, px, 3) where they were needed and the verdict is ``ok``."""
+    """One row with its verdict; `pixels` of shape (px, px, 3) where they were needed and the verdict is ``ok``."""
 
     photo: Photo
     pixels: PixelArray | None
@@ -46,38 +50,59 @@ class ScanCache(Protocol):
         """Keep the entry of these bytes."""
 
 
-def scan(
-    files: Iterable[Found],
-    *,
-    root: Path,
-    config: DataConfig,
-    contract: Contract,
-    pool: DecodePool,
-    cache: ScanCache | None,
-    needs_pixels: Callable[[str], bool],
-) -> Iterator[Scanned]:
-    """Give every file exactly one verdict, in the order of `files`, and pixels to those that need them.
+@dataclass(frozen=True)
+class Scan:
+    """How rows are scanned: from where, under which settings and contract, with which cache and edits."""
 
-    `needs_pixels` is asked with the SHA-256 of every file that can be read. Where it says no and the cache has an
+    files: PhotoFiles
+    config: DataConfig
+    contract: Contract
+    cache: ScanCache | None = None
+    edits: Edits | None = None
+
+
+def scan(
+    rows: Iterable[Found], setting: Scan, pool: DecodePool, *, needs_pixels: Callable[[str], bool]
+) -> Iterator[Scanned]:
+    """Give every row exactly one verdict, in the order of `rows`, and pixels to those that need them.
+
+    `needs_pixels` is asked with `Photo.content` of every row that can be used. Where it says no and the cache has an
     entry, the file is not decoded, and where the cache knows the file by path, size and time, it is not even opened.
-    Memory stays bounded whatever the number of files: photos are decoded only a little ahead of what the caller has
-    taken. Verdicts that depend on the machine of the moment (``timeout``, ``unreadable``) are not remembered.
+    Edits are applied as soon as a file's hash is known; a row that an edit leaves out gets no pixels. Memory stays
+    bounded whatever the number of rows: photos are decoded only a little ahead of what the caller has taken. Verdicts
+    that depend on the machine of the moment (``timeout``, ``unreadable``) are not remembered.
     """
-    decoder = decoder_key(contract)
-    looked = (_look(root, found, config, cache, decoder, needs_pixels) for found in files)
-    for item, outcome in pool.map_where_needed(looked):
+    reader = _Reader(setting)
+    for item, outcome in pool.map_where_needed(reader.look(found, needs_pixels) for found in rows):
         if outcome is None:
             yield Scanned(item.photo, None)
         elif isinstance(outcome, ImageRejected):
             entry = {"verdict": outcome.verdict, "reason": outcome.reason}
-            if cache and outcome.verdict != "timeout" and not outcome.reason.startswith(DIED):
-                cache.remember_scan(item.sha256, decoder, entry)
-            yield Scanned(_photo(item.photo, item.sha256, entry), None)
+            if outcome.verdict != "timeout" and not outcome.reason.startswith(DIED):
+                reader.remember(item, entry)
+            yield Scanned(_with_entry(item.photo, item.sha256, entry), None)
         else:
-            entry = {name: getattr(outcome, name) for name in _ENTRY_FIELDS} | {"verdict": "ok"}
-            if cache:
-                cache.remember_scan(item.sha256, decoder, entry)
-            yield Scanned(_photo(item.photo, item.sha256, entry), outcome.pixels if item.needs_pixels else None)
+            entry = _entry(outcome)
+            reader.remember(item, entry)
+            photo = _with_entry(item.photo, item.sha256, entry)
+            wanted = not photo.excluded and needs_pixels(photo.content)
+            yield Scanned(photo, outcome.pixels if wanted else None)
+
+
+def in_reading_order(rows: Sequence[Found], files: PhotoFiles) -> list[Found]:
+    """The rows as they are best read: those of a compressed archive in its own order, in one pass."""
+    return sorted(rows, key=lambda found: files.position(found.path))
+
+
+def find_known(found: Found, setting: Scan) -> Photo | None:
+    """What the cache knows of a row whose file is unchanged; None where it would have to be opened or decoded."""
+    assert setting.cache is not None
+    try:
+        status = setting.files.status(found.path, max_file_mb=setting.config.max_file_mb)
+    except ImageRejected as rejected:
+        return replace(_photo(found), verdict=rejected.verdict, reason=rejected.reason)
+    sha256 = setting.cache.find_file(setting.files.root / found.path, status)
+    return None if sha256 is None else _Reader(setting).known(found, sha256, status.size_bytes)
 
 
 def decoder_key(contract: Contract) -> str:
@@ -94,75 +119,139 @@ def check_bad_fraction(photos: Sequence[Photo], *, max_bad_fraction: float) -> N
     Raises:
         DataError: naming the first ten of them with their reasons.
     """
-    bad = [photo for photo in photos if photo.verdict != "ok"]
-    if len(bad) <= max(max_bad_fraction * len(photos), ALWAYS_ALLOWED):
+    bad = [f"{printable(p.name)}: {p.verdict}, {p.reason}" for p in photos if p.verdict != "ok"]
+    _check_fraction(bad, len(photos), max_bad_fraction, "files cannot be used", "Repair or remove them")
+
+
+def check_boxes(photos: Sequence[Photo], *, max_bad_fraction: float) -> None:
+    """Stop where too many annotated boxes cannot be used, by the same rule as for files.
+
+    Raises:
+        DataError: naming the first ten of them with their reasons.
+    """
+    bad = [f"{printable(p.name)}: {p.box_problem}" for p in photos if p.box_problem]
+    _check_fraction(bad, len(photos), max_bad_fraction, "photos have a box that cannot be used", "Correct the boxes")
+
+
+def _check_fraction(bad: list[str], n: int, max_bad_fraction: float, what: str, remedy: str) -> None:
+    if len(bad) <= max(max_bad_fraction * n, ALWAYS_ALLOWED):
         return
-    rows = [f"  {printable(photo.path)}: {photo.verdict}, {photo.reason}" for photo in bad[:10]]
     more = [f"  ... and {len(bad) - 10} more"] if len(bad) > 10 else []
+    opening = f"{len(bad)} of {n} {what}, more than the setting data.max_bad_fraction ({max_bad_fraction:g}) allows:"
     raise DataError(
-        "\n".join(
-            [
-                f"{len(bad)} of {len(photos)} files cannot be used, more than the setting data.max_bad_fraction "
-                f"({max_bad_fraction:g}) allows:",
-                *rows,
-                *more,
-                "Repair or remove them, or raise data.max_bad_fraction.",
-            ]
-        )
+        "\n".join([opening, *(f"  {row}" for row in bad[:10]), *more, f"{remedy}, or raise data.max_bad_fraction."])
     )
 
 
-_ENTRY_FIELDS = ("format", "width", "height", "turn", "pixel_sha256", "perceptual_hash")
+_ENTRY_FIELDS = (
+    *("format", "width", "height", "turn", "pixel_sha256", "perceptual_hash"),
+    *("brightness", "contrast", "sharpness", "box", "box_problem"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A file on its way: what is known so far, or all there is to know where nothing is to be decoded."""
+    """A row on its way: what is known so far, or all there is to know where nothing is to be decoded."""
 
     photo: Photo
+    found: Found
     sha256: str = ""
-    needs_pixels: bool = False
 
 
-def _look(
-    root: Path,
-    found: Found,
-    config: DataConfig,
-    cache: ScanCache | None,
-    decoder: str,
-    needs_pixels: Callable[[str], bool],
-) -> tuple[_Item, bytes | None]:
-    """What is to be decoded of one file; None where its verdict is known."""
-    path = root / found.path
-    photo = Photo(found.path, found.label, found.part)
-    try:
+class _Reader:
+    """Looks rows up in the cache and reads files; the objects of one file, which follow each other, read it once."""
+
+    def __init__(self, setting: Scan) -> None:
+        self._setting = setting
+        self._cache = setting.cache
+        self._decoder = decoder_key(setting.contract)
+        self._max_file_mb = setting.config.max_file_mb
+        self._last: tuple[str, bytes, FileStatus] | None = None
+
+    def look(self, found: Found, needs_pixels: Callable[[str], bool]) -> tuple[_Item, bytes | Boxed | None]:
+        """What is to be decoded of one row; None where its verdict is known."""
+        photo, cache = _photo(found), self._cache
+        path = self._setting.files.root / found.path
+        try:
+            if cache:
+                status = self._setting.files.status(found.path, max_file_mb=self._max_file_mb)
+                photo = replace(photo, size_bytes=status.size_bytes)
+                sha256 = cache.find_file(path, status)
+                known = sha256 and self.known(found, sha256, status.size_bytes)
+                if known and not _is_wanted(known, needs_pixels):
+                    return _Item(known, found), None
+            data, status = self._read(found.path)
+        except ImageRejected as rejected:
+            return _Item(replace(photo, verdict=rejected.verdict, reason=rejected.reason), found), None
+        sha256 = hash_bytes(data)
         if cache:
-            status = photo_status(path, max_file_mb=config.max_file_mb)
-            photo = replace(photo, size_bytes=status.size_bytes)
-            sha256 = cache.find_file(path, status)
-            if sha256 and (known := _known(photo, sha256, cache, decoder, needs_pixels)):
-                return known, None
-        data, status = read_photo(path, max_file_mb=config.max_file_mb)
-    except ImageRejected as rejected:
-        return _Item(replace(photo, verdict=rejected.verdict, reason=rejected.reason)), None
-    photo = replace(photo, size_bytes=len(data))
-    sha256 = hash_bytes(data)
-    if cache:
-        cache.remember_file(path, status, sha256)
-        if known := _known(photo, sha256, cache, decoder, needs_pixels):
-            return known, None
-    return _Item(photo, sha256, needs_pixels(sha256)), data
+            cache.remember_file(path, status, sha256)
+            known = self.known(found, sha256, status.size_bytes)
+            if known and not _is_wanted(known, needs_pixels):
+                return _Item(known, found), None
+        found, photo = self._edited(found, sha256)
+        annotation = self._annotation(found)
+        item = _Item(replace(photo, size_bytes=len(data)), found, sha256)
+        return item, Boxed(data, annotation) if annotation else data
+
+    def known(self, found: Found, sha256: str, size_bytes: int) -> Photo | None:
+        """What the cache knows of a row with this content, with the edits applied."""
+        if self._cache is None:
+            return None
+        found, photo = self._edited(found, sha256)
+        entry = self._cache.find_scan(sha256, self._key(found))
+        return None if entry is None else _with_entry(replace(photo, size_bytes=size_bytes), sha256, entry)
+
+    def remember(self, item: _Item, entry: dict[str, Any]) -> None:
+        """Keep what decoding a row gave."""
+        if self._cache:
+            self._cache.remember_scan(item.sha256, self._key(item.found), entry)
+
+    def _read(self, path: str) -> tuple[bytes, FileStatus]:
+        if self._last is None or self._last[0] != path:
+            self._last = (path, *self._setting.files.read(path, max_file_mb=self._max_file_mb))
+        return self._last[1:]
+
+    def _edited(self, found: Found, sha256: str) -> tuple[Found, Photo]:
+        if self._setting.edits is None:
+            return found, _photo(found)
+        edited = self._setting.edits.apply(found, sha256)
+        return edited.found, replace(_photo(edited.found), excluded=edited.excluded, edited=edited.edited)
+
+    def _annotation(self, found: Found) -> Annotation | None:
+        return found.annotation if self._setting.contract.box.source != "none" else None
+
+    def _key(self, found: Found) -> str:
+        """The decoder key, and what the box in pixels follows from where there is one."""
+        annotation = self._annotation(found)
+        if annotation is None:
+            return self._decoder
+        stated = asdict(replace(annotation, source="")) | {"rules": self._setting.contract.box.model_dump(mode="json")}
+        return f"{self._decoder}:{hashlib.sha256(canonical_json(stated)).hexdigest()[:16]}"
 
 
-def _known(
-    photo: Photo, sha256: str, cache: ScanCache, decoder: str, needs_pixels: Callable[[str], bool]
-) -> _Item | None:
-    entry = cache.find_scan(sha256, decoder)
-    if entry is None or (entry["verdict"] == "ok" and needs_pixels(sha256)):
-        return None
-    return _Item(_photo(photo, sha256, entry))
+def _is_wanted(photo: Photo, needs_pixels: Callable[[str], bool]) -> bool:
+    return photo.verdict == "ok" and not photo.excluded and needs_pixels(photo.content)
 
 
-def _photo(photo: Photo, sha256: str, entry: dict[str, Any]) -> Photo:
+def _photo(found: Found) -> Photo:
+    return Photo(
+        found.path,
+        found.label,
+        found.part,
+        object=found.object,
+        labels=found.labels,
+        group=found.group,
+        values=found.values,
+    )
+
+
+def _entry(decoded: Decoded) -> dict[str, Any]:
+    return {name: getattr(decoded, name) for name in _ENTRY_FIELDS} | {"verdict": "ok"}
+
+
+def _with_entry(photo: Photo, sha256: str, entry: dict[str, Any]) -> Photo:
     """The photo with what decoding it gave; the hashes of an unusable one stay empty."""
-    return replace(photo, **entry, sha256=sha256 if entry["verdict"] == "ok" else "")
+    box = entry.get("box")
+    boxed = {"box": tuple(box)} if box else {}
+    return replace(photo, **entry | boxed, sha256=sha256 if entry["verdict"] == "ok" else "")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from photograft.config.data import DataConfig
+from photograft.data.boxes import Boxed
 from photograft.data.files import read_photo
 from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
@@ -23,8 +24,9 @@ from photograft.metrics.softmax import softmax
 from photograft.models.bundle import Bundle, read_bundle
 from photograft.values import DoubleArray, FloatArray, IntArray, PixelArray, Predictions
 
-PhotoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | npt.NDArray[Any]
-"""What can be predicted: a path, the bytes of a file, a PIL image, or a uint8 array (H, W), (H, W, 3) or (H, W, 4)."""
+PhotoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | Boxed | Image.Image | npt.NDArray[Any]
+"""What can be predicted: a path, the bytes of a file (with its box), a PIL image, or a uint8 array (H, W), (H, W, 3) or
+(H, W, 4)."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Classifier:
 
         A file that cannot be used gives status "rejected" and a reason; it never raises.
         """
-        if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview | Image.Image | np.ndarray):
+        if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview | Boxed | Image.Image | np.ndarray):
             return next(self.predict_each([photos]))
         if not isinstance(photos, Iterable):
             raise ConfigError(_accepted(photos))
@@ -152,10 +154,12 @@ class Classifier:
             else:
                 yield name, str(outcome) if isinstance(outcome, ImageRejected) else outcome.pixels
 
-    def _read(self, photo: PhotoInput, number: int) -> tuple[tuple[str, PixelArray | str], bytes | None]:
+    def _read(self, photo: PhotoInput, number: int) -> tuple[tuple[str, PixelArray | str], bytes | Boxed | None]:
         """((name, pixels or reason), None) where there is nothing to decode, else ((name, ""), bytes)."""
         name = os.fspath(photo) if isinstance(photo, str | os.PathLike) else f"photo {number + 1}"
         try:
+            if isinstance(photo, Boxed):
+                return (name, ""), photo
             if isinstance(photo, bytes | bytearray | memoryview):
                 return (name, ""), bytes(photo)
             if isinstance(photo, np.ndarray):

@@ -4,123 +4,223 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from photograft.config.data import DataConfig
-from photograft.data.files import open_files, printable, read_photo
-from photograft.data.folders import list_photos
+from photograft.config import Config, load_config
+from photograft.config.document import write_value
+from photograft.data.boxes import Boxed
+from photograft.data.files import printable
 from photograft.data.hashing import hash_bytes
-from photograft.data.listing import Found, Listing
+from photograft.data.listing import Found
 from photograft.data.scan import check_bad_fraction
+from photograft.data.tables import TABLE_SUFFIXES
 from photograft.errors import DataError, ImageRejected
 from photograft.evaluation.evaluate import evaluate as score
+from photograft.evaluation.slices import evaluate_slices
 from photograft.inference.classifier import Classifier, PhotoInput
+from photograft.metrics.intervals import paired_difference
 from photograft.models.bundle import Bundle, read_bundle
 from photograft.reporting.records import read_manifest, read_parts
-from photograft.values import Evaluation, IntArray, Photo
+from photograft.values import Evaluation, IntArray, Photo, Predictions
+from photograft.workflow.clock import Clock
 from photograft.workflow.narrator import Narrator, Silent
+from photograft.workflow.source import Source, open_source
 
 
 @dataclass(frozen=True)
 class Tested:
-    """What a model did on other photos, and what the reader must know about it."""
+    """What a model did on other photos, and what the reader must know about it.
+
+    Where photos have boxes, `whole` are the scores of the same photos without them, and `box_gain` is what the boxes
+    gained in accuracy: difference, and the limits of its 95 % interval.
+    """
 
     evaluation: Evaluation
     rejected: tuple[Photo, ...]
     warnings: tuple[str, ...]
+    whole: Evaluation | None = None
+    box_gain: tuple[float, float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `photograft evaluate --json` prints it."""
-        return {
+        result: dict[str, Any] = {
             "test": self.evaluation.scores,
             "per_class": [asdict(c) for c in self.evaluation.per_class],
-            "rejected": [{"path": printable(p.path), "verdict": p.verdict, "reason": p.reason} for p in self.rejected],
+            "rejected": [{"path": printable(p.name), "verdict": p.verdict, "reason": p.reason} for p in self.rejected],
             "warnings": list(self.warnings),
         }
+        if self.evaluation.slices:
+            result["slices"] = [
+                {"column": s.column, "value": s.value, "n": s.n}
+                | {"accuracy": s.accuracy, "accuracy_low": s.low, "accuracy_high": s.high}
+                for s in self.evaluation.slices
+            ]
+        if self.whole is not None and self.box_gain is not None:
+            result["whole_photo"] = self.whole.scores
+            result["box_gain"] = dict(zip(("difference", "low", "high"), self.box_gain, strict=True))
+        return result
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A photo to be scored: what its source says of it, and the SHA-256 of its bytes, empty where unreadable."""
+
+    found: Found
+    sha256: str
 
 
 def evaluate(
     model: str | os.PathLike[str],
     photos: str | os.PathLike[str],
     *,
-    data: DataConfig | None = None,
+    settings: Sequence[str] = (),
     narrator: Narrator | None = None,
 ) -> Tested:
-    """Test the model of a run or bundle on a folder with one sub-folder per class.
+    """Test the model of a run or bundle on labelled photos: a folder, an archive, or a table.
 
-    Of a folder with given parts only the test part is used. Class names are matched to the model's, if need be
-    regardless of Unicode form; photos of classes that the model does not know are left out and named. Copies of a file
-    count as one for the interval. Where the model's run is at hand, photos that it was trained on are counted.
+    Labels and boxes are read as they were for training, unless `settings` (texts such as ``data.labels.column=age``)
+    say otherwise. Of photos with given parts only the test part is used. Class names are matched to the model's, if
+    need be regardless of Unicode form; photos of classes that the model does not know are left out and named. Copies
+    of a file count as one for the interval, and photos of one group together. Where photos have boxes, they are scored
+    with and without. Where the model's run is at hand, photos that it was trained on are counted.
 
     Raises:
-        DataError: No class of the folder is known to the model, or too many files are damaged.
+        DataError: No class of the photos is known to the model, or too many files are damaged.
     """
-    data, narrator = data or DataConfig(), narrator or Silent()
-    bundle = read_bundle(Path(model))
-    root = Path(photos)
-    with open_files(root) as opened:
-        listing = list_photos(opened, data, min_classes=1)
-    files, label_N, notes = _choose(listing, bundle)
-    sha256s: list[str] = []
+    narrator, bundle = narrator or Silent(), read_bundle(Path(model))
+    config = load_config(None, [*_as_trained(bundle, Path(photos)), *settings])
+    with open_source(Path(photos), config, Clock(), min_classes=1) as source:
+        rows, label_N, notes = _choose(source, _edited(source, config), bundle)
+        boxed = bundle.contract.box.source != "none" and any(row.found.annotation for row in rows)
+        with Classifier(bundle, data=config.data) as classifier:
 
-    def read() -> Iterator[PhotoInput]:
-        for found in files:
-            try:
-                content: PhotoInput = read_photo(root / found.path, max_file_mb=data.max_file_mb)[0]
-                sha256s.append(hash_bytes(content) if isinstance(content, bytes) else "")
-            except ImageRejected:
-                content = root / found.path  # the classifier rejects it for the same reason, in its place
-                sha256s.append("")
-            yield content
-            progress.advance()
+            def predict(*, whole: bool) -> Predictions:
+                with narrator.progress(len(rows), "Testing whole photos" if whole else "Testing") as progress:
+                    inputs = _read(rows, source, config, progress.advance, boxed=boxed and not whole)
+                    table = classifier.predict_table(inputs, label_N)
+                return replace(table, paths=tuple(row.found.name for row in rows))
 
-    with Classifier(bundle, data=data) as classifier, narrator.progress(len(files), "Testing") as progress:
-        predictions = replace(classifier.predict_table(read(), label_N), paths=tuple(f.path for f in files))
-    rejected = _rejected(files, predictions.reasons)
-    usable = [Photo(f.path) for f, reason in zip(files, predictions.reasons, strict=True) if not reason]
-    check_bad_fraction([*rejected, *usable], max_bad_fraction=data.max_bad_fraction)
-    evaluation = score(
-        predictions,
-        what="evaluated photos",
-        group_N=np.unique(sha256s, return_inverse=True)[1].astype(np.int64),
-        positive=bundle.info.targets[0].positive,
-    )
-    ok = [sha256 for sha256, reason in zip(sha256s, predictions.reasons, strict=True) if not reason]
-    warnings = [*listing.notes, *notes, *evaluation.warnings, *_seen_before(bundle, ok)]
-    return Tested(evaluation, rejected, tuple(warnings))
+            predictions = predict(whole=False)
+            whole = predict(whole=True) if boxed else None
+    return _score(rows, predictions, whole, source, config, bundle, notes)
 
 
-def _choose(listing: Listing, bundle: Bundle) -> tuple[list[Found], IntArray, list[str]]:
+def _score(
+    rows: Sequence[_Row],
+    predictions: Predictions,
+    whole: Predictions | None,
+    source: Source,
+    config: Config,
+    bundle: Bundle,
+    notes: list[str],
+) -> Tested:
+    rejected = _rejected(rows, predictions.reasons)
+    usable = [Photo(row.found.path) for row, reason in zip(rows, predictions.reasons, strict=True) if not reason]
+    check_bad_fraction([*rejected, *usable], max_bad_fraction=config.data.max_bad_fraction)
+    duplicate_N = _number(row.sha256 for row in rows)
+    group_N = _number(row.found.group or row.sha256 for row in rows)
+    positive = bundle.info.targets[0].positive
+
+    def evaluated(table: Predictions, what: str) -> Evaluation:
+        return score(table, what=what, group_N=group_N, duplicate_N=duplicate_N, positive=positive)
+
+    evaluation = evaluated(predictions, "evaluated photos")
+    columns = {name: [dict(row.found.values).get(name, "") for row in rows] for name in config.report.slices}
+    evaluation = replace(evaluation, slices=evaluate_slices(predictions, columns, group_N=group_N))
+    ok = [row.sha256 for row, reason in zip(rows, predictions.reasons, strict=True) if not reason]
+    warnings = [*source.listing.notes, *notes, *evaluation.warnings, *_seen_before(bundle, ok)]
+    if whole is None:
+        return Tested(evaluation, rejected, tuple(warnings))
+    both_N = predictions.ok_N & whole.ok_N
+    right_N, right_whole_N = (table.best_N == table.label_N for table in (predictions, whole))
+    gain = paired_difference(right_N[both_N], right_whole_N[both_N], group_N[both_N])
+    return Tested(evaluation, rejected, tuple(warnings), evaluated(whole, "the same photos without boxes"), gain)
+
+
+def _as_trained(bundle: Bundle, photos: Path) -> list[str]:
+    """The settings by which labels and boxes were read for training, as far as these photos can be read so."""
+    inputs = bundle.info.inputs
+    limits = {f"data.{name}": value for name, value in inputs.get("limits", {}).items()}
+    labels = {f"data.labels.{name}": value for name, value in inputs.get("labels", {}).items()}
+    boxes = {f"data.{name}": inputs[name] for name in ("boxes", "box_choice", "margin") if name in inputs}
+    table = photos.is_file() and photos.suffix.lower() in TABLE_SUFFIXES
+    if labels.get("data.labels.from") not in ("pattern", "voc", "coco", "yolo") or table:
+        labels["data.labels.from"] = "auto"
+    if not table and labels.get("data.labels.pattern") is None and labels["data.labels.from"] == "auto":
+        labels = {}  # columns of a table say nothing about class folders
+    if boxes.get("data.boxes") == "csv" and not table:
+        boxes["data.boxes"] = "none"
+    return [f"{name}={write_value(value)}" for name, value in (limits | labels | boxes).items()]
+
+
+def _edited(source: Source, config: Config) -> list[_Row]:
+    """Every row that no edit leaves out, with its hash and with the edits applied."""
+    rows = []
+    for found in source.listing.files:
+        try:
+            content, _ = source.files.read(found.path, max_file_mb=config.data.max_file_mb)
+        except ImageRejected:
+            rows.append(_Row(found, ""))
+            continue
+        sha256 = hash_bytes(content)
+        edited = source.edits.apply(found, sha256) if source.edits else None
+        if edited is None or not edited.excluded:
+            rows.append(_Row(edited.found if edited else found, sha256))
+    return rows
+
+
+def _read(
+    rows: Sequence[_Row], source: Source, config: Config, advance: Callable[[], None], *, boxed: bool
+) -> Iterator[PhotoInput]:
+    for row in rows:
+        found = row.found
+        try:
+            content, _ = source.files.read(found.path, max_file_mb=config.data.max_file_mb)
+            yield Boxed(content, found.annotation) if boxed and found.annotation else content
+        except ImageRejected:
+            yield source.files.root / found.path  # the classifier rejects it for the same reason, in its place
+        advance()
+
+
+def _choose(source: Source, rows: list[_Row], bundle: Bundle) -> tuple[list[_Row], IntArray, list[str]]:
     """The photos to score, their class indices in the bundle, and sentences on what was left out."""
     index = {_form(name): i for i, name in enumerate(bundle.classes)} | {n: i for i, n in enumerate(bundle.classes)}
-    names = {name: index.get(name, index.get(_form(name))) for name in listing.classes}
+    classes = sorted({row.found.label for row in rows if row.found.label is not None} | set(source.listing.classes))
+    names = {name: index.get(name, index.get(_form(name))) for name in classes}
     unknown = [name for name, k in names.items() if k is None]
-    files = [f for f in listing.files if f.label is not None and names[f.label] is not None]
-    if not files:
+    known = [row for row in rows if row.found.label is not None and names[row.found.label] is not None]
+    if not known:
         raise DataError(
-            f"{listing.root}: none of its classes ({', '.join(listing.classes)}) is known to the model, "
+            f"{source.listing.root}: none of its classes ({', '.join(classes)}) is known to the model, "
             f"which knows: {', '.join(bundle.classes)}."
         )
     notes = [f"The model does not know {', '.join(unknown)}: their photos were left out."] if unknown else []
-    in_test = [f for f in files if f.part == "test"]
-    if in_test and len(in_test) < len(files):
-        notes.append(f"Only the test part was scored: {len(in_test)} of {len(files)} photos.")
-        files = in_test
-    return files, np.array([names[str(f.label)] for f in files], dtype=np.int64), notes
+    in_test = [row for row in known if row.found.part == "test"]
+    if in_test and len(in_test) < len(known):
+        notes.append(f"Only the test part was scored: {len(in_test)} of {len(known)} photos.")
+        known = in_test
+    return known, np.array([names[str(row.found.label)] for row in known], dtype=np.int64), notes
 
 
-def _rejected(files: list[Found], reasons: tuple[str, ...]) -> tuple[Photo, ...]:
-    rows = []
-    for found, text in zip(files, reasons, strict=True):
+def _rejected(rows: Sequence[_Row], reasons: tuple[str, ...]) -> tuple[Photo, ...]:
+    rejected = []
+    for row, text in zip(rows, reasons, strict=True):
         if text:
             verdict, _, reason = text.partition(": ")
-            rows.append(Photo(found.path, found.label, verdict=verdict, reason=reason))
-    return tuple(rows)
+            found = row.found
+            rejected.append(Photo(found.path, found.label, verdict=verdict, reason=reason, object=found.object))
+    return tuple(rejected)
+
+
+def _number(keys: Iterable[str]) -> IntArray:
+    """Equal keys as equal numbers; an empty key is equal to no other."""
+    names = [key or f"row {row}" for row, key in enumerate(keys)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def _seen_before(bundle: Bundle, sha256s: list[str]) -> list[str]:
@@ -132,7 +232,7 @@ def _seen_before(bundle: Bundle, sha256s: list[str]) -> list[str]:
         photos = read_manifest((run / "manifest.csv").read_bytes(), run).photos
     except (OSError, KeyError, ValueError):
         return []  # the bundle was copied without its run
-    known = {p.sha256 for p in photos if p.sha256 and parts.get(p.path) in fitted_on}
+    known = {p.sha256 for p in photos if p.sha256 and parts.get(p.name) in fitted_on}
     n = sum(sha256 in known for sha256 in sha256s)
     return (
         [f"The model was trained on {n} of these {len(sha256s)} photos: the score is too good for them."] if n else []

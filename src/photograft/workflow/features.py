@@ -6,24 +6,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from photograft.config import Config
-from photograft.contract import Contract
-from photograft.data.files import photo_status
 from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
-from photograft.data.scan import decoder_key, scan
-from photograft.errors import ImageRejected
+from photograft.data.scan import Scan, find_known, in_reading_order, scan
 from photograft.features.engine import Engine
 from photograft.features.extract import FeatureStore, extract
-from photograft.training.linear import estimate_seconds
+from photograft.training.linear import estimate_megabytes, estimate_seconds
 from photograft.values import Photo, PixelArray
 from photograft.workflow.narrator import Narrator, duration
 
 _WARM_UP, _SAMPLE = 16, 48
 _TYPICAL_S = 0.03
 _NETWORK_MB = 150
+_ROW_KB = 3
+"""What a photo takes beside its features: rows of the manifest, the splits and the predictions."""
 _START_S = 2.0
 """Loading, calibration and the report, where nothing is read."""
 
@@ -57,11 +55,10 @@ class Estimate:
 
 @dataclass
 class PhotoReader:
-    """Reads photos of one folder into the feature store; every photo is decoded at most once."""
+    """Reads photos of one source into the feature store; every photo is decoded at most once."""
 
-    root: Path
+    scanning: Scan
     config: Config
-    contract: Contract
     store: FeatureStore
     pool: DecodePool
     engine: Callable[[], Engine]
@@ -82,58 +79,39 @@ class PhotoReader:
             started = time.perf_counter()
             n_measured = len(self.read(chosen[_WARM_UP:]))
             seconds = (time.perf_counter() - started) / n_measured * (len(new) - len(chosen))
-        # Features, their standardised and rotated copies, and the gradient's workspace are alive at once.
-        features_mb = len(files) * embedding_size * 4 * 5 / 1e6 + (0 if self._opened else _NETWORK_MB)
-        n_folds = self.config.split.folds
-        # Logits, their residuals and their change for each fold; weights, gradients and directions likewise.
-        numbers = (3 * len(files) + 5 * min(len(files), embedding_size)) * n_classes * n_folds
-        training_s = estimate_seconds(len(files), embedding_size, n_classes, n_folds)
-        peak_mb = _peak_mb() + features_mb + numbers * 4 / 1e6
+        shape = (len(files), embedding_size, n_classes, self.config.split.folds)
+        training_s, training_mb = estimate_seconds(*shape), estimate_megabytes(*shape) + len(files) * _ROW_KB / 1e3
+        peak_mb = _peak_mb() + (0 if self._opened else _NETWORK_MB) + training_mb
         return Estimate(len(files), len(new), n_measured, seconds + training_s, peak_mb, training_s)
 
     def read(self, files: Sequence[Found], narrator: Narrator | None = None) -> list[Photo]:
-        """Scan the files and embed those that are new; gives their rows of the manifest, in order."""
+        """Scan the rows and embed those that are new; gives their rows of the manifest, in the order of reading."""
         rows: list[Photo] = []
+        ordered = in_reading_order(files, self.scanning.files)
         if narrator is None:
-            extract(self._pixels(files, rows, lambda: None), self.store, self._engine)
+            extract(self._pixels(ordered, rows, lambda: None), self.store, self._engine)
         else:
             with narrator.progress(len(files), "Reading photos") as progress:
-                extract(self._pixels(files, rows, progress.advance), self.store, self._engine)
-        self._known.update(p.sha256 for p in rows if p.verdict == "ok")
+                extract(self._pixels(ordered, rows, progress.advance), self.store, self._engine)
+        self._known.update(p.content for p in rows if p.verdict == "ok")
         return rows
 
     def _pixels(
         self, files: Sequence[Found], rows: list[Photo], advance: Callable[[], None]
     ) -> Iterator[tuple[str, PixelArray]]:
-        scanned = scan(
-            files,
-            root=self.root,
-            config=self.config.data,
-            contract=self.contract,
-            pool=self.pool,
-            cache=self.store.cache,
-            needs_pixels=lambda sha256: sha256 not in self._known,
-        )
-        for item in scanned:
+        for item in scan(files, self.scanning, self.pool, needs_pixels=lambda content: content not in self._known):
             rows.append(item.photo)
             advance()
             if item.pixels is not None:
-                yield item.photo.sha256, item.pixels
+                yield item.photo.content, item.pixels
 
     def _engine(self) -> Engine:
         self._opened = self._opened or self.engine()
         return self._opened
 
-    def _is_new(self, file: Found) -> bool:
-        path = self.root / file.path
-        try:
-            sha256 = self.store.cache.find_file(path, photo_status(path, max_file_mb=self.config.data.max_file_mb))
-        except ImageRejected:
-            return False
-        if sha256 is None or sha256 in self._known:
-            return sha256 is None
-        entry = self.store.cache.find_scan(sha256, decoder_key(self.contract))
-        return entry is None or entry["verdict"] == "ok"
+    def _is_new(self, found: Found) -> bool:
+        photo = find_known(found, self.scanning)
+        return photo is None or (photo.verdict == "ok" and photo.content not in self._known)
 
 
 def _peak_mb() -> float:

@@ -11,8 +11,12 @@ import numpy as np
 
 from photograft.config import Config, to_yaml
 from photograft.contract import Contract
+from photograft.data.files import open_files
 from photograft.evaluation.calibration import calibrate
 from photograft.evaluation.evaluate import evaluate
+from photograft.evaluation.label_errors import suspect_labels
+from photograft.evaluation.slices import evaluate_slices
+from photograft.features.matrix import Scratch, row_blocks
 from photograft.inference.classifier import Classifier
 from photograft.metrics.softmax import softmax
 from photograft.models.catalogue import Backbone
@@ -40,6 +44,7 @@ from photograft.workflow.environment import command_line, data_sha256, git_state
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.render import render_report
 from photograft.workflow.ship import BundleInProgress, ship_bundle
+from photograft.workflow.source import read_as_scanned
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Trained:
     table: FeatureTable
     rows: IntArray
     fit: HeadFit
+    scratch: Scratch
     warnings: tuple[str, ...]
 
     @property
@@ -84,6 +90,9 @@ def finish_run(
     _write_inputs(run, trained)
     with clock.stage("calibrate"):
         temperature, oof_NK = _calibrate(trained)
+        doubts = suspect_labels(_predictions(trained, trained.rows, oof_NK))
+    trained = replace(trained, issues=(*trained.issues, *doubts))
+    run.write("issues.csv", issues_csv(trained.issues))
     with ship_bundle(run, trained, trained.fit.head, temperature, positive_class(trained)) as bundle:
         test_rows = trained.splits.rows("test")
         with Classifier(bundle.read()) as classifier, clock.stage("predict"):
@@ -141,8 +150,10 @@ def _refit(trained: Trained, bundle: BundleInProgress, warnings: list[str]) -> l
     if trained.config.train.refit == "train_val" or len(rows) == len(trained.rows):
         return ["train", "val"]
     head = fit_at(
-        trained.table.embedding_ND[rows],
+        trained.table.embedding_ND,
         trained.label_N[rows],
+        rows=rows,
+        scratch=trained.scratch,
         n_classes=len(trained.manifest.usable.classes),
         strength=trained.fit.strength,
         balance=trained.config.train.balance,
@@ -155,10 +166,14 @@ def _refit(trained: Trained, bundle: BundleInProgress, warnings: list[str]) -> l
 def _predict_rows(trained: Trained, classifier: Classifier, rows: IntArray) -> Predictions:
     """Predictions of the given photos by the bundle's own path."""
     if trained.exact_features:
-        return _predictions(trained, rows, classifier.probabilities(trained.table.embedding_ND[rows]))
+        blocks = (block_BD for _, block_BD in row_blocks(trained.table.embedding_ND, rows))
+        return _predictions(trained, rows, np.concatenate([classifier.probabilities(block) for block in blocks]))
     photos = [trained.manifest.usable.photos[i] for i in rows]
-    predictions = classifier.predict_table((trained.manifest.root / p.path for p in photos), trained.label_N[rows])
-    return replace(predictions, paths=tuple(p.path for p in photos))
+    with open_files(trained.manifest.root) as files:
+        max_file_mb = trained.config.data.max_file_mb
+        inputs = (read_as_scanned(photo, files, max_file_mb=max_file_mb) for photo in photos)
+        predictions = classifier.predict_table(inputs, trained.label_N[rows])
+    return replace(predictions, paths=tuple(p.name for p in photos))
 
 
 def _evaluate(
@@ -167,7 +182,12 @@ def _evaluate(
     splits, seed, positive = trained.splits, trained.config.train.seed, positive_class(trained)
 
     def score(predictions: Predictions, rows: IntArray, what: str) -> Evaluation:
-        return evaluate(predictions, what=what, group_N=splits.group_N[rows], positive=positive, seed=seed)
+        group_N, duplicate_N = splits.group_N[rows], splits.duplicate_N[rows]
+        evaluation = evaluate(
+            predictions, what=what, group_N=group_N, duplicate_N=duplicate_N, positive=positive, seed=seed
+        )
+        slices = evaluate_slices(predictions, _slice_values(trained, rows), group_N=group_N)
+        return replace(evaluation, slices=slices)
 
     evaluations = {}
     clean = ~splits.leaked_N[test_rows]
@@ -190,6 +210,13 @@ def _evaluate(
         warnings.append("Out-of-fold scores rest on mixed-precision features of the GPU; test scores on the bundle.")
     warnings += next(iter(evaluations.values())).warnings
     return evaluations
+
+
+def _slice_values(trained: Trained, rows: IntArray) -> dict[str, list[str]]:
+    """The values of each column that the report is split by, one per photo."""
+    photos = trained.manifest.usable.photos
+    values = [dict(photos[i].values) for i in rows]
+    return {column: [each.get(column, "") for each in values] for column in trained.config.report.slices}
 
 
 def _take(predictions: Predictions, where_N: BoolArray) -> Predictions:
@@ -215,7 +242,7 @@ def positive_class(trained: Trained) -> str | None:
 
 
 def _predictions(trained: Trained, rows: IntArray, probabilities_NK: DoubleArray) -> Predictions:
-    paths = tuple(trained.manifest.usable.photos[i].path for i in rows)
+    paths = tuple(trained.manifest.usable.photos[i].name for i in rows)
     n = len(rows)
     return Predictions(
         paths, trained.manifest.usable.classes, probabilities_NK, trained.label_N[rows], ("ok",) * n, ("",) * n
@@ -226,8 +253,9 @@ def _write_inputs(run: RunFolder, trained: Trained) -> None:
     run.write("config.yaml", trained.asked)
     run.write("config.resolved.yaml", to_yaml(trained.config, reasons=trained.reasons))
     run.write("manifest.csv", manifest_csv(trained.manifest))
-    run.write("issues.csv", issues_csv(trained.issues))
     run.write("splits.csv", splits_csv(trained.manifest, trained.splits))
+    if trained.config.data.edits is not None:
+        run.write("edits.csv", trained.config.data.edits.read_bytes())
 
 
 def _write_results(
@@ -286,6 +314,7 @@ def _write_report(
         seconds=dict(clock.seconds),
         warnings=warnings,
         worst=trained.config.report.worst,
+        repeats=_repeats(trained),
     )
     run.write_json("report.json", report)
     run.write_json(
@@ -301,6 +330,15 @@ def _write_report(
             "seconds": clock.seconds,
         },
     )
+
+
+def _repeats(trained: Trained) -> list[float]:
+    """Out-of-fold accuracy of every draw of the folds, where there are several."""
+    if not trained.fit.repeats:
+        return []
+    label_N = trained.label_N[trained.rows]
+    draws = (trained.fit.oof_logits_NK, *trained.fit.repeats)
+    return [float((logits_NK.argmax(axis=1) == label_N).mean()) for logits_NK in draws]
 
 
 def _model_facts(trained: Trained) -> dict[str, Any]:

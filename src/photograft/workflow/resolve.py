@@ -31,7 +31,7 @@ def resolve_test(
 ) -> tuple[Config, dict[str, str]]:
     """Settle the share of the test part once the number of usable photos is known."""
     if given_test:
-        return config, {"split.test": "not used: the folder gives the test part"}
+        return config, {"split.test": "not used: the test part is given"}
     if config.split.test != "auto":
         return config, {}
     test = fraction if n_photos >= threshold else 0.0

@@ -96,7 +96,9 @@ def ship_bundle(
 def _describe(trained: Trained, temperature: float, positive: str | None) -> BundleInfo:
     backbone, contract = trained.backbone, trained.contract
     embedding = trained.config.model.embedding
-    limits = trained.config.data.model_dump(mode="json", include={"max_file_mb", "timeout_s"})
+    data = trained.config.data
+    read = data.model_dump(mode="json", include={"labels", "boxes", "box_choice", "margin"})
+    inputs = read | {"limits": data.model_dump(mode="json", include={"max_file_mb", "timeout_s"})}
     network_id = backbone.network_id(px=contract.px, embedding=embedding)
     network = NetworkRow(
         id=network_id,
@@ -112,7 +114,7 @@ def _describe(trained: Trained, temperature: float, positive: str | None) -> Bun
     return BundleInfo(
         format=1,
         licences={backbone.name: backbone.licence},
-        inputs={"labels": {"from": "folders"}, "boxes": "none", "limits": limits},
+        inputs=inputs,
         contracts=(ContractRow(id=contract.id, contract=contract),),
         networks=(network,),
         views=(ViewRow(network=network_id, flip=len(trained.views) > 1),),

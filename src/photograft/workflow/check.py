@@ -1,0 +1,107 @@
+"""`check`: everything about photos and labels that can be known before training, without a network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from photograft.config import Config
+from photograft.data.check import check as find_issues
+from photograft.data.duplicates import find_duplicates
+from photograft.errors import ConfigError
+from photograft.reporting.check_document import build_check, thumbnail_names
+from photograft.reporting.check_page import render_check
+from photograft.reporting.preview import PreviewRow, render_preview
+from photograft.tracking.atomic import write_atomically
+from photograft.values import Manifest, Photo
+from photograft.workflow.clock import Clock
+from photograft.workflow.narrator import Narrator, Silent
+from photograft.workflow.resolve import resolve_input
+from photograft.workflow.source import open_source, scan_source
+from photograft.workflow.thumbnails import draw_thumbnails
+
+_SHOWN = 60
+"""Photos on a page that shows crops; those whose box cannot be used come first."""
+
+
+def check(
+    photos: str | os.PathLike[str],
+    *,
+    config: Config | None = None,
+    html: str | os.PathLike[str] | None = None,
+    preview: str | os.PathLike[str] | None = None,
+    narrator: Narrator | None = None,
+) -> dict[str, Any]:
+    """Check photos, labels and boxes; gives what `photograft check --json` prints. Nothing of them is changed.
+
+    Args:
+        photos: A folder, an archive, or a table of paths and labels.
+        config: Settings, as `photograft.load_config` reads them.
+        html: Write a page with pictures of every finding to this file.
+        preview: Write a page that shows photos before and after cropping to this file.
+        narrator: Told what happens; nobody by default.
+
+    Raises:
+        ConfigError: A setting is wrong, or a page cannot be written.
+        DataError: The source cannot be read at all: no classes, or a table or annotations with problems.
+    """
+    config, _ = resolve_input(config or Config())
+    narrator, clock = narrator or Silent(), Clock()
+    pages = [Path(page) for page in (html, preview) if page is not None]
+    for page in pages:
+        _check_writable(page)
+    with open_source(Path(photos), config, clock, min_classes=1) as source:
+        manifest = scan_source(source, config, clock, narrator)
+    with clock.stage("compare"):
+        duplicates = find_duplicates(manifest.usable.photos, max_bits=config.split.duplicate_bits)
+    issues = (*find_issues(manifest), *duplicates.issues)
+    document = build_check(manifest, issues, duplicates=duplicates, seconds=clock.seconds)
+    if html is not None:
+        rows = {photo.name: photo for photo in manifest.photos}
+        wanted = {name: rows[name] for name in thumbnail_names(document) if name in rows}
+        write_atomically(Path(html), render_check(document, draw_thumbnails(manifest.root, wanted, config)))
+        narrator.say(f"Page: {html}")
+    if preview is not None:
+        write_atomically(Path(preview), render_preview(_preview_rows(manifest, config)))
+        narrator.say(f"Preview: {preview}")
+    return document
+
+
+def _check_writable(page: Path) -> None:
+    if page.is_dir() or not page.parent.is_dir():
+        raise ConfigError(f"{page} cannot be written: give the name of a file in a folder that exists.")
+
+
+def _preview_rows(manifest: Manifest, config: Config) -> list[PreviewRow]:
+    photos = _choose(manifest.usable.photos)
+    crops = draw_thumbnails(manifest.root, {p.name: p for p in photos}, config)
+    wholes = draw_thumbnails(manifest.root, {p.name: _whole(p) for p in photos}, config)
+    return [
+        PreviewRow(
+            name=photo.name,
+            label=", ".join(photo.all_labels),
+            box=photo.box,
+            width=photo.width,
+            height=photo.height,
+            problem=photo.box_problem,
+            whole_jpeg=wholes[photo.name],
+            crop_jpeg=crops[photo.name],
+        )
+        for photo in photos
+        if photo.name in wholes and photo.name in crops
+    ]
+
+
+def _choose(photos: Sequence[Photo]) -> list[Photo]:
+    """Photos whose box cannot be used, then photos spread evenly over all."""
+    wrong = [photo for photo in photos if photo.box_problem][: _SHOWN // 2]
+    others = [photo for photo in photos if not photo.box_problem]
+    step = max(1, -(-len(others) // (_SHOWN - len(wrong))))
+    return wrong + others[::step]
+
+
+def _whole(photo: Photo) -> Photo:
+    return replace(photo, box=None)

@@ -1,0 +1,60 @@
+"""`edits`: rows of the journal that corrects labels, choice and boxes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from photograft.data.edits import append_edit, read_edits, undo_edit
+from photograft.data.hashing import hash_file
+from photograft.errors import ConfigError, DataError
+
+
+def add_edits(
+    journal: Path,
+    action: str,
+    photos: Sequence[str | os.PathLike[str]],
+    *,
+    value: str = "",
+    note: str = "",
+    number: int = 0,
+) -> int:
+    """Add one row per photo, known by its content; gives their number. All photos are read before the first row.
+
+    Raises:
+        ConfigError: The action needs a value or takes none, or the journal would lie beside the photos.
+        DataError: A photo cannot be read, or the journal cannot be written.
+    """
+    if not journal.parent.is_dir():
+        raise ConfigError(f"{journal}: the folder {journal.parent} does not exist; make it first.")
+    hashes = {}
+    for photo in map(Path, photos):
+        if photo.resolve().parent == journal.resolve().parent:
+            raise ConfigError(f"{journal} would lie beside the photos, where nothing is written; put it elsewhere.")
+        try:
+            hashes[photo] = hash_file(photo)
+        except OSError as error:
+            raise DataError(f"{photo} cannot be read: {error.strerror}.") from error
+    for photo, sha256 in hashes.items():
+        append_edit(journal, action, sha256, path=str(photo), value=value, note=note, number=number)
+    return len(hashes)
+
+
+def list_edits(journal: Path) -> list[dict[str, Any]]:
+    """Every row of the journal in order, with its line and whether it is in force."""
+    return [asdict(row) for row in read_edits(journal).rows]
+
+
+def undo_edits(journal: Path, lines: Sequence[int]) -> None:
+    """Undo the rows on the given lines. Raises DataError where one of them is no row, before any is undone."""
+    known = {row.line for row in read_edits(journal).rows}
+    wrong = [str(line) for line in lines if line not in known]
+    if wrong:
+        raise DataError(
+            f"{journal} has no row on line {', '.join(wrong)}: `photograft edits list {journal}` shows them."
+        )
+    for line in lines:
+        undo_edit(journal, line)

@@ -1,0 +1,175 @@
+"""The first part of `train`: settle the settings, list the photos, open everything, and say what it will cost."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from photograft.config import Config
+from photograft.contract import Contract
+from photograft.data.csv_text import read_table
+from photograft.data.listing import Listing
+from photograft.data.pool import DecodePool
+from photograft.data.scan import Scan, find_known
+from photograft.data.split import FOLDS_BELOW, TEST_FRACTION
+from photograft.errors import ConfigError
+from photograft.features.engine import choose_engine, settle_engine
+from photograft.features.extract import FeatureStore
+from photograft.models.catalogue import Backbone, find_backbone
+from photograft.models.networks import ensure_network, is_intact, network_file
+from photograft.tracking.cache import Cache, cache_folder
+from photograft.workflow.clock import Clock
+from photograft.workflow.features import Estimate, PhotoReader
+from photograft.workflow.narrator import Narrator
+from photograft.workflow.resolve import resolve_input
+from photograft.workflow.source import Source, contract_of, open_source
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `train` would do, and what it would cost: the result of a dry run."""
+
+    lines: tuple[str, ...]
+    estimate: Estimate
+
+    def to_json(self) -> dict[str, Any]:
+        """As `photograft train --dry-run --json` prints it."""
+        e = self.estimate
+        cost = {"photos": e.n_photos, "new": e.n_new, "seconds": round(e.seconds, 1), "peak_mb": round(e.peak_mb)}
+        return {"plan": list(self.lines), "estimate": cost}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that is settled before the first photo is read."""
+
+    config: Config
+    reasons: dict[str, str]
+    source: Source
+    backbone: Backbone
+    contract: Contract
+    network: Path
+    views: tuple[str, ...]
+
+    @property
+    def listing(self) -> Listing:
+        """The rows of the source."""
+        return self.source.listing
+
+
+@contextmanager
+def prepared(
+    photos: Path, asked: Config, clock: Clock, narrator: Narrator
+) -> Iterator[tuple[Setup, PhotoReader, Plan]]:
+    """Settle everything, open cache and decoders, and tell what will be done and what it will cost."""
+    limits = asked.cache
+    config, reasons = resolve_input(asked)
+    with (
+        Cache(cache_folder(limits.dir), max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache,
+        open_source(photos, config, clock) as source,
+    ):
+        if cache.warning:
+            narrator.say(f"warning: {cache.warning}")
+        setup = _set_up(source, config, reasons, cache.folder, clock, narrator)
+        model, listing = config.model, source.listing
+        # Without a test part the cross-validated score is the one to quote, and it must come from the bundle's own
+        # engine: a GPU in mixed precision differs from it. Small sets take a minute on the CPU anyway.
+        device = model.device if _has_test(setup) else "cpu"
+        engines = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=device)
+        network_id = setup.backbone.network_id(px=setup.contract.px, embedding=model.embedding)
+        scanning = Scan(source.files, config.data, setup.contract, cache, source.edits)
+        store, engine = settle_engine(
+            engines,
+            lambda name: FeatureStore(cache, setup.contract, network_id, name, setup.views),
+            lambda store: _is_complete(store, listing, scanning),
+        )
+        with DecodePool(setup.contract, timeout_s=config.data.timeout_s) as pool:
+            reader = PhotoReader(scanning, config, store, pool, engine)
+            with clock.stage("estimate"):
+                size = setup.backbone.embedding_size(model.embedding)
+                estimate = reader.estimate(listing.files, embedding_size=size, n_classes=len(listing.classes))
+            lines = _describe_plan(setup, store.engine_name, estimate)
+            for line in lines:
+                narrator.say(line)
+            yield setup, reader, Plan(tuple(lines), estimate)
+
+
+def _is_complete(store: FeatureStore, listing: Listing, scanning: Scan) -> bool:
+    """Whether every photo that is listed has features in the store; files are not opened for it."""
+    known = store.known()
+    photos = (find_known(found, scanning) for found in listing.files)
+    return all(p is not None and (p.verdict != "ok" or p.content in known) for p in photos)
+
+
+def _set_up(
+    source: Source, config: Config, reasons: dict[str, str], cache_dir: Path, clock: Clock, narrator: Narrator
+) -> Setup:
+    _check_positive(config.report.positive, source.listing)
+    backbone, contract = find_backbone(config.model.backbone), contract_of(config)
+    with clock.stage("export network"):
+        px, embedding = contract.px, config.model.embedding
+        kept = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+        if not is_intact(kept):
+            if kept.is_file():
+                narrator.say(f"{kept} does not have the checksum that was written when it was exported: made anew.")
+            narrator.say(f"Exporting {backbone.name} for {px} px to ONNX, once (about half a minute) ...")
+        network = ensure_network(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+    views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
+    return Setup(config, reasons, source, backbone, contract, network, views)
+
+
+def _describe_plan(setup: Setup, engine: str, estimate: Estimate) -> list[str]:
+    config = setup.config
+    equal = " (equals good for now)" if config.quality == "best" else ""
+    views = "two views, whole and mirrored" if len(setup.views) > 1 else "one view"
+    whole = "the whole photo" if config.data.boxes == "none" else f"the photo cropped to its box ({config.data.boxes})"
+    shape = whole if config.input.crop == "none" else f"the central square of {whole}"
+    what = "objects" if any(found.object for found in setup.listing.files) else "files"
+    return [
+        f"{len(setup.listing.files):,} {what} in {len(setup.listing.classes)} classes",
+        f"Quality {config.quality}{equal}: {setup.backbone.name}, {shape} at {setup.contract.px} px, {views}, "
+        f"{config.model.embedding} embedding, linear head; {engine}",
+        _describe_split(setup),
+        f"Estimate: {estimate}",
+    ]
+
+
+def _describe_split(setup: Setup) -> str:
+    split = setup.config.split
+    if split.file is not None:
+        return f"Split: as {split.file} says"
+    if any(f.part == "test" for f in setup.listing.files):
+        return "Split: the folder's own parts; its test part is opened once, at the end"
+    if _has_test(setup):
+        test = TEST_FRACTION if split.test == "auto" else split.test
+        return f"Split: {test:.0%} are the test part, opened once, at the end; {split.folds} folds of the rest"
+    return f"Split: {split.folds} folds; every photo is judged by a model that has not seen it"
+
+
+def _has_test(setup: Setup) -> bool:
+    """Whether there will be a test part, given or drawn, as far as the number of files tells."""
+    if setup.config.split.file is not None:
+        return _names_test_part(setup.config.split.file)
+    if any(f.part is not None for f in setup.listing.files):
+        return any(f.part == "test" for f in setup.listing.files)
+    test = setup.config.split.test
+    return len(setup.listing.files) >= FOLDS_BELOW if test == "auto" else test > 0
+
+
+def _names_test_part(file: Path) -> bool:
+    """Whether a table of parts has a test part; whatever is wrong with the table is said when it is read in full."""
+    try:
+        return any(row.get("part", "").strip().lower() in ("test", "testing") for row in read_table(file.read_bytes()))
+    except (OSError, ValueError):
+        return False
+
+
+def _check_positive(positive: str | None, listing: Listing) -> None:
+    """Refuse a positive class that is none before anything is read, and before a test part is opened."""
+    forms = {unicodedata.normalize("NFC", name) for name in listing.classes}
+    if positive is not None and unicodedata.normalize("NFC", positive) not in forms:
+        raise ConfigError(f"report.positive: {positive!r} is none of the classes: {', '.join(listing.classes)}.")
