@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from photograft.data.duplicates import Duplicates
 from photograft.reporting.check_document import build_check
 from photograft.values import Issue, Manifest, Photo
 
-
-@dataclass(frozen=True)
-class Counts:
-    """How many duplicates were found."""
-
-    n_exact: int = 2
-    n_near: int = 1
+FOUND = Duplicates(group_N=np.empty(0, np.int64), n_exact=2, n_near=1, issues=())
 
 
 def make_photos(n: int = 60, **values: Any) -> tuple[Photo, ...]:
@@ -35,7 +31,7 @@ def make_check(
     language: str = "en",
 ) -> dict[str, Any]:
     manifest = Manifest(Path(root), tuple(make_photos() if photos is None else photos), tuple(notes))
-    return build_check(manifest, issues, duplicates=Counts(), seconds={"list": 0.1, "scan": 2.5}, language=language)
+    return build_check(manifest, issues, duplicates=FOUND, seconds={"list": 0.1, "scan": 2.5}, language=language)
 
 
 def find_conflicts(n: int, *, size: int = 2, n_photos: int = 60) -> list[Issue]:

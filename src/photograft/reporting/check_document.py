@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from photograft.data.duplicates import Duplicates
 from photograft.reporting.check_texts import check_texts_in
 from photograft.reporting.clean import clean_value
 from photograft.reporting.columns import cut_columns
@@ -23,19 +24,11 @@ GROUPS_SHOWN, GROUP_SIZE, GALLERY, MOST_PICTURES = 8, 4, 12, 200
 _LINES, _COLUMNS = 16, 110
 
 
-class _Counts(Protocol):
-    @property
-    def n_exact(self) -> int: ...
-
-    @property
-    def n_near(self) -> int: ...
-
-
 def build_check(
     manifest: Manifest,
     issues: Sequence[Issue],
     *,
-    duplicates: _Counts,
+    duplicates: Duplicates,
     seconds: Mapping[str, float],
     language: str = "en",
 ) -> dict[str, Any]:
