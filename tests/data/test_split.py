@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import tempfile
 import time
 from dataclasses import fields, replace
@@ -336,6 +337,74 @@ def test_many_copies_of_one_photo_are_one_photo() -> None:
     group_N[20:] = 20
     with pytest.raises(DataError, match="클래스 01: 1 group of 20 photos"):
         split(manifest(label_N), group_N, SplitConfig())
+
+
+def test_a_class_of_one_person_is_named_with_the_person() -> None:
+    photos = manifest(np.repeat(np.arange(3), 20)).photos
+    rows = tuple(replace(p, group="민수" if p.label == "클래스 01" else f"p{i}") for i, p in enumerate(photos))
+    with pytest.raises(DataError) as refused:
+        split(Manifest(Path("photos"), rows), alone(60), SplitConfig(), group_column="person")
+    assert "\n  클래스 01: 1 group of 20 photos, all of which belong to one person: 민수\n" in str(refused.value)
+    assert "as do photos of one value of person" in str(refused.value)
+    assert "클래스 00" not in str(refused.value)
+
+
+def test_the_statement_says_what_was_kept_together() -> None:
+    rows = manifest(np.arange(40) % 2).photos
+    persons = tuple(replace(p, group=f"p{i // 4}" if i < 36 else "") for i, p in enumerate(rows))
+    splits = split(Manifest(Path("photos"), persons), alone(40) // 2 * 2, SplitConfig(), group_column="person")
+    assert splits.statement == (
+        "No person and no known duplicate stands on both sides of the split (4 photos without a person); "
+        "9 values of person and 20 groups of duplicates were kept together."
+    )
+    objects = tuple(replace(p, path=f"{i // 2}.jpg", object=i % 2 + 1) for i, p in enumerate(rows))
+    splits = split(Manifest(Path("photos"), objects), alone(40), SplitConfig())
+    assert splits.statement.startswith("No file and no known duplicate stands")
+    assert "20 files and 0 groups of duplicates" in splits.statement
+
+
+def test_a_person_on_both_sides_of_given_parts_is_a_leak() -> None:
+    photos, _ = given_set()
+    rows = tuple(replace(p, group="민수" if i in (0, 59) else "") for i, p in enumerate(photos.photos))
+    persons = Manifest(photos.root, rows)
+    splits = split(persons, alone(60), SplitConfig(), group_column="person")
+    assert np.flatnonzero(splits.leaked_N).tolist() == [0, 59]
+    assert splits.statement.startswith(
+        "1 photo of the test part has a duplicate or another photo of the same person in train or validation: "
+    )
+    dropped = split(persons, alone(60), SplitConfig(on_leak="drop"))
+    assert dropped.part_N[0] == "" and not dropped.leaked_N.any()
+
+
+def test_photos_that_are_left_out_of_given_parts_leak_nothing() -> None:
+    parts = ["train"] * 20 + ["test"] * 10 + [None] * 10
+    group_N = alone(40)
+    group_N[39] = group_N[25]
+    splits = split(manifest(np.arange(40) % 2, parts), group_N, SplitConfig())
+    assert splits.part_N[39] == "" and not splits.leaked_N.any()
+
+
+def test_photos_without_a_label_are_divided_too() -> None:
+    photos = manifest(np.arange(100) % 2).photos
+    rows = tuple(replace(p, label=None if i < 50 else p.label) for i, p in enumerate(photos))
+    splits = split(Manifest(Path("photos"), rows), alone(100), SplitConfig())
+    assert np.bincount(splits.fold_N[:50]).tolist() == [10] * 5
+
+
+def test_faces_are_split_by_person(shared_data: Path) -> None:
+    with (shared_data / "faces18" / "labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    photos = [Photo(r["path"], f"{r['mask']}_{r['gender']}_{r['age']}", group=r["person"]) for r in rows]
+    faces = Manifest(shared_data, tuple(photos))
+    splits = split(faces, alone(len(photos)), SplitConfig(), group_column="person")
+    member_NK, within_K = faces.label_matrix(faces.classes), largest_group(faces, splits.group_N)
+    assert within_K.max() == 3
+    for part, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
+        assert (abs(member_NK[splits.part_N == part].sum(0) - share * member_NK.sum(0)) <= within_K).all()
+    for fold in range(5):
+        off_K = member_NK[splits.fold_N == fold].sum(0) - member_NK[splits.part_N != "test"].sum(0) / 5
+        assert (abs(off_K) <= within_K).all()
+    assert splits.statement.startswith("No person and no known duplicate stands on both sides of the split; 550 values")
 
 
 def test_given_parts_without_train_are_refused() -> None:

@@ -205,11 +205,13 @@ class _Table:
 
     def notes(self) -> tuple[str, ...]:
         """Sentences on rows that were matched in another way than by name, or not at all."""
-        notes = []
+        notes, name = [], self.path.name
         if self.moved:
-            notes.append(f"{self.moved:,} photos of {self.path.name} were found by their content, under another path.")
+            was = "1 photo was" if self.moved == 1 else f"{self.moved:,} photos were"
+            notes.append(f"{was} found in {name} by content, under another path.")
         if self.unknown:
-            notes.append(f"{self.unknown:,} rows of {self.path.name} name no usable photo and were passed over.")
+            rows = "1 row names" if self.unknown == 1 else f"{self.unknown:,} rows name"
+            notes.append(f"{rows} no usable photo in {name}.")
         return tuple(notes)
 
     def _problem(self, line: int, text: str) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 
 from photograft.values import IntArray, Manifest
 
+_FILE = "file"
+
 
 def state_split(
     manifest: Manifest,
@@ -29,29 +31,35 @@ def state_split(
         n_dropped: Photos that were left out of training because their group is in the test part.
     """
     kinds = _kinds(manifest, group_column)
-    either = " or ".join(["a duplicate", *(f"another photo of its {kind}" for kind in kinds)])
-    if n_leaked_test or n_crossing:
-        found = []
-        if n_leaked_test:
-            found.append(
-                f"{_photos(n_leaked_test)} of the test part {_have(n_leaked_test)} {either} in train or validation: "
-                "set split.on_leak to drop to leave these out of training."
-            )
-        if n_crossing:
-            found.append(
-                f"{_photos(n_crossing)} {_have(n_crossing)} {either} in another fold, so that cross-validated scores "
-                "are too good."
-            )
-        return " ".join(found)
-    nothing = " and ".join([*(f"no {kind}" for kind in kinds), "no known duplicate"])
-    kept = [*(f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in kinds.items()), _duplicates(duplicate_N)]
-    end = f"{' and '.join(kept)} {'was' if kept == ['1 group of duplicates'] else 'were'} kept together"
+    either = " or ".join(["a duplicate", *map(_another, kinds)])
+    found = []
+    if n_leaked_test:
+        found.append(
+            f"{_photos(n_leaked_test)} of the test part {_have(n_leaked_test)} {either} in train or validation: set "
+            "split.on_leak to drop to leave these out of training."
+        )
+    if n_crossing:
+        found.append(
+            f"{_photos(n_crossing)} {_have(n_crossing)} {either} in another fold, so that cross-validated scores are "
+            "too good."
+        )
     if n_dropped:
         was = "was" if n_dropped == 1 else "were"
-        end = f"{_photos(n_dropped)} with {either} in the given test part {was} left out of training"
+        found.append(f"{_photos(n_dropped)} with {either} in the given test part {was} left out of training.")
+    if n_leaked_test or n_crossing:
+        return " ".join(found)
+    return " ".join([_guarantee(manifest, duplicate_N, kinds, group_column), *found])
+
+
+def _guarantee(manifest: Manifest, duplicate_N: IntArray, kinds: dict[str, int], group_column: str | None) -> str:
+    nothing = _join([*(f"no {kind}" for kind in kinds), "no known duplicate"])
+    n_duplicates = int((np.unique(duplicate_N, return_counts=True)[1] > 1).sum())
+    counts = {**kinds, "group of duplicates": n_duplicates}
+    kept = _join([f"{n:,} {_plural(kind, n)}" for kind, n in counts.items()])
+    were = "was" if list(counts.values()) == [1] else "were"
     without = sum(not photo.group for photo in manifest.photos) if _grouped(manifest) else 0
     unknown = f" ({_photos(without)} without a {group_column or 'group'})" if without else ""
-    return f"{nothing[0].upper()}{nothing[1:]} stands on both sides of the split{unknown}; {end}."
+    return f"{nothing[0].upper()}{nothing[1:]} stands on both sides of the split{unknown}; {kept} {were} kept together."
 
 
 def _kinds(manifest: Manifest, group_column: str | None) -> dict[str, int]:
@@ -61,7 +69,7 @@ def _kinds(manifest: Manifest, group_column: str | None) -> dict[str, int]:
         kinds[group_column or "group"] = len({photo.group for photo in manifest.photos} - {""})
     objects = Counter(photo.path for photo in manifest.photos if photo.object)
     if objects:
-        kinds["file"] = len(objects)
+        kinds[_FILE] = len(objects)
     return kinds
 
 
@@ -69,9 +77,21 @@ def _grouped(manifest: Manifest) -> bool:
     return any(photo.group for photo in manifest.photos)
 
 
-def _duplicates(duplicate_N: IntArray) -> str:
-    n = int((np.unique(duplicate_N, return_counts=True)[1] > 1).sum())
-    return f"{n:,} group{'' if n == 1 else 's'} of duplicates"
+def _another(kind: str) -> str:
+    return "another object of the same file" if kind == _FILE else f"another photo of the same {kind}"
+
+
+def _plural(noun: str, n: int) -> str:
+    """The noun as it follows a number; a column may have any name, so that it gets no ending."""
+    if noun == _FILE:
+        return "file" if n == 1 else "files"
+    if noun == "group of duplicates":
+        return noun if n == 1 else "groups of duplicates"
+    return f"value of {noun}" if n == 1 else f"values of {noun}"
+
+
+def _join(texts: list[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def _photos(n: int) -> str:
