@@ -12,8 +12,27 @@ import pytest
 from photograft.errors import TrainingError
 from photograft.features.matrix import Scratch, stack_rows
 from photograft.metrics.softmax import softmax
-from photograft.training.linear import STRENGTHS, HeadFit, estimate_seconds, fit_at, fit_head
+from photograft.training.linear import STRENGTHS, HeadFit, estimate_megabytes, estimate_seconds, fit_at, fit_head
 from photograft.values import FloatArray, IntArray
+
+PEAK = """
+import sys
+import numpy as np
+from pathlib import Path
+from photograft.features.matrix import Scratch, stack_rows
+from photograft.training.linear import estimate_megabytes, fit_head
+
+def peak_mb():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1.024e-3
+
+n, d = 12_000, 1000
+rng, fold_N = np.random.default_rng(0), np.arange(n) % 5
+label_N, before = rng.integers(0, 3, n), peak_mb()
+blocks = (rng.standard_normal((1000, d), np.float32) for _ in range(n // 1000))
+scratch = Scratch(Path(sys.argv[1]))
+fit_head(stack_rows(blocks, n, scratch=scratch), label_N, fold_N, n_classes=3, strength=1.0, scratch=scratch)
+print(peak_mb() - before, estimate_megabytes(n, d, 3, 5))
+"""
 
 
 def draw(n: int, d: int, k: int, *, seed: int = 0, distance: float = 1.0) -> tuple[FloatArray, IntArray, IntArray]:
@@ -103,6 +122,15 @@ def test_the_estimate_grows_with_the_work_and_is_of_the_right_size() -> None:
     estimate = estimate_seconds(600, 300, 20, 5)
     assert taken / 20 < estimate < taken * 20  # the machine may be busy in one of the two
     assert estimate_seconds(60_000, 300, 200, 5) > 10 * estimate
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs /proc (Linux)")
+def test_the_memory_is_what_the_estimate_says(tmp_path: Path) -> None:
+    output = subprocess.check_output([sys.executable, "-c", PEAK, str(tmp_path)], text=True)
+    measured, estimated = (float(word) for word in output.split())
+    assert estimated * 0.6 < measured < estimated * 1.3
+    # A matrix that is too large for memory adds no more than its blocks, however many photos there are.
+    assert estimate_megabytes(50_000, 2128, 5, 5) < 320 and estimate_megabytes(200_000, 2128, 5, 5) < 350
 
 
 def test_out_of_fold_logits_do_not_depend_on_the_labels_of_their_fold() -> None:
@@ -261,17 +289,16 @@ def test_rows_of_features_in_a_file_give_what_a_copy_in_memory_gives(
     assert np.allclose(one.logits(features_ND), other.logits(features_ND), atol=1e-3)
 
 
-def test_photos_of_every_block_are_cross_validated(tmp_path: Path) -> None:
-    n, d = 42_000, 200  # two blocks
-    rng = np.random.default_rng(0)
-    label_N, fold_N = rng.integers(0, 2, n), rng.integers(0, 2, n)
-    features_ND = rng.standard_normal((n, d), np.float32) + 0.1 * label_N[:, None].astype(np.float32)
-    found = fit_head(features_ND, label_N, fold_N, n_classes=2, strength=0.3)
-    for fold in (0, 1):
-        held = fold_N == fold
-        alone = fit_at(features_ND, label_N[~held], n_classes=2, strength=0.3, rows=np.flatnonzero(~held))
-        difference = softmax(alone.logits(features_ND[held])) - softmax(found.oof_logits_NK[held])
-        assert np.abs(difference).max() < 0.02
+def test_many_blocks_give_what_one_block_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    features_ND, label_N, fold_N = draw(400, 30, 3)
+    options = {"n_classes": 3, "repeats_RN": np.roll(fold_N, 3)[None]}
+    wanted = fit_head(features_ND, label_N, fold_N, **options)  # type: ignore[arg-type]
+    monkeypatch.setattr("photograft.features.matrix._BLOCK_BYTES", 30 * 4 * 33)
+    found = fit_head(features_ND, label_N, fold_N, **options)  # type: ignore[arg-type]
+    assert found.strength == wanted.strength and found.cv_loss == pytest.approx(wanted.cv_loss, rel=1e-4)
+    logits = [(f.oof_logits_NK, f.honest_logits_NK, f.repeats[0], f.head.logits(features_ND)) for f in (found, wanted)]
+    for one, other in zip(*logits, strict=True):
+        assert np.abs(softmax(one) - softmax(other)).max() < 1e-3
 
 
 def test_repeats_are_cross_validated_by_their_own_folds() -> None:

@@ -31,7 +31,7 @@ class Scratch:
     """Where matrices of more than `limit_bytes` are kept: in temporary files in `folder`, the others in memory."""
 
     folder: Path
-    limit_bytes: int = 256_000_000
+    limit_bytes: int = 128_000_000
 
 
 def stack_rows(blocks: Iterable[FloatArray], n_rows: int, *, scratch: Scratch | None = None) -> FloatArray:
@@ -67,11 +67,26 @@ def row_blocks(matrix_ND: FloatArray, rows: IntArray | None = None) -> Iterator[
     A matrix that is in a file takes the memory of one block.
     """
     n = len(matrix_ND) if rows is None else len(rows)
-    size = max(_BLOCK_BYTES // (4 * max(matrix_ND.shape[1], 1)), 1)
+    size = _block_rows(matrix_ND.shape[1])
     for start in range(0, max(n, 1), size):
         place = slice(start, min(start + size, n))
         yield place, matrix_ND[place if rows is None else rows[place]]
         release(matrix_ND)
+
+
+def block_bytes(n_rows: int, n_columns: int) -> int:
+    """Memory that one block of a matrix of this size takes."""
+    return 4 * n_columns * min(n_rows, _block_rows(n_columns))
+
+
+def resident_bytes(n_rows: int, n_columns: int) -> int:
+    """Memory that a matrix of this size takes where there is a scratch folder: one in a file only that of a block."""
+    n_bytes = 4 * n_rows * n_columns
+    return n_bytes if n_bytes <= Scratch.limit_bytes else block_bytes(n_rows, n_columns)
+
+
+def _block_rows(n_columns: int) -> int:
+    return max(_BLOCK_BYTES // (4 * max(n_columns, 1)), 1)
 
 
 def release(matrix_ND: FloatArray) -> None:

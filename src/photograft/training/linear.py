@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from photograft.errors import TrainingError
-from photograft.features.matrix import Scratch, row_blocks
+from photograft.features.matrix import Scratch, block_bytes, resident_bytes, row_blocks
 from photograft.metrics.softmax import softmax
 from photograft.training.basis import Basis, make_basis
 from photograft.training.descent import Problems, Solution
@@ -145,6 +145,17 @@ def estimate_seconds(n_photos: int, n_features: int, n_classes: int, n_folds: in
     axes_s = _seconds(lambda: np.linalg.eigh(probe @ probe.T)) / _PROBE**3
     rotate_s = 3 * square_s * n_photos * n_features * rank
     return rotate_s + axes_s * rank**3 + _TYPICAL_PRODUCTS * product_s * n_photos * rank * n_columns
+
+
+def estimate_megabytes(n_photos: int, n_features: int, n_classes: int, n_folds: int) -> float:
+    """Megabytes that the features and `fit_head` with a scratch folder take at once, at most."""
+    rank = min(n_photos, n_features)
+    matrices = resident_bytes(n_photos, n_features) + resident_bytes(n_photos, rank)
+    # A block alone and in double precision; the Gram matrix, its eigenvectors and their workspace.
+    steps = 3 * block_bytes(n_photos, n_features) + 8 * 4 * rank**2
+    # Logits, residuals and their change for each fold, logits of each strength; weights, gradients and directions.
+    solver = 4 * n_classes * ((4 * n_folds + 8) * n_photos + 6 * n_folds * rank)
+    return (matrices + max(steps, solver)) / 1e6
 
 
 def _seconds(work: Callable[[], object]) -> float:
