@@ -69,4 +69,4 @@ def test_flowers_and_their_blurred_copies_are_told_apart(shared_data: Path) -> N
         sharp.append(measure_whole(photo)[2])
         blurred.append(measure_whole(photo.filter(ImageFilter.GaussianBlur(2)))[2])
     assert min(sharp) > 0.1
-    assert np.mean(np.array(blurred) < 0.15) > 0.95
+    assert np.mean(np.array(blurred) < 0.15) > 0.9
