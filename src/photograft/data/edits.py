@@ -16,16 +16,15 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import re
-import tempfile
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from photograft.data.csv_text import find_delimiter, guard_cell, read_edited, write_cells
+from photograft.data.append import append_row
+from photograft.data.csv_text import read_edited
 from photograft.data.files import printable
 from photograft.data.listing import Found
 from photograft.data.tables import require_no_problems
@@ -142,12 +141,7 @@ def append_edit(
     problems = _problems(cells, None, set())
     if problems:
         raise ConfigError(f"{printable(journal)}: {'; '.join(problems)}.")
-    try:
-        if not journal.exists() and _create(journal, cells):
-            return
-        _append(journal, cells)
-    except OSError as error:
-        raise DataError(f"{printable(journal)} cannot be written: {error.strerror or error}.") from error
+    append_row(journal, COLUMNS, cells, required=COLUMNS[1:6])
 
 
 def undo_edit(journal: Path, line: int) -> None:
@@ -224,52 +218,3 @@ def _box(value: str) -> tuple[float, float, float, float] | None:
         return None
     sound = all(map(math.isfinite, (left, top, right, bottom))) and left < right and top < bottom
     return (left, top, right, bottom) if sound else None
-
-
-def _create(journal: Path, cells: dict[str, str]) -> bool:
-    """Make the journal with its first row; False if somebody else made it meanwhile."""
-    handle, name = tempfile.mkstemp(prefix=f".{journal.name}.", suffix=".tmp", dir=journal.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(write_cells([COLUMNS]).encode() + _row(cells, COLUMNS, ","))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        try:
-            os.link(name, journal)
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links
-            Path(name).replace(journal)
-        return True
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _append(journal: Path, cells: dict[str, str]) -> None:
-    """Add one row in a single write, in the columns and with the separators that the journal has."""
-    with journal.open("rb") as file:
-        first_line = file.readline().decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-        file.seek(max(0, journal.stat().st_size - 1))
-        start = "" if file.read() in (b"", b"\n") else "\n"  # the last row may lack its end
-    if not first_line:
-        first_line = start = write_cells([COLUMNS])
-    delimiter = find_delimiter(first_line)
-    header = [name.strip().strip('"').lower() for name in first_line.split(delimiter)]
-    if not set(COLUMNS[1:6]) <= set(header):
-        raise DataError(f"{printable(journal)} is no journal of edits, so nothing is written into it.")
-    row = start.encode() + _row(cells, header, delimiter)
-    descriptor = os.open(journal, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
-    try:
-        size = os.fstat(descriptor).st_size
-        if os.write(descriptor, row) < len(row):
-            os.ftruncate(descriptor, size)  # a full disk: half a row would be no row
-            raise OSError("there is no space left")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _row(cells: dict[str, str], header: tuple[str, ...] | list[str], delimiter: str) -> bytes:
-    row = [guard_cell(cells.get(name, "")) for name in header]
-    return write_cells([row], delimiter=delimiter).encode("utf-8", "surrogateescape")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,14 +20,14 @@ from photograft.data.csv_text import read_edited
 from photograft.data.files import printable
 from photograft.data.groups import fold_leaks, leaks
 from photograft.data.parts import PART_NAMES
+from photograft.data.row_names import RowNames
 from photograft.data.split import Rows, fold_parts
 from photograft.data.tables import require_no_problems
 from photograft.errors import DataError
-from photograft.values import BoolArray, IntArray, Issue, Manifest, Photo, Splits
+from photograft.values import BoolArray, IntArray, Issue, Manifest, Splits
 
 _MAX_FOLDS = 20
 _NAMED = 10
-_OBJECT = re.compile(r"#(\d+)$")
 
 
 def read_splits(
@@ -115,7 +114,7 @@ class _Table:
             self.problems.append(f"{self.path.name}:1: there is no column {' and no column '.join(missing)} ({found})")
             return
         self.fold_columns = sorted((name for name in header if re.fullmatch(r"fold(_\d+)?", name)), key=_fold_number)
-        names = _Names(self.manifest.photos)
+        names = RowNames(self.manifest.photos)
         by_name = [names.find(cells.get("path", "")) for _, cells in rows]
         taken = set(by_name)
         for (line, cells), found_by_name in zip(rows, by_name, strict=True):
@@ -218,40 +217,5 @@ class _Table:
         self.problems.append(f"{self.path.name}:{line}: {text}")
 
 
-class _Names:
-    """Finds rows of the manifest by name or by content."""
-
-    def __init__(self, photos: Sequence[Photo]) -> None:
-        self.exact = {photo.name: row for row, photo in enumerate(photos)}
-        self.composed = {unicodedata.normalize("NFC", name): row for name, row in self.exact.items()}
-        self.by_content: dict[tuple[str, int], list[int]] = {}
-        for row, photo in enumerate(photos):
-            if photo.sha256:
-                self.by_content.setdefault((photo.sha256, photo.object), []).append(row)
-
-    def find(self, name: str) -> int | None:
-        """The row with this name, in whatever Unicode form, or None."""
-        for text in (name, _from_korean_windows(name)):
-            row = self.exact.get(text, self.composed.get(unicodedata.normalize("NFC", text)))
-            if row is not None:
-                return row
-        return None
-
-    def find_moved(self, name: str, sha256: str, taken: set[int | None]) -> int | None:
-        """The first row with this content that no other row of the file names, or None."""
-        match = _OBJECT.search(name)
-        numbers = (int(match[1]), 0) if match else (0,)
-        rows = (row for number in numbers for row in self.by_content.get((sha256.strip(), number), ()))
-        return next((row for row in rows if row not in taken), None)
-
-
 def _fold_number(column: str) -> int:
     return int(column.removeprefix("fold").removeprefix("_") or 1)
-
-
-def _from_korean_windows(name: str) -> str:
-    """What a name that is no UTF-8 says in the encoding that spreadsheets of Korean Windows save in."""
-    try:
-        return name.encode("utf-8", "surrogateescape").decode("cp949")
-    except UnicodeError:
-        return name

@@ -34,9 +34,8 @@ def evaluate(
     Every photo with a prediction and a known label is scored; the others are counted in `warnings`. `scores` holds
 
     - ``n``, ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``log_loss``, ``ece``,
-    - ``accuracy_low``, ``accuracy_high``: Wilson interval at 95 %. It takes photos for independent, so where groups
-      hold several photos it is taken on the number of independent photos they are worth
-      (`photograft.metrics.intervals.clustered_n`), and a warning says so; the accuracy itself is over photos,
+    - ``accuracy_low``, ``accuracy_high``: Wilson interval at 95 %, where groups hold several photos on the number of
+      independent photos they are worth (`photograft.metrics.intervals.clustered_n`); a warning says so,
     - ``ece_low``, ``ece_high``: bootstrap interval at 95 % that draws whole groups,
     - ``top5`` with more than ten classes,
     - ``positive``, ``auroc``, ``average_precision`` with exactly two classes; the last two are None where one of
@@ -45,12 +44,9 @@ def evaluate(
     Args:
         predictions: Probabilities and true labels of N photos.
         what: Which photos these are, for example "test"; kept as it is.
-        group_N: Group per photo, shape (N,): duplicates, photos of one person; a negative number means a photo of its
-            own. Without it all photos count as independent.
-        duplicate_N: Group of duplicates per photo, shape (N,), where `group_N` holds more than those. Without it the
-            photos of a group count as copies of one.
-        positive: With two classes, the one that AUROC and average precision are about. By default the one with fewer
-            scored photos, of equals the second.
+        group_N: Group per photo, shape (N,); a negative number means a photo of its own. None: all are independent.
+        duplicate_N: Group of duplicates per photo, shape (N,), where `group_N` holds more. None: groups are copies.
+        positive: Of two classes, the one that AUROC is about. By default that with fewer photos, of equals the second.
         seed: Of the bootstrap.
 
     Raises:
@@ -61,18 +57,18 @@ def evaluate(
     row_N = _scored_rows(predictions)
     probability_NK, label_N = predictions.probabilities_NK[row_N], predictions.label_N[row_N]
     best_N = np.argmax(probability_NK, axis=1).astype(np.int64)
-    confidence_N, correct_N = probability_NK[np.arange(len(row_N)), best_N], best_N == label_N
+    confidence_N, correct_N = probability_NK.max(axis=1), best_N == label_N
     confusion_KK = confusion_matrix(label_N, best_N, n_classes=len(classes))
-    scored_group_N = np.arange(len(row_N)) if group_N is None else np.asarray(group_N)[row_N]
-    scored_duplicate_N = None if duplicate_N is None else np.asarray(duplicate_N)[row_N]
-    n_independent = clustered_n(correct_N, scored_group_N, scored_duplicate_N)
+    group_N = np.arange(len(row_N)) if group_N is None else np.asarray(group_N)[row_N]
+    duplicate_N = None if duplicate_N is None else np.asarray(duplicate_N)[row_N]
+    n_independent = clustered_n(correct_N, group_N, duplicate_N)
     positive_index = _positive_index(classes, positive, confusion_KK.sum(axis=1))
 
     scores = _count_scores(confusion_KK, n_independent)
-    scores |= _probability_scores(probability_NK, label_N, scored_group_N, seed=seed)
+    scores |= _probability_scores(probability_NK, label_N, group_N, seed=seed)
     if len(classes) == 2:
         scores |= _two_class_scores(probability_NK, label_N, classes, positive_index)
-    few = _warn_classes(confusion_KK, classes, positive)
+    about_groups = _warn_groups(len(row_N), n_independent, duplicate_N)
     return Evaluation(
         what=what,
         classes=classes,
@@ -82,7 +78,7 @@ def evaluate(
         confused_pairs=_confused_pairs(confusion_KK, classes),
         reliability=reliability_bins(confidence_N, correct_N),
         mistakes=_mistakes(predictions, row_N[~correct_N]),
-        warnings=(*_warn_left_out(predictions), *_warn_groups(len(row_N), n_independent, scored_duplicate_N), *few),
+        warnings=(*_warn_left_out(predictions), *about_groups, *_warn_classes(confusion_KK, classes, positive)),
     )
 
 
