@@ -175,6 +175,30 @@ def test_a_root_that_is_missing_or_a_file(tmp_path: Path) -> None:
             listing(tmp_path / "file.jpg", CONFIG)
 
 
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (("images/a.jpg", "labels.csv"), "There is a table, labels.csv: if it holds the labels"),
+        (("JPEGImages/a.jpg", "Annotations/a.xml"), "There are annotations: .* set data.labels.from to voc"),
+    ],
+)
+def test_other_places_of_labels_are_named(tmp_path: Path, paths: tuple[str, ...], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        list_photos(grow(tmp_path, *paths), CONFIG)
+
+
+def test_photos_beside_their_annotations(tmp_path: Path) -> None:
+    grow(tmp_path, "Images/rose/a.jpg", "Images/daisy/b.jpg", "Annotation/rose/a", "Annotation/daisy/b", "lists.mat")
+    listing = list_photos(tmp_path, CONFIG)
+    assert rows(listing) == [("Images/daisy/b.jpg", "daisy", None), ("Images/rose/a.jpg", "rose", None)]
+    assert listing.notes == ("photos are read from Images, beside which their annotations lie",)
+    with open_files(tmp_path) as files:
+        assert len(folders.list_files(files, CONFIG).files) == 4
+        assert rows(folders.list_files(files, CONFIG, annotated=True)) == [
+            (path, None, None) for path, _, _ in rows(listing)
+        ]
+
+
 def test_an_empty_class_stays_known(tmp_path: Path) -> None:
     listing = list_photos(grow(tmp_path, "rose/a.jpg", "daisy/"), CONFIG)
     assert listing.classes == ("daisy", "rose")

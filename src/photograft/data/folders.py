@@ -179,8 +179,22 @@ def _require_classes(walk: _Walk, classes: set[str], files: list[Found], stray: 
         found = f"only {len(classes)} class folder ({names}, {len(files)} files), so there is nothing to tell apart"
     else:
         found = f"{len(classes)} class folders without any files"
-    left_out = "".join(f"\n({note})" for note in walk.files.notes)
-    raise DataError(f"{walk.shown('')} has {found}.\n{LAYOUT}{left_out}")
+    hints = "".join(f"\n{hint}" for hint in _hints(walk))
+    raise DataError(f"{walk.shown('')} has {found}.\n{LAYOUT}{hints}")
+
+
+def _hints(walk: _Walk) -> Iterator[str]:
+    """What else in the folder may hold the labels, or why photos of an archive were left out."""
+    yield from (f"({note})" for note in walk.files.notes)
+    try:
+        names = sorted(entry.name for entry in walk.files.entries(""))
+    except OSError:
+        return
+    tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".jsonl"))]
+    if tables:
+        yield f"There is a table, {printable(tables[0])}: if it holds the labels, give it as data.labels.from."
+    if any(name.lower() in ANNOTATION_FOLDERS for name in names):
+        yield "There are annotations: if they hold the labels, set data.labels.from to voc, coco or yolo."
 
 
 def _note_written(written: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,7 @@ def list_source(
         DataError: the photos, their labels or their boxes need the user's attention.
         ConfigError: a setting names a column, class or file that is not there.
     """
-    is_table = photos.is_file() and photos.suffix.lower() in TABLE_SUFFIXES
+    is_table = photos.suffix.lower() in TABLE_SUFFIXES and _is_file(photos)
     with open_files(photos.parent if is_table else photos) as files:
         if is_table:
             _require_no_other_labels(config)
@@ -68,7 +69,7 @@ def _list(files: PhotoFiles, config: DataConfig, slices: Sequence[str], min_clas
         raise ConfigError("data.labels.from is pattern: data.labels.pattern has to say which.")
     if pattern is None:
         _require_no_columns(config, slices, "labels come from class folders")
-        return list_photos(files, config, min_classes=min_classes if not config.rename else 1)
+        return list_photos(files, config, min_classes=min_classes)
     if source != "folders" and gives_label(config, pattern):
         return label_by_pattern(list_files(files, config, annotated=True), config, pattern, slices=slices)
     return label_by_pattern(list_photos(files, config, min_classes=min_classes), config, pattern, slices=slices)
@@ -79,7 +80,7 @@ def _find_table(files: PhotoFiles, name: str) -> tuple[Table, tuple[str, ...]]:
     path = Path(name).expanduser()
     beside = [path, files.root.parent / path] if not path.is_absolute() else [path]
     for candidate in beside:
-        if candidate.is_file():
+        if _is_file(candidate):
             return read_table(candidate), ("", *_top_folders(files))
     inside = Locator(files, ("", *_top_folders(files))).find(name)
     if inside is not None:
@@ -91,6 +92,10 @@ def _find_table(files: PhotoFiles, name: str) -> tuple[Table, tuple[str, ...]]:
         f"data.labels.from is {name!r}: neither one of {', '.join(_KINDS)} nor a table that is there (looked for "
         f"{looked})."
     )
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - the method of Path raises where a folder above cannot be read
 
 
 def _top_folders(files: PhotoFiles) -> tuple[str, ...]:
