@@ -173,12 +173,13 @@ def _candidate_folders(place: Place, folder: str, annotation_folders: Sequence[s
     """Existing folders that may hold the annotations of the photos in `folder`, the most likely first."""
     parts = folder.split("/") if folder else []
     if place.is_given:
-        yield from (join(place.folder, *parts[k:]) for k in range(len(parts) + 1))
+        for top in (place.folder, *named_folders(place, place.folder, annotation_folders)):
+            yield from (join(top, *parts[k:]) for k in range(len(parts) + 1))
         return
     for depth in range(len(parts), -1, -1):
         top = "/".join(parts[:depth])
         for own in named_folders(place, top, annotation_folders):
-            yield from (join(own, *parts[depth + 1 :]), join(own, *parts[depth:]), own)
+            yield from (join(own, *parts[depth:]), join(own, *parts[depth + 1 :]), own)
     yield folder
     for own in named_folders(place, "..", annotation_folders):
         yield from (join(own, *parts), own)

@@ -66,11 +66,12 @@ class _Reader:
         self.root = self.root or tag
         self._path.append(tag)
         self._text.clear()
-        if self._path[1:] == ["object"]:
+        if len(self._path) == 2 and tag == "object":
             self._object, self._line = {}, self._parser.CurrentLineNumber
 
     def _end(self, tag: str) -> None:
-        inner, text = self._path[1:], "".join(self._text).strip()
+        inner = self._path[1:] if len(self._path) <= _DEEPEST else []
+        text = "".join(self._text).strip()
         self._path.pop()
         self._text.clear()
         if inner[:1] == ["size"] and len(inner) == 2:
@@ -99,6 +100,7 @@ class _Reader:
         self.rects.append(Rect(left - 1, top - 1, right, bottom, label))
 
 
+_DEEPEST = 4  # annotation, object, bndbox, xmin
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
