@@ -47,10 +47,13 @@ class Finished:
         return json.loads(self.stdout)
 
 
-def run_process(command: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None) -> Finished:
+def run_process(
+    command: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None, accept: Sequence[int] = (0,)
+) -> Finished:
     """Run a command to its end and measure it. Every process of a comparison is started here, in the same way.
 
-    `env` is added to the environment. Raises RuntimeError with the end of stderr where the command fails.
+    `env` is added to the environment, and `accept` are the exit codes of a good end. Raises RuntimeError with the end
+    of stderr where the command fails.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         stop, peak = threading.Event(), _Peak()
@@ -78,7 +81,7 @@ def run_process(command: Sequence[str | os.PathLike[str]], *, env: Mapping[str, 
         for stream in (out, err):
             stream.seek(0)
             texts.append(stream.read().decode(errors="replace"))
-    if process.returncode != 0:
+    if process.returncode not in accept:
         told = "\n".join(texts[1].splitlines()[-15:])
         raise RuntimeError(f"{' '.join(map(str, command))} ended with exit code {process.returncode}:\n{told}")
     largest_mb = max(peak.one_mb, recorded_mb)
