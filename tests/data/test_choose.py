@@ -105,7 +105,7 @@ def test_several_labels(tmp_path: Path) -> None:
 
 
 def test_too_few_classes_left(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"9 photos of 1 classes \('rose'\), and at least 2(.|\n)*left out: 12"):
+    with pytest.raises(DataError, match=r"9 photos of 1 classes \(rose\), and at least 2(.|\n)*left out: 12"):
         choose(make_listing(), DataConfig(classes=("rose",)), seed=0)
     assert count(choose(make_listing(), DataConfig(classes=("rose",)), seed=0, min_classes=1)) == {"rose": 9}
     with pytest.raises(DataError, match="0 photos"):

@@ -335,7 +335,8 @@ def _open_tar(root: Path, file: IO[bytes], start: bytes, stack: ExitStack) -> Ph
     opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
     if opener is None and not _is_tar(file):
         raise DataError(
-            f"{printable(root)} is a file, neither a folder nor an archive (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz)."
+            f"{printable(root)} is a file, neither a folder nor an archive (.zip, .tar, .tar.gz, .tar.bz2, .tar.xz) nor "
+            "a table (.csv, .tsv, .jsonl, .json)."
         )
     try:
         expanded = stack.enter_context(opener(file)) if opener else file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def choose(listing: Listing, config: DataConfig, *, seed: int, min_classes: int 
     if config.per_class is not None:
         listing = _draw(listing, config.per_class, seed)
     if len(listing.classes) < min_classes or not listing.files:
-        names = ", ".join(map(repr, listing.classes))
+        names = _some(listing.classes, 5)
         notes = "".join(f"\n({note})" for note in listing.notes)
         raise DataError(
             f"{printable(listing.root)} has {len(listing.files)} photos of {len(listing.classes)} classes ({names}), "
@@ -83,13 +83,13 @@ def _read_mapping(path: Path, classes: Iterable[str]) -> dict[str, str]:
     return {old: by_form.get(new, new) if by_form.get(new) not in mapping else new for old, new in mapping.items()}
 
 
-def _find_class(name: str, classes: Iterable[str]) -> str:
+def _find_class(name: str, classes: Sequence[str]) -> str:
     if name in classes:
         return name
     same = [each for each in classes if _form(each) == _form(name)]
     if not same:
         raise ConfigError(
-            f"data.classes names {name!r}, which is no class{suggest(name, classes)}. There are: {', '.join(classes)}."
+            f"data.classes names {name!r}, which is no class{suggest(name, classes)}. There are: {_some(classes, 20)}."
         )
     return same[0]
 
@@ -108,7 +108,7 @@ def _with_labels(listing: Listing, new_names: Mapping[str, str], why: str, notes
             rows.append(replace(row, label=None if row.labels else names[0], labels=labels))
     left_out = [name for name in listing.classes if not new_names.get(name)]
     if left_out:
-        shown = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
+        shown = _some(left_out, 5)
         n = len(listing.files) - len(rows)
         notes = [*notes, f"left out: {n} photos of {len(left_out)} classes {why} ({shown})"]
     classes = tuple(sorted({name for old in listing.classes if (name := new_names.get(old))}))
@@ -132,6 +132,10 @@ def _draw(listing: Listing, n: int, seed: int) -> Listing:
 
 def _labels(row: Found) -> tuple[str, ...]:
     return row.labels or (() if row.label is None else (row.label,))
+
+
+def _some(names: Sequence[str], n: int) -> str:
+    return ", ".join(map(printable, names[:n])) + (", ..." if len(names) > n else "")
 
 
 def _form(name: str) -> str:

@@ -19,7 +19,7 @@ from photograft.data.locate import Locator
 from photograft.data.parts import PART_NAMES
 from photograft.data.patterns import PathPattern
 from photograft.data.tables import MAX_TABLE_MB, TABLE_SUFFIXES, Table, parse_table, read_table
-from photograft.errors import ConfigError
+from photograft.errors import ConfigError, DataError, ImageRejected
 
 _ANNOTATIONS = ("voc", "coco", "yolo")
 _KINDS = ("auto", "folders", "pattern", *_ANNOTATIONS)
@@ -84,9 +84,12 @@ def _find_table(files: PhotoFiles, name: str) -> tuple[Table, tuple[str, ...]]:
             return read_table(candidate), ("", *_top_folders(files))
     inside = Locator(files, ("", *_top_folders(files))).find(name)
     if inside is not None:
-        content, _ = files.read(inside, max_file_mb=MAX_TABLE_MB)
-        table = parse_table(content, name=printable(files.root / inside))
-        return table, tuple(dict.fromkeys(("", inside.rpartition("/")[0])))
+        shown = printable(files.root / inside)
+        try:
+            content, _ = files.read(inside, max_file_mb=MAX_TABLE_MB)
+        except ImageRejected as rejected:
+            raise DataError(f"The table {shown} cannot be read: {rejected.reason}.") from rejected
+        return parse_table(content, name=shown), tuple(dict.fromkeys(("", inside.rpartition("/")[0])))
     looked = ", ".join(printable(each) for each in (*beside, files.root / name))
     raise ConfigError(
         f"data.labels.from is {name!r}: neither one of {', '.join(_KINDS)} nor a table that is there (looked for "
