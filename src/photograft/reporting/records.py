@@ -11,6 +11,7 @@ from typing import Any
 from photograft.data.csv_text import read_table, table_csv
 from photograft.values import Issue, Manifest, Photo, Splits
 
+_FIELDS = tuple(f.name for f in fields(Photo))
 _NUMBERS = ("size_bytes", "width", "height", "turn", "object")
 _FRACTIONS = ("brightness", "contrast", "sharpness")
 _COLUMN = "column."
@@ -22,7 +23,7 @@ def manifest_csv(manifest: Manifest) -> str:
     Several labels are a JSON list, a box is ``left,top,right,bottom``, fractions have three decimals, and every named
     value has a column ``column.<name>``.
     """
-    plain = [f.name for f in fields(Photo) if f.name != "values"]
+    plain = [name for name in _FIELDS if name != "values"]
     columns = list(dict.fromkeys(name for photo in manifest.photos for name, _ in photo.values))
     rows = []
     for photo in manifest.photos:
@@ -47,7 +48,7 @@ def splits_csv(manifest: Manifest, splits: Splits) -> str:
     A fold that is blank is no fold. ``sha256`` finds files that were moved.
     """
     repeats = [f"fold_{r + 2}" for r in range(len(splits.repeats_RN))]
-    rows = [["path", "label", "part", "fold", *repeats, "group", "leaked", "sha256"]]
+    rows: list[list[Any]] = [["path", "label", "part", "fold", *repeats, "group", "leaked", "sha256"]]
     for i, photo in enumerate(manifest.usable.photos):
         folds = ["" if fold < 0 else int(fold) for fold in (splits.fold_N[i], *splits.repeats_RN[:, i])]
         what = [photo.name, photo.label or _cell(photo, "labels"), str(splits.part_N[i])]
@@ -72,7 +73,7 @@ def _cell(photo: Photo, name: str) -> Any:
 
 def _photo(row: dict[str, str]) -> Photo:
     # Fields that an older release did not write keep their defaults.
-    values: dict[str, Any] = {f.name: row[f.name] for f in fields(Photo) if f.name in row}
+    values: dict[str, Any] = {name: row[name] for name in _FIELDS if name in row}
     values |= {name: int(values[name]) for name in _NUMBERS if name in values}
     values |= {name: float(values[name]) for name in _FRACTIONS if name in values}
     values |= {name: values[name] or None for name in ("label", "part")}
