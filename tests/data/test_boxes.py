@@ -230,6 +230,15 @@ def test_boxes_of_a_table_are_used_and_label_rows_that_have_none() -> None:
     ]
 
 
+def test_a_row_of_a_table_whose_boxes_disagree_is_left_out_of_a_union() -> None:
+    source = listing(
+        Found("a.jpg", annotation=Annotation((CAT, BIG_DOG), source="t.csv, line 2")), Found("b.jpg", "cat")
+    )
+    attached = attach_boxes(source, None, config(boxes="csv", box_choice="union"))
+    assert rows(attached) == [("b.jpg", "cat", None)]
+    assert "t.csv, line 2: the boxes of one photo name several classes" in attached.notes[1]
+
+
 def test_objects_of_a_file_that_has_several_rows_are_counted_on() -> None:
     one = [Found("a.jpg", label, annotation=Annotation((CAT,), source="t.csv")) for label in ("x", "y")]
     attached = attach_boxes(listing(*one), None, config(boxes="csv", box_choice="each"))

@@ -39,6 +39,7 @@ class Place:
     folder: str = ""
     only: str = ""
     _entries: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    _folders: dict[str, list[str]] = field(default_factory=dict)
 
     def entries(self, folder: str) -> dict[str, Entry]:
         """What lies in a folder, by the composed Unicode form of its name; nothing where there is no such folder."""
@@ -49,6 +50,12 @@ class Place:
                 entries = []
             self._entries[folder] = {unicodedata.normalize("NFC", entry.name): entry for entry in entries}
         return self._entries[folder]
+
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder, sorted."""
+        if folder not in self._folders:
+            self._folders[folder] = sorted(entry.name for entry in self.entries(folder).values() if entry.is_folder)
+        return self._folders[folder]
 
     def file(self, folder: str, names: Iterable[str]) -> str | None:
         """The path of the first of these names that is a file in the folder."""
@@ -189,5 +196,4 @@ def named_folders(place: Place, top: str, names: Sequence[str]) -> list[str]:
     """The folders in `top` that have one of these names, in any capitals."""
     if top.startswith("..") and not place.files.root.is_dir():
         return []  # nothing lies beside an archive
-    found = (entry for entry in place.entries(top).values() if entry.is_folder and entry.name.lower() in names)
-    return sorted(join(top, entry.name) for entry in found)
+    return [join(top, name) for name in place.folders(top) if name.lower() in names]

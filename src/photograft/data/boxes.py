@@ -99,7 +99,7 @@ def attach_boxes(listing: Listing, annotations: Annotations | None, config: Data
         else:
             own = [replace(found, annotation=None, label=None if labels_from_boxes else found.label)]
         for row in own:
-            if row.label is None and not row.labels and labels_from_boxes:
+            if row.label is None and not row.labels and (labels_from_boxes or _names_classes(annotation)):
                 left_out.append(row.path)
             else:
                 objects[row.path] += row.object > 0
@@ -139,6 +139,10 @@ def _rows(found: Found, annotation: Annotation, config: DataConfig, problems: li
         label = max(annotation.rects, key=lambda rect: _visible_area(rect, annotation)).label
         same = tuple(rect for rect in annotation.rects if rect.label == label)  # the crop must show what is named
         yield replace(row, label=label or None, annotation=row.annotation and replace(row.annotation, rects=same))
+
+
+def _names_classes(annotation: Annotation | None) -> bool:
+    return annotation is not None and any(rect.label for rect in annotation.rects)
 
 
 def _label_by_union(row: Found, annotation: Annotation, separator: str | None, problems: list[str]) -> Found:
