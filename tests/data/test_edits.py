@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def test_later_rows_win_and_follow_the_content(tmp_path: Path) -> None:
     assert edits.apply(Found("b.jpg", "x"), B.lower()).excluded == "edits.csv:4: why"
     assert edits.apply(Found("c.jpg", "x"), "c" * 64) == edits.apply(Found("c.jpg", "x"), "")
     assert edits.unused({A}) == 1 and edits.unused({A, B.lower()}) == 0 and edits.unused(set()) == 3
+
+
+def test_a_typed_label_is_the_class_that_is_stored_decomposed(tmp_path: Path) -> None:
+    stored, other = unicodedata.normalize("NFD", "노란 튤립"), "장미"
+    edits = read_edits(journal_of(tmp_path / "e.csv", ("relabel", A, "0", "노란 튤립"))).for_classes([other, stored])
+    assert label(edits, Found("a.jpg", other)) == stored
+    assert edits.apply(Found("a.jpg", labels=(other,)), A).found.labels == (stored,)
+    assert edits.apply(Found("a.jpg", stored), A).edited == ""
+    assert label(edits.for_classes([stored, "노란 튤립"]), Found("a.jpg", other)) == "노란 튤립"
 
 
 def test_a_relabel_to_the_same_label_changes_nothing(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ import csv
 import json
 import math
 import re
-from collections.abc import Set
+import unicodedata
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -62,10 +63,18 @@ class Edited:
 
 @dataclass(frozen=True)
 class Edits:
-    """A journal that was read. `name` is how messages call it."""
+    """A journal that was read. `name` is how messages call it; `classes` are names that new labels are matched to."""
 
     name: str
     rows: tuple[Edit, ...]
+    classes: tuple[str, ...] = ()
+
+    def for_classes(self, classes: Iterable[str]) -> Edits:
+        """The same edits for photos of these classes: some systems store a name in another Unicode form than is typed.
+
+        A label that differs from a class only by that is the class.
+        """
+        return replace(self, classes=tuple(classes))
 
     @property
     def has_boxes(self) -> bool:
@@ -84,7 +93,9 @@ class Edits:
                 edited = replace(edited, excluded=reason if edit.action == "exclude" else "")
                 continue
             before = edited.found
-            after = _relabel(before, edit.value) if edit.action == "relabel" else _move_box(before, edit.value, where)
+            after = (
+                self._relabel(before, edit.value) if edit.action == "relabel" else _move_box(before, edit.value, where)
+            )
             if after != before:
                 said.append(f"{where}: {edit.action}")
                 edited = replace(edited, found=after)
@@ -93,6 +104,18 @@ class Edits:
     def unused(self, seen: Set[str]) -> int:
         """Number of rows in force about contents that are not among those seen."""
         return sum(len(edits) for sha256, edits in self._by_content.items() if sha256 not in seen)
+
+    def _relabel(self, found: Found, value: str) -> Found:
+        if found.labels or (found.label is None and value.startswith("[")):
+            return replace(found, label=None, labels=tuple(map(self._class, _labels(value))))
+        return replace(found, label=self._class(value))
+
+    def _class(self, label: str) -> str:
+        return label if label in self.classes else self._by_form.get(unicodedata.normalize("NFC", label), label)
+
+    @cached_property
+    def _by_form(self) -> dict[str, str]:
+        return {unicodedata.normalize("NFC", name): name for name in self.classes}
 
     @cached_property
     def _by_content(self) -> dict[str, list[Edit]]:
@@ -188,12 +211,6 @@ def _problems(cells: dict[str, str], line: int | None, lines: Set[int]) -> list[
     if action == "undo" and (target < 0 or (line is not None and (target not in lines or target >= line))):
         problems.append(f"undo {value!r} is not the line of an earlier row")
     return problems
-
-
-def _relabel(found: Found, value: str) -> Found:
-    if found.labels or (found.label is None and value.startswith("[")):
-        return replace(found, label=None, labels=_labels(value))
-    return replace(found, label=value)
 
 
 def _labels(value: str) -> tuple[str, ...]:

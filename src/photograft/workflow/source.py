@@ -52,7 +52,7 @@ def open_source(photos: Path, config: Config, clock: Clock, *, min_classes: int 
             photos, config.data, slices=config.report.slices, seed=config.split.seed, min_classes=min_classes
         )
     with open_files(listing.root) as files:
-        yield Source(listing, files, edits)
+        yield Source(listing, files, edits and edits.for_classes(listing.classes))
 
 
 def contract_of(config: Config) -> Contract:
