@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from photograft.config.data import DataConfig
-from photograft.data import archives
-from photograft.data.archives import MAX_EXTRA_BYTES
+from photograft.data import members
 from photograft.data.files import open_files
 from photograft.data.folders import list_files, list_photos
 from photograft.data.listing import Listing
+from photograft.data.members import MAX_EXTRA_BYTES
 from photograft.errors import DataError, ImageRejected
 
 CONFIG = DataConfig()
@@ -25,25 +25,25 @@ PHOTOS = {"rose/a.jpg": b"aaa", "rose/깊이/b c.jpg": b"bbbb", "daisy/c.png": o
 TARS = ("tar", "tar.gz", "tar.bz2", "tar.xz")
 
 
-def make_zip(path: Path, members: Iterable[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
+def make_zip(path: Path, named: Iterable[tuple[str | zipfile.ZipInfo, bytes]]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members:
+        for name, data in named:
             archive.writestr(name, data)
     return path
 
 
-def make_tar(path: Path, members: Iterable[tuple[str | tarfile.TarInfo, bytes]]) -> Path:
+def make_tar(path: Path, named: Iterable[tuple[str | tarfile.TarInfo, bytes]]) -> Path:
     compression = {".gz": "w:gz", ".bz2": "w:bz2", ".xz": "w:xz"}.get(path.suffix, "w")
     with tarfile.open(path, compression) as archive:  # type: ignore[call-overload]
-        for name, data in members:
+        for name, data in named:
             info = tarfile.TarInfo(name) if isinstance(name, str) else name
             info.size = info.size or len(data)
             archive.addfile(info, io.BytesIO(data))
     return path
 
 
-def make(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
-    return make_zip(path, members) if path.suffix == ".zip" else make_tar(path, members)
+def make(path: Path, named: Iterable[tuple[str, bytes]]) -> Path:
+    return make_zip(path, named) if path.suffix == ".zip" else make_tar(path, named)
 
 
 def listed(path: Path) -> Listing:
@@ -224,7 +224,7 @@ def test_a_tar_header_that_asks_for_memory_is_damage(tmp_path: Path) -> None:
 
 
 def test_more_members_than_allowed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 99)
+    monkeypatch.setattr(members, "MAX_MEMBERS", 99)
     path = make_zip(tmp_path / "a.zip", [(f"{i}.jpg", b"x") for i in range(100)])
     with pytest.raises(DataError, match="more than 99 members"):
         listed(path)
