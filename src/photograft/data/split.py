@@ -141,12 +141,13 @@ def _require_groups(rows: Rows, among_N: BoolArray, needed: int, what: str) -> N
     lines = [_describe_class(rows, k, among_N, int(n_groups_K[k])) for k in poor[:_SHOWN]]
     if len(poor) > _SHOWN:
         lines.append(f"... and {len(poor) - _SHOWN} more")
-    fewer = ", or ask for fewer parts (split.val=0, split.test=0)" if needed > GROUPS_TO_FOLD else ""
+    ways = "Add photos to these classes, or leave the classes out (data.classes)"
+    if needed > GROUPS_TO_FOLD:
+        ways += ", or ask for fewer parts (split.val=0, split.test=0)"
     listed = "".join(f"\n  {line}" for line in lines)
     raise DataError(
         f"Too few different photos for {what}: that takes at least {needed} independent groups of photos of every "
-        f"class. Duplicates count as one{together}.{listed}\n"
-        f"Add photos to these classes, leave the classes out (data.classes){fewer}."
+        f"class. Duplicates count as one{together}.{listed}\n{ways}."
     )
 
 
