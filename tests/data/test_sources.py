@@ -100,6 +100,12 @@ def test_where_the_table_may_be(
         list_source(source, settings(**{"from": "none.csv"}))
 
 
+def test_paths_may_be_relative_to_the_table_that_is_named_beside_the_photos(photos: Path, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "t.csv", relative_to="내 사진/")
+    listing = list_source(photos, settings(**{"from": str(table)}))
+    assert pairs(listing) == [(f"../내 사진/{name}", label) for name, label in EXPECTED]
+
+
 def test_paths_of_a_table_may_lead_out_of_its_folder(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     for start in ("../내 사진/", f"{photos.as_posix()}/"):

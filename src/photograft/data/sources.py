@@ -78,10 +78,10 @@ def _list(files: PhotoFiles, config: DataConfig, slices: Sequence[str], min_clas
 def _find_table(files: PhotoFiles, name: str) -> tuple[Table, tuple[str, ...]]:
     """The table that data.labels.from names, and the folders that its paths may be relative to."""
     path = Path(name).expanduser()
-    beside = [path, files.root.parent / path] if not path.is_absolute() else [path]
+    beside = list(dict.fromkeys((path, files.root.parent / path)))
     for candidate in beside:
         if _is_file(candidate):
-            return read_table(candidate), ("", *_top_folders(files))
+            return read_table(candidate), ("", *_top_folders(files), *_way_to(candidate.parent, files))
     inside = Locator(files, ("", *_top_folders(files))).find(name)
     if inside is not None:
         shown = printable(files.root / inside)
@@ -95,6 +95,16 @@ def _find_table(files: PhotoFiles, name: str) -> tuple[Table, tuple[str, ...]]:
         f"data.labels.from is {name!r}: neither one of {', '.join(_KINDS)} nor a table that is there (looked for "
         f"{looked})."
     )
+
+
+def _way_to(folder: Path, files: PhotoFiles) -> tuple[str, ...]:
+    """The folder of a table, as seen from the folder of the photos; an archive has no outside."""
+    if not files.root.is_dir():
+        return ()
+    try:
+        return (Path(os.path.relpath(folder, files.root)).as_posix(),)
+    except ValueError:  # on another drive
+        return ()
 
 
 def _is_file(path: Path) -> bool:
