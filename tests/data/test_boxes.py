@@ -263,5 +263,5 @@ def test_few_problems_are_notes_and_many_stop_with_all_of_them() -> None:
 
 
 def test_no_class_at_all_is_an_error_that_says_what_to_set() -> None:
-    with pytest.raises(DataError, match=r"data\.annotations"):
-        attach_boxes(listing(Found("a.jpg")), annotations(), config("yolo"))
+    with pytest.raises(DataError, match=r"data\.annotations(.|\n)*a\.txt, line 1: wrong"):
+        attach_boxes(listing(Found("a.jpg", "folder")), annotations(("a.txt, line 1: wrong",)), config("yolo"))

@@ -91,13 +91,12 @@ def attach_boxes(listing: Listing, annotations: Annotations | None, config: Data
     objects: Counter[str] = Counter()
     for found in listing.files:
         annotation = by_path.get(found.path, found.annotation)
-        found = replace(found, annotation=annotation)
+        if labels_from_boxes:
+            found = replace(found, label=None, labels=())
         if annotation is not None and annotation.rects:
-            if labels_from_boxes:
-                found = replace(found, label=None, labels=())
-            own = list(_rows(found, annotation, config, problems))
+            own = list(_rows(replace(found, annotation=annotation), annotation, config, problems))
         else:
-            own = [replace(found, annotation=None, label=None if labels_from_boxes else found.label)]
+            own = [replace(found, annotation=None)]
         for row in own:
             if row.label is None and not row.labels and (labels_from_boxes or _names_classes(annotation)):
                 left_out.append(row.path)
@@ -107,8 +106,13 @@ def attach_boxes(listing: Listing, annotations: Annotations | None, config: Data
     _check_problems(problems, len(listing.files), config)
     if listing.files and not rows:
         raise DataError(
-            f"no photo in {listing.root} has an annotation that names a class; set data.annotations to the folder or "
-            f"file of the annotations, or data.labels.from to another source of labels"
+            "\n".join(
+                [
+                    f"no photo in {printable(listing.root)} has an annotation that names a class: set data.annotations to "
+                    "the folder or file of the annotations, or data.labels.from to another source of labels.",
+                    *(f"  {problem}" for problem in problems),
+                ]
+            )
         )
     rows.sort(key=lambda row: (row.path, row.object))
     classes = () if labels_from_boxes else listing.classes
