@@ -127,11 +127,14 @@ def test_class_names_that_differ() -> None:
 
 def test_classes_too_small_for_the_split() -> None:
     lost = Photo("lost/0.jpg", "lost", verdict="empty", reason="the file is empty")
-    issues = check(Manifest(Path("photos"), (*many(), ordinary("b/0.jpg", "b"), lost)))
-    small = [i for i in issues if i.kind == "class_too_small"]
-    assert [i.message.partition(",")[0] for i in small] == ["b has 1 photo", "lost has no photo that can be used"]
-    assert all(i.must_fix for i in small)
-    assert "small_class" not in {i.kind for i in issues}
+    one = found([*many(), ordinary("b/0.jpg", "b")])
+    assert one["class_too_small"].must_fix and "small_class" not in one
+    assert one["class_too_small"].message.startswith("b has 1 photo, and the split needs 2 photos")
+    assert found([*many(), lost])["class_too_small"].message.startswith("lost has no photo that can be used,")
+    both = found([*many(), ordinary("b/0.jpg", "b"), lost])["class_too_small"]
+    assert both.message.endswith("of each class, and 2 classes have fewer: lost (0), b (1)")
+    every = found([ordinary(f"{i}.jpg", f"class {i:02d}") for i in range(30)])["class_too_small"]
+    assert every.message.endswith("class 09 (1) and 20 more")
 
 
 def test_photos_that_stay_together_count_once() -> None:
@@ -144,7 +147,7 @@ def test_photos_that_stay_together_count_once() -> None:
     assert found(photos, group_N=group_N, needed_groups=5) == {}
     group_N[30:] = np.arange(25) % 4
     issue = found(photos, group_N=group_N, needed_groups=5)["class_too_small"]
-    assert "b has 25 photos in 4 independent groups" in issue.message and "needs 5" in issue.message
+    assert "b has 25 photos in 4 independent groups" in issue.message and "needs 5 photos" in issue.message
 
 
 def test_small_classes_and_imbalance() -> None:

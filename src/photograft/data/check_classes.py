@@ -54,13 +54,20 @@ def _count_groups(manifest: Manifest, group_N: IntArray | None) -> dict[str, int
 
 
 def _too_small(names: set[str], counts: dict[str, int], groups: dict[str, int], needed: int) -> Iterable[Issue]:
-    for name in sorted(names):
+    if not names:
+        return
+    independent = f"{needed} photos that are independent (no copies, nor of one person, video or file)"
+    if len(names) == 1:
+        (name,) = names
         has = _photos(counts[name]) if counts[name] else "no photo that can be used"
-        if groups[name] < counts[name]:  # the others are copies, or of one person, video or file
-            has += f" in {_independent(groups[name])}"
-        message = f"{name} has {has}, and the split needs {needed} that are independent"
-        remedy = "Add photos of this class, merge it with another one (data.rename), or leave it out (data.classes)."
-        yield Issue("class_too_small", (), message, remedy, must_fix=True)
+        if groups[name] < counts[name]:
+            has += f" in {groups[name]:,} independent group{'' if groups[name] == 1 else 's'}"
+        message = f"{name} has {has}, and the split needs {independent}"
+    else:
+        sizes = _list_sizes({name: groups[name] for name in sorted(names)})
+        message = f"the split needs {independent} of each class, and {len(names):,} classes have fewer: {sizes}"
+    remedy = "Add photos, merge with another class (data.rename), or leave out (data.classes)."
+    yield Issue("class_too_small", (), message, remedy, must_fix=True)
 
 
 def _lookalike_names(manifest: Manifest) -> Iterable[Issue]:
@@ -92,7 +99,3 @@ def _list_sizes(sizes: dict[str, int]) -> str:
 
 def _photos(n: int) -> str:
     return f"{n:,} photo{'' if n == 1 else 's'}"
-
-
-def _independent(n: int) -> str:
-    return f"{n:,} independent group{'' if n == 1 else 's'}"
