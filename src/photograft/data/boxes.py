@@ -108,8 +108,8 @@ def attach_boxes(listing: Listing, annotations: Annotations | None, config: Data
         raise DataError(
             "\n".join(
                 [
-                    f"no photo in {printable(listing.root)} has an annotation that names a class: set data.annotations to "
-                    "the folder or file of the annotations, or data.labels.from to another source of labels.",
+                    f"no photo in {printable(listing.root)} has an annotation that names a class: set data.annotations "
+                    "to the folder or file of the annotations, or data.labels.from to another source of labels.",
                     *(f"  {problem}" for problem in problems),
                 ]
             )
