@@ -119,7 +119,7 @@ def test_the_estimate_grows_with_the_work_and_is_of_the_right_size() -> None:
     started = time.perf_counter()
     fit_head(features_ND, label_N, fold_N, n_classes=20)
     taken = time.perf_counter() - started
-    estimate = estimate_seconds(600, 300, 20, 5)
+    estimate = min(estimate_seconds(600, 300, 20, 5) for _ in range(3))
     assert taken / 20 < estimate < taken * 20  # the machine may be busy in one of the two
     assert estimate_seconds(60_000, 300, 200, 5) > 10 * estimate
 
