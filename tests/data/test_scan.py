@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -14,18 +15,20 @@ import pytest
 from PIL import Image
 
 from photograft.config.data import DataConfig
-from photograft.contract import make_contract
-from photograft.data.files import open_files
+from photograft.contract import Box, make_contract
+from photograft.data.edits import Edits, append_edit, read_edits
+from photograft.data.files import FolderFiles, open_files
 from photograft.data.folders import list_files, list_photos
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import decode
 from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
-from photograft.data.scan import Scanned, check_bad_fraction, decoder_key, scan
+from photograft.data.scan import Scan, Scanned, check_bad_fraction, check_boxes, decoder_key, scan
 from photograft.errors import DataError
-from photograft.values import VERDICTS, FileStatus, Photo
+from photograft.values import VERDICTS, Annotation, FileStatus, Photo, Rect
 
 CONTRACT = make_contract(64)
+Look = Callable[..., list[Scanned]]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
 
 
@@ -62,14 +65,13 @@ def look(pool: DecodePool) -> Callable[..., list[Scanned]]:
         files: tuple[Found, ...] | None = None,
         cache: DictCache | None = None,
         needs_pixels: Callable[[str], bool] = lambda _: True,
+        edits: Edits | None = None,
         **settings: Any,
     ) -> list[Scanned]:
         config = DataConfig(**settings)
         files = list_all(root, config) if files is None else files
-        scanned = scan(
-            files, root=root, config=config, contract=CONTRACT, pool=pool, cache=cache, needs_pixels=needs_pixels
-        )
-        return list(scanned)
+        setting = Scan(FolderFiles(root), config, CONTRACT, cache, edits)
+        return list(scan(files, setting, pool, needs_pixels=needs_pixels))
 
     return look
 
@@ -89,17 +91,8 @@ def jpeg(seed: int) -> bytes:
 def test_a_scan_gives_verdict_hashes_and_pixels_in_order(photo_folder: Path, pool: DecodePool) -> None:
     with open_files(photo_folder) as files:
         listing = list_photos(files, DataConfig())
-    scanned = list(
-        scan(
-            listing.files,
-            root=listing.root,
-            config=DataConfig(),
-            contract=CONTRACT,
-            pool=pool,
-            cache=None,
-            needs_pixels=lambda _: True,
-        )
-    )
+    setting = Scan(FolderFiles(listing.root), DataConfig(), CONTRACT)
+    scanned = list(scan(listing.files, setting, pool, needs_pixels=lambda _: True))
     assert [s.photo.path for s in scanned] == [f.path for f in listing.files]
     for one, found in zip(scanned, listing.files, strict=True):
         data = (photo_folder / found.path).read_bytes()
@@ -245,23 +238,61 @@ def test_too_many_bad_files_stop_the_run(n: int, n_bad: int, stops: bool) -> Non
     assert caught.value.exit_code == 3
 
 
+def test_a_box_is_cut_out_and_part_of_the_cache_key(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (200, 100), "red")
+    picture.paste("blue", (100, 0, 200, 100))
+    picture.save(tmp_path / "a.png")
+    left, right = (Annotation((Rect(x, 0, x + 100, 100),), source="boxes.csv:2") for x in (0, 100))
+    rows = [Found("a.png", "a", object=1, annotation=left), Found("a.png", "b", object=2, annotation=right)]
+    contract, cache = make_contract(64, box=Box(source="csv", choice="each")), DictCache()
+    setting = Scan(FolderFiles(tmp_path), DataConfig(), contract, cache)
+    with DecodePool(contract, workers=1) as pool:
+        first = list(scan(rows, setting, pool, needs_pixels=lambda _: True))
+        again = list(scan(rows, setting, pool, needs_pixels=lambda _: False))
+        moved = Annotation((Rect(50, 0, 150, 100),))
+        (third,) = scan([Found("a.png", "a", annotation=moved)], setting, pool, needs_pixels=lambda _: True)
+    pixels = [item.pixels for item in first]
+    assert pixels[0] is not None and pixels[1] is not None
+    assert (pixels[0] == (255, 0, 0)).all() and (pixels[1] == (0, 0, 255)).all()
+    assert [item.photo for item in again] == [item.photo for item in first]
+    assert [item.photo.box for item in first] == [(0, 0, 100, 100), (100, 0, 200, 100)]
+    assert third.photo.box == (50, 0, 150, 100) and third.pixels is not None
+    assert len({item.photo.content for item in [*first, third]}) == 3
+    assert {item.photo.name for item in first} == {"a.png#1", "a.png#2"}
+
+
+def test_too_many_boxes_that_cannot_be_used_stop(tmp_path: Path) -> None:
+    photos = [Photo(f"{n}.jpg", "a", box_problem="boxes.csv:7: there is no box") for n in range(4)]
+    check_boxes(photos[:3], max_bad_fraction=0.01)
+    with pytest.raises(DataError, match=r"4 of 4 photos have a box.*(?s:.*)0\.jpg: boxes\.csv:7"):
+        check_boxes(photos, max_bad_fraction=0.01)
+
+
+def test_edits_follow_the_content_of_a_file(photo_folder: Path, look: Look, tmp_path: Path) -> None:
+    copied = tmp_path / "moved" / "elsewhere"
+    shutil.copytree(photo_folder, copied)
+    first, second, third, *_ = list_all(copied, DataConfig())
+    journal = tmp_path / "edits.csv"
+    for found, action, value in ((first, "relabel", "새 이름"), (second, "exclude", ""), (third, "exclude", "")):
+        sha256 = hash_bytes((photo_folder / found.path).read_bytes())
+        append_edit(journal, action, sha256, path=found.path, value=value)
+    append_edit(journal, "include", hash_bytes((copied / third.path).read_bytes()))
+    for cache in (None, DictCache()):
+        for _ in range(2):
+            a, b, c, d, *_ = look(copied, cache=cache, edits=read_edits(journal))
+            assert a.photo.label == "새 이름" and a.photo.edited and a.pixels is not None
+            assert b.photo.excluded and b.pixels is None
+            assert not c.photo.excluded and not d.photo.edited
+
+
 def test_every_file_of_the_hostile_corpus_gets_the_verdict_of_its_manifest(shared_data: Path) -> None:
     root = shared_data / "badimages"
     formats = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
     config, contract = DataConfig(formats=formats), make_contract(64, formats=formats)
     with DecodePool(contract, workers=2, timeout_s=1.5) as pool:
-        found = {
-            s.photo.path: s
-            for s in scan(
-                list_all(root, config),
-                root=root,
-                config=config,
-                contract=contract,
-                pool=pool,
-                cache=None,
-                needs_pixels=lambda _: True,
-            )
-        }
+        setting = Scan(FolderFiles(root), config, contract)
+        scanned = scan(list_all(root, config), setting, pool, needs_pixels=lambda _: True)
+        found = {s.photo.path: s for s in scanned}
     with (root / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     wrong = [problem for row in rows if (problem := _disagrees(row, found.pop(row["file"], None)))]

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from photograft.config.data import DataConfig
+from photograft.data.files import FolderFiles
 from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
-from photograft.data.scan import scan
+from photograft.data.scan import Scan, scan
 from photograft.inference.classifier import Classifier
 
 
@@ -17,15 +18,7 @@ def test_prediction_and_scan_agree_on_every_hostile_file(shared_data: Path, tiny
     files = [Found(p.relative_to(root).as_posix()) for p in sorted(root.rglob("*")) if p.is_file()]
     contract = tiny_classifier.bundle.contract
     with DecodePool(contract) as pool:
-        scanned = scan(
-            files,
-            root=root,
-            config=DataConfig(),
-            contract=contract,
-            pool=pool,
-            cache=None,
-            needs_pixels=lambda _: False,
-        )
+        scanned = scan(files, Scan(FolderFiles(root), DataConfig(), contract), pool, needs_pixels=lambda _: False)
         verdicts = {item.photo.path: item.photo.verdict for item in scanned}
     predicted = tiny_classifier.predict([root / f.path for f in files])
     assert isinstance(predicted, list) and len(predicted) == len(files) > 300

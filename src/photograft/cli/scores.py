@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
+
+from photograft.reporting.columns import count_columns
 
 if TYPE_CHECKING:
     from photograft.values import Evaluation
@@ -25,12 +26,12 @@ def headline(evaluation: Evaluation) -> str:
 
 def class_table(evaluation: Evaluation) -> list[str]:
     """One line per class; a dash where a number would divide by zero."""
-    width = max(5, *(_columns(c.name) for c in evaluation.per_class))
+    width = max(5, *(count_columns(c.name) for c in evaluation.per_class))
     lines = [f"{'class':<{width}}  photos  precision  recall     F1"]
     for c in evaluation.per_class:
         values = ((c.precision, 9), (c.recall, 6), (c.f1, 5))
         cells = "  ".join(f"{'-' if v is None else format(v, '.3f'):>{w}}" for v, w in values)
-        lines.append(f"{c.name}{' ' * (width - _columns(c.name))}  {c.support:>6}  {cells}")
+        lines.append(f"{c.name}{' ' * (width - count_columns(c.name))}  {c.support:>6}  {cells}")
     return lines
 
 
@@ -39,14 +40,9 @@ def slice_table(evaluation: Evaluation) -> list[str]:
     if not evaluation.slices:
         return []
     names = [f"{part.column} = {part.value}" for part in evaluation.slices]
-    width = max(5, *map(_columns, names))
+    width = max(5, *map(count_columns, names))
     lines = ["", f"{'slice':<{width}}  photos  accuracy  95 % interval"]
     for name, part in zip(names, evaluation.slices, strict=True):
-        padding = " " * (width - _columns(name))
+        padding = " " * (width - count_columns(name))
         lines.append(f"{name}{padding}  {part.n:>6}  {part.accuracy:>8.3f}  {part.low:.3f} to {part.high:.3f}")
     return lines
-
-
-def _columns(text: str) -> int:
-    """Columns that a terminal needs for `text`: Hangul letters take two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in unicodedata.normalize("NFC", text))

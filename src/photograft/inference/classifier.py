@@ -82,8 +82,11 @@ class Classifier:
             for name, probability_K, reason in zip(names, probabilities_NK, reasons, strict=True):
                 yield self._describe(name, probability_K, reason)
 
-    def predict_table(self, photos: Iterable[PhotoInput], label_N: IntArray) -> Predictions:
-        """Predict photos whose true class indices are known, as one table for evaluation."""
+    def predict_table(self, photos: Iterable[PhotoInput | ImageRejected], label_N: IntArray) -> Predictions:
+        """Predict photos whose true class indices are known, as one table for evaluation.
+
+        In the place of a photo that could not be read stands the reason.
+        """
         names: list[str] = []
         reasons: list[str] = []
         parts: list[DoubleArray] = []
@@ -126,7 +129,9 @@ class Classifier:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _batches(self, photos: Iterable[PhotoInput]) -> Iterator[tuple[list[str], DoubleArray, list[str]]]:
+    def _batches(
+        self, photos: Iterable[PhotoInput | ImageRejected]
+    ) -> Iterator[tuple[list[str], DoubleArray, list[str]]]:
         batch: list[tuple[str, PixelArray | str]] = []
         for item in self._decode(photos):
             batch.append(item)
@@ -145,7 +150,7 @@ class Classifier:
         reasons = [pixels if isinstance(pixels, str) else "" for _, pixels in batch]
         return [name for name, _ in batch], probabilities_NK, reasons
 
-    def _decode(self, photos: Iterable[PhotoInput]) -> Iterator[tuple[str, PixelArray | str]]:
+    def _decode(self, photos: Iterable[PhotoInput | ImageRejected]) -> Iterator[tuple[str, PixelArray | str]]:
         """Yield (name, pixels or the reason of rejection) in order."""
         read = (self._read(photo, number) for number, photo in enumerate(photos))
         for (name, ready), outcome in self._pool.map_where_needed(read):
@@ -154,12 +159,16 @@ class Classifier:
             else:
                 yield name, str(outcome) if isinstance(outcome, ImageRejected) else outcome.pixels
 
-    def _read(self, photo: PhotoInput, number: int) -> tuple[tuple[str, PixelArray | str], bytes | Boxed | None]:
+    def _read(
+        self, photo: PhotoInput | ImageRejected, number: int
+    ) -> tuple[tuple[str, PixelArray | str], bytes | Boxed | None]:
         """((name, pixels or reason), None) where there is nothing to decode, else ((name, ""), bytes)."""
         name = os.fspath(photo) if isinstance(photo, str | os.PathLike) else f"photo {number + 1}"
+        if isinstance(photo, ImageRejected):
+            return (name, str(photo)), None
+        if isinstance(photo, Boxed):
+            return (name, ""), photo
         try:
-            if isinstance(photo, Boxed):
-                return (name, ""), photo
             if isinstance(photo, bytes | bytearray | memoryview):
                 return (name, ""), bytes(photo)
             if isinstance(photo, np.ndarray):

@@ -14,6 +14,7 @@ from photograft.data.duplicates import find_duplicates
 from photograft.errors import ConfigError
 from photograft.reporting.check_document import build_check, thumbnail_names
 from photograft.reporting.check_page import render_check
+from photograft.reporting.clean import clean_text
 from photograft.reporting.preview import PreviewRow, render_preview
 from photograft.tracking.atomic import write_atomically
 from photograft.values import Manifest, Photo
@@ -60,7 +61,7 @@ def check(
     issues = (*find_issues(manifest), *duplicates.issues)
     document = build_check(manifest, issues, duplicates=duplicates, seconds=clock.seconds)
     if html is not None:
-        rows = {photo.name: photo for photo in manifest.photos}
+        rows = {clean_text(photo.name): photo for photo in manifest.photos}  # as the document names them
         wanted = {name: rows[name] for name in thumbnail_names(document) if name in rows}
         write_atomically(Path(html), render_check(document, draw_thumbnails(manifest.root, wanted, config)))
         narrator.say(f"Page: {html}")

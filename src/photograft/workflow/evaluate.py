@@ -17,7 +17,7 @@ from photograft.data.boxes import Boxed
 from photograft.data.files import printable
 from photograft.data.hashing import hash_bytes
 from photograft.data.listing import Found
-from photograft.data.scan import check_bad_fraction
+from photograft.data.scan import check_bad_fraction, in_reading_order
 from photograft.data.tables import TABLE_SUFFIXES
 from photograft.errors import DataError, ImageRejected
 from photograft.evaluation.evaluate import evaluate as score
@@ -25,6 +25,7 @@ from photograft.evaluation.slices import evaluate_slices
 from photograft.inference.classifier import Classifier, PhotoInput
 from photograft.metrics.intervals import paired_difference
 from photograft.models.bundle import Bundle, read_bundle
+from photograft.reporting.document import slice_rows
 from photograft.reporting.records import read_manifest, read_parts
 from photograft.values import Evaluation, IntArray, Photo, Predictions
 from photograft.workflow.clock import Clock
@@ -55,11 +56,7 @@ class Tested:
             "warnings": list(self.warnings),
         }
         if self.evaluation.slices:
-            result["slices"] = [
-                {"column": s.column, "value": s.value, "n": s.n}
-                | {"accuracy": s.accuracy, "accuracy_low": s.low, "accuracy_high": s.high}
-                for s in self.evaluation.slices
-            ]
+            result["slices"] = slice_rows(self.evaluation.slices)
         if self.whole is not None and self.box_gain is not None:
             result["whole_photo"] = self.whole.scores
             result["box_gain"] = dict(zip(("difference", "low", "high"), self.box_gain, strict=True))
@@ -131,7 +128,9 @@ def _score(
 
     evaluation = evaluated(predictions, "evaluated photos")
     columns = {name: [dict(row.found.values).get(name, "") for row in rows] for name in config.report.slices}
-    evaluation = replace(evaluation, slices=evaluate_slices(predictions, columns, group_N=group_N))
+    evaluation = replace(
+        evaluation, slices=evaluate_slices(predictions, columns, group_N=group_N, duplicate_N=duplicate_N)
+    )
     ok = [row.sha256 for row, reason in zip(rows, predictions.reasons, strict=True) if not reason]
     warnings = [*source.listing.notes, *notes, *evaluation.warnings, *_seen_before(bundle, ok)]
     if whole is None:
@@ -161,7 +160,7 @@ def _as_trained(bundle: Bundle, photos: Path) -> list[str]:
 def _edited(source: Source, config: Config) -> list[_Row]:
     """Every row that no edit leaves out, with its hash and with the edits applied."""
     rows = []
-    for found in source.listing.files:
+    for found in in_reading_order(source.listing.files, source.files):
         try:
             content, _ = source.files.read(found.path, max_file_mb=config.data.max_file_mb)
         except ImageRejected:
@@ -176,14 +175,14 @@ def _edited(source: Source, config: Config) -> list[_Row]:
 
 def _read(
     rows: Sequence[_Row], source: Source, config: Config, advance: Callable[[], None], *, boxed: bool
-) -> Iterator[PhotoInput]:
+) -> Iterator[PhotoInput | ImageRejected]:
     for row in rows:
         found = row.found
         try:
             content, _ = source.files.read(found.path, max_file_mb=config.data.max_file_mb)
             yield Boxed(content, found.annotation) if boxed and found.annotation else content
-        except ImageRejected:
-            yield source.files.root / found.path  # the classifier rejects it for the same reason, in its place
+        except ImageRejected as rejected:
+            yield rejected
         advance()
 
 

@@ -186,7 +186,7 @@ def _evaluate(
         evaluation = evaluate(
             predictions, what=what, group_N=group_N, duplicate_N=duplicate_N, positive=positive, seed=seed
         )
-        slices = evaluate_slices(predictions, _slice_values(trained, rows), group_N=group_N)
+        slices = evaluate_slices(predictions, _slice_values(trained, rows), group_N=group_N, duplicate_N=duplicate_N)
         return replace(evaluation, slices=slices)
 
     evaluations = {}

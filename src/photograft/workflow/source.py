@@ -83,12 +83,12 @@ def scan_source(source: Source, config: Config, clock: Clock, narrator: Narrator
     return build_manifest(source, photos)
 
 
-def read_as_scanned(photo: Photo, files: PhotoFiles, *, max_file_mb: int) -> PhotoInput:
-    """The bytes of a scanned photo, with the box that stands for it; its path where it cannot be read any more."""
+def read_as_scanned(photo: Photo, files: PhotoFiles, *, max_file_mb: int) -> PhotoInput | ImageRejected:
+    """The bytes of a scanned photo, with the box that stands for it; the reason where it cannot be read any more."""
     try:
         data, _ = files.read(photo.path, max_file_mb=max_file_mb)
-    except ImageRejected:
-        return files.root / photo.path  # the classifier rejects it for the same reason
+    except ImageRejected as rejected:
+        return rejected
     return Boxed(data, settled_annotation(photo.box)) if photo.box else data
 
 

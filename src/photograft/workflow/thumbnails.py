@@ -51,7 +51,7 @@ def draw_thumbnails(root: Path, photos: Mapping[str, Photo], config: Config) -> 
 
 def _read_each(root: Path, photos: Mapping[str, Photo], max_file_mb: int) -> Iterator[tuple[str, bytes | Boxed]]:
     """Yield (name, what is to be decoded) of those photos that are still what they were."""
-    if not photos:
+    if not photos or not root.exists():
         return
     with open_files(root) as files:
         for name, photo in photos.items():

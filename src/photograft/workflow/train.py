@@ -22,7 +22,9 @@ from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
 from photograft.errors import ConfigError, DataError
 from photograft.features.duplicates import find_duplicates
 from photograft.features.engine_onnx import OnnxEngine
+from photograft.features.extract import FeatureStore
 from photograft.features.matrix import Scratch
+from photograft.reporting.document import slice_rows
 from photograft.tracking.run_folder import create_run, run_stem
 from photograft.training.linear import HeadFit, fit_head
 from photograft.values import Evaluation, FeatureTable, IntArray, Issue, Manifest, Splits
@@ -59,11 +61,13 @@ class TrainedRun:
     def to_json(self) -> dict[str, Any]:
         """As `photograft train --json` prints it."""
         scores = {name: e.scores for name, e in (("test", self.test), ("oof", self.oof)) if e is not None}
+        slices = {"slices": slice_rows(self.headline.slices)} if self.headline.slices else {}
         return {
             "run": str(self.run),
             "bundle": str(self.bundle),
             "classes": list(self.classes),
             **scores,
+            **slices,
             "seconds": {stage: round(s, 3) for stage, s in self.seconds.items()},
             "warnings": list(self.warnings),
         }
@@ -103,32 +107,7 @@ def train(
         if setup.listing.root.is_dir():
             _check_runs_dir(_photo_folders(setup.listing), Path(runs_dir))
         manifest, table = _read_photos(setup, reader, clock, narrator)
-    with clock.stage("group and split"):
-        splits, issues = _group_and_split(manifest, table, setup.config)
-    _name_conflicts(splits, issues, narrator)
-    with clock.stage("train"):
-        scratch = Scratch(reader.store.cache.folder)
-        rows, fit = _fit(manifest, table, splits, setup.config, scratch)
-    config, reasons = _resolve_rest(setup, manifest, fit)
-    cache_warning = reader.store.cache.warning
-    trained = Trained(
-        asked=to_yaml(asked),
-        config=config,
-        reasons=reasons,
-        backbone=setup.backbone,
-        contract=setup.contract,
-        network=setup.network,
-        views=setup.views,
-        exact_features=reader.store.engine_name == OnnxEngine.name,
-        manifest=manifest,
-        issues=issues,
-        splits=splits,
-        table=table,
-        rows=rows,
-        fit=fit,
-        scratch=scratch,
-        warnings=(cache_warning,) if cache_warning else (),
-    )
+    trained = _train_on(setup, asked, manifest, table, reader.store, clock, narrator)
     run = create_run(Path(runs_dir), name)
     with run.locked(), run.removed_on_failure():
         evaluations, warnings = finish_run(run, trained, clock, narrator)
@@ -222,6 +201,43 @@ def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
             "Photos have several labels (data.labels.separator), and train learns one label per photo: name a column "
             "that holds one with data.labels.column. `photograft check` and `photograft split` take several."
         )
+
+
+def _train_on(
+    setup: Setup,
+    asked: Config,
+    manifest: Manifest,
+    table: FeatureTable,
+    store: FeatureStore,
+    clock: Clock,
+    narrator: Narrator,
+) -> Trained:
+    """Group, split and fit: everything between the features and the run folder."""
+    with clock.stage("group and split"):
+        splits, issues = _group_and_split(manifest, table, setup.config)
+    _name_conflicts(splits, issues, narrator)
+    scratch = Scratch(store.cache.folder)
+    with clock.stage("train"):
+        rows, fit = _fit(manifest, table, splits, setup.config, scratch)
+    config, reasons = _resolve_rest(setup, manifest, fit)
+    return Trained(
+        asked=to_yaml(asked),
+        config=config,
+        reasons=reasons,
+        backbone=setup.backbone,
+        contract=setup.contract,
+        network=setup.network,
+        views=setup.views,
+        exact_features=store.engine_name == OnnxEngine.name,
+        manifest=manifest,
+        issues=issues,
+        splits=splits,
+        table=table,
+        rows=rows,
+        fit=fit,
+        scratch=scratch,
+        warnings=(store.cache.warning,) if store.cache.warning else (),
+    )
 
 
 def _group_and_split(manifest: Manifest, table: FeatureTable, config: Config) -> tuple[Splits, tuple[Issue, ...]]:
