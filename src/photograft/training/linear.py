@@ -159,9 +159,9 @@ def estimate_megabytes(n_photos: int, n_features: int, n_classes: int, n_folds: 
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """The faster of two runs: the first also wakes threads up."""
+    """The fastest of a few runs: the first also wakes threads up, and a busy machine stops some."""
     times_s = []
-    for _ in range(2):
+    for _ in range(5):
         started = time.perf_counter()
         work()
         times_s.append(time.perf_counter() - started)
