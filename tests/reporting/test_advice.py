@@ -17,7 +17,7 @@ BAD = Photo("a/bad.jpg", label="a", verdict="truncated", reason="cut off")
     ("changes", "said"),
     [
         ({"issues": [CONFLICT]}, "Settle 1 set of photos"),
-        ({"leaked": 3}, "Move 3 photos that have duplicates in another part"),
+        ({"leaked": 3}, "Move 3 photos that have duplicates (or other photos of their group) in another part"),
         ({"empty": 2}, "Add photos of “c”"),
         ({"n": 90}, "Collect more photos of “a”, “b” and “c”"),
         ({"n": 90}, "Test on more photos"),

@@ -28,6 +28,8 @@ PhotoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | Boxed | I
 """What can be predicted: a path, the bytes of a file (with its box), a PIL image, or a uint8 array (H, W), (H, W, 3) or
 (H, W, 4)."""
 
+_Input = PhotoInput | ImageRejected
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -150,7 +152,7 @@ class Classifier:
         reasons = [pixels if isinstance(pixels, str) else "" for _, pixels in batch]
         return [name for name, _ in batch], probabilities_NK, reasons
 
-    def _decode(self, photos: Iterable[PhotoInput | ImageRejected]) -> Iterator[tuple[str, PixelArray | str]]:
+    def _decode(self, photos: Iterable[_Input]) -> Iterator[tuple[str, PixelArray | str]]:
         """Yield (name, pixels or the reason of rejection) in order."""
         read = (self._read(photo, number) for number, photo in enumerate(photos))
         for (name, ready), outcome in self._pool.map_where_needed(read):

@@ -95,8 +95,8 @@ ENGLISH: dict[str, Entry] = {
     "rests.split": "How it was split",
     "rests.split.parts": "{train:,} photos for training, {val:,} for validation, {test:,} for the test.",
     "rests.split.leaked": (
-        "{n:,} photo has a duplicate in another part.",
-        "{n:,} photos have a duplicate in another part.",
+        "{n:,} photo has a duplicate, or another photo of its group, in another part.",
+        "{n:,} photos have a duplicate, or another photo of their group, in another part.",
     ),
     "rests.opened": "Test part opened",
     "rests.opened.text": ("Once, for this report.", "{n} times so far, across all runs."),
@@ -119,7 +119,7 @@ ENGLISH: dict[str, Entry] = {
     "rests.repeats.text": "Cross-validated accuracy over {n} draws of the folds: {mean} on average, {low} the "
     "smallest, {high} the largest.",
     "what.test": "test",
-    "what.test with leaks": "with the test photos that have a duplicate in training",
+    "what.test with leaks": "with the test photos that have a duplicate, or a photo of their group, in training",
     "what.out-of-fold": "cross-validation",
     "what.val": "validation",
     "notice": "Please note",
@@ -230,10 +230,10 @@ ENGLISH: dict[str, Entry] = {
         "Settle {n:,} sets of photos that are alike but carry different labels: the model cannot learn both.",
     ),
     "next.leaked": (
-        "Move {n:,} photo that has a duplicate in another part, or set split.on_leak=drop: until then the score "
-        "flatters.",
-        "Move {n:,} photos that have duplicates in another part, or set split.on_leak=drop: until then the "
-        "score flatters.",
+        "Move {n:,} photo that has a duplicate (or another photo of its group) in another part, or set "
+        "split.on_leak=drop: until then the score flatters.",
+        "Move {n:,} photos that have duplicates (or other photos of their group) in another part, or set "
+        "split.on_leak=drop: until then the score flatters.",
     ),
     "next.empty": "Add photos of {names}: there was none to judge by.",
     "next.small": (

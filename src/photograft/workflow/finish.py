@@ -83,8 +83,8 @@ def finish_run(
 ) -> tuple[dict[str, Evaluation], list[str]]:
     """Write everything of the run; gives the evaluations by name, headline first, and warnings.
 
-    "test" are the test photos without a duplicate in training, "test with leaks" all of them where that differs, "oof"
-    the cross-validated ones.
+    "test" are the test photos without a duplicate or a photo of their group in training, "test with leaks" all of them
+    where that differs, "oof" the cross-validated ones.
     """
     warnings = list(trained.warnings)
     _write_inputs(run, trained)
@@ -195,15 +195,17 @@ def _evaluate(
         evaluations["test"] = score(_take(test, clean), test_rows[clean], "test")
     evaluations["oof"] = score(_predictions(trained, trained.rows, oof_NK), trained.rows, "out-of-fold")
     if not clean.all():
+        grouped = any(photo.group for photo in trained.manifest.usable.photos)
+        relative = "a duplicate or a photo of its group" if grouped else "a duplicate"
         what = "test with leaks"
         evaluations[what] = score(test, test_rows, what)
         with_leaks = f"With them the accuracy is {evaluations[what].scores['accuracy']:.3f}."
         if clean.any():
-            left_out = f"{int((~clean).sum())} of {len(clean)} test photos have a duplicate in training"
+            left_out = f"{int((~clean).sum())} of {len(clean)} test photos have {relative} in training"
             warnings.append(f"{left_out} and are left out of the score. {with_leaks}")
         else:
             warnings.append(
-                "Every test photo has a duplicate in training, so the test part says nothing: "
+                f"Every test photo has {relative} in training, so the test part says nothing: "
                 f"the score is the cross-validated one. {with_leaks}"
             )
     if not trained.exact_features:
