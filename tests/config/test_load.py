@@ -44,6 +44,22 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert loaded.origins["split.test"] == "default"
 
 
+@pytest.mark.parametrize("text", ["{age}_{gender}_{id}.jpg", "{label}", "[{a}]*", "*_{label}.jpg"])
+def test_a_text_may_begin_with_a_bracket(text: str) -> None:
+    assert load_config(None, [f"data.labels.pattern={text}"]).data.labels.pattern == text
+    with pytest.raises(ConfigError):
+        load_config(None, [f"split.folds={text}"])
+
+
+def test_a_section_inside_a_section(tmp_path: Path) -> None:
+    file = write(tmp_path, "data:\n  margin: 0.1\n  labels:\n    from: pattern\n    factors: [나이, b]\n")
+    config = load_config(file, ["data.labels.group=person"])
+    assert (config.data.margin, config.data.labels.from_, config.data.labels.group) == (0.1, "pattern", "person")
+    assert config.data.labels.factors == ("나이", "b")
+    assert load_config(write(tmp_path, to_yaml(config))) == config
+    assert explain("data.labels").settings and "data.labels.from" in refusal(None, ["data.labels.form=x"])
+
+
 def test_flag_that_is_not_given_changes_nothing() -> None:
     assert load_config(None, ["quality=fast"], quality=None).quality == "fast"
 

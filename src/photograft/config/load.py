@@ -111,11 +111,23 @@ def _collect(
             problems.append(f"--set {text}: write it as section.key=value, for example --set split.folds=10")
             continue
         try:
-            given.append(Given(name, read_value(value), "from --set"))
+            given.append(Given(name, _read_assigned(name, value), "from --set"))
         except DocumentProblem as problem:
             problems.append(f"{name}: {_shorten(value)} cannot be read: {problem} (from --set)")
     given += [Given(name, value, f"given as {name}") for name, value in everyday.items() if value is not None]
     return given, problems
+
+
+def _read_assigned(name: str, text: str) -> Any:
+    """The value of an assignment; a text may begin with a bracket, as patterns on a path do."""
+    is_text = name in fields() and explain(name).type.startswith("text")
+    try:
+        value = read_value(text)
+    except DocumentProblem:
+        if is_text:
+            return text
+        raise
+    return text if is_text and isinstance(value, dict | list) else value
 
 
 def _name_problem(given: Given) -> str | None:

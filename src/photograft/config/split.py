@@ -36,7 +36,7 @@ class SplitConfig(Section):
     """What to do with photos whose duplicates stand in another given part: report them, or leave them out of
     training."""
 
-    duplicate_bits: int = Field(default=12, ge=0, le=64)
+    duplicate_bits: int = Field(default=12, ge=0, le=32)
     """Largest difference of two 256-bit perceptual hashes that still counts as a possible near-duplicate."""
 
     duplicate_similarity: float = Field(default=0.93, ge=0, le=1)

@@ -176,6 +176,8 @@ def _issues(
     if len(different_labels) > 1:
         message = f"{named}: {kind} under different labels ({', '.join(different_labels)})"
         remedy = "Decide which label is right and remove or move the other copies."
+        if not exact:
+            remedy += " If they differ in what the label is about, set split.duplicate_bits lower."
         yield Issue("label_conflict", paths, message, remedy, must_fix=True)
     if len(different_parts) > 1:
         message = f"{named}: {kind} in different parts ({', '.join(different_parts)})"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,7 +83,7 @@ def list_photos(files: PhotoFiles, config: DataConfig, *, min_classes: int = 2) 
     _require_classes(walk, classes, found, stray, min_classes)
     for name in sorted(classes - {f.label for f in found if f.label}):
         walk.notes.append(f"class folder {printable(name)!r} holds no files")
-    notes = (*walk.notes, *_note_written(written), *_note_stray(stray), *_note_names(classes), *walk.note_skipped())
+    notes = (*walk.notes, *_note_written(written), *_note_stray(stray), *walk.note_skipped())
     return Listing(files.root, tuple(sorted(found, key=lambda f: f.path)), tuple(sorted(classes)), notes)
 
 
@@ -208,18 +207,6 @@ def _note_stray(stray: list[str]) -> list[str]:
     names = sorted(map(printable, stray))
     shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     return [f"not read, because they lie beside the class folders: {len(stray)} files ({shown})"]
-
-
-def _note_names(classes: set[str]) -> list[str]:
-    """Class names that look the same on the screen: composed and decomposed Hangul, upper and lower case."""
-    groups: dict[str, list[str]] = {}
-    for name in sorted(classes):
-        groups.setdefault(unicodedata.normalize("NFC", name).casefold().strip(), []).append(name)
-    return [
-        f"the class folders {', '.join(map(ascii, names))} look the same but are different names: are they one class?"
-        for names in groups.values()
-        if len(names) > 1
-    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,13 +91,18 @@ class Rows:
         return int(self.member_NK.shape[1])
 
 
-def _draw_parts(rows: Rows, config: SplitConfig, rng: np.random.Generator) -> npt.NDArray[np.str_]:
+def drawn_shares(n_photos: int, config: SplitConfig) -> dict[str, float]:
+    """Share of each part that is drawn where none is given; without a test part there is no validation part."""
     test = config.test
     if test == "auto":
-        test = TEST_FRACTION if len(rows.group_N) >= FOLDS_BELOW else 0.0
+        test = TEST_FRACTION if n_photos >= FOLDS_BELOW else 0.0
     val = config.val if test > 0 else 0.0
-    wanted = {"train": 1 - test - val, "val": val, "test": test}
-    names = [name for name, share in wanted.items() if share > 0]
+    return {name: share for name, share in (("train", 1 - test - val), ("val", val), ("test", test)) if share > 0}
+
+
+def _draw_parts(rows: Rows, config: SplitConfig, rng: np.random.Generator) -> npt.NDArray[np.str_]:
+    wanted = drawn_shares(len(rows.group_N), config)
+    names = list(wanted)
     everything = np.ones(len(rows.group_N), dtype=bool)
     _require_groups(rows, everything, len(names), f"{len(names)} parts ({', '.join(names)})")
     groups = count_groups(rows.member_NK, rows.group_N)

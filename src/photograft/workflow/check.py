@@ -11,6 +11,8 @@ from typing import Any
 from photograft.config import Config
 from photograft.data.check import check as find_issues
 from photograft.data.duplicates import find_duplicates
+from photograft.data.groups import join_groups
+from photograft.data.split import GROUPS_TO_FOLD, drawn_shares
 from photograft.errors import ConfigError
 from photograft.reporting.check_document import build_check, thumbnail_names
 from photograft.reporting.check_page import render_check
@@ -58,7 +60,9 @@ def check(
         manifest = scan_source(source, config, clock, narrator)
     with clock.stage("compare"):
         duplicates = find_duplicates(manifest.usable.photos, max_bits=config.split.duplicate_bits)
-    issues = (*find_issues(manifest), *duplicates.issues)
+    group_N = join_groups(manifest.usable, duplicates.group_N)
+    needed = _needed_groups(manifest, config)
+    issues = (*find_issues(manifest, group_N=group_N, needed_groups=needed), *duplicates.issues)
     document = build_check(manifest, issues, duplicates=duplicates, seconds=clock.seconds)
     if html is not None:
         rows = {clean_text(photo.name): photo for photo in manifest.photos}  # as the document names them
@@ -69,6 +73,13 @@ def check(
         write_atomically(Path(preview), render_preview(_preview_rows(manifest, config)))
         narrator.say(f"Preview: {preview}")
     return document
+
+
+def _needed_groups(manifest: Manifest, config: Config) -> int:
+    """How many independent groups of photos each class needs: one per part that is drawn, and two for the folds."""
+    if manifest.given_parts or config.split.file is not None:
+        return GROUPS_TO_FOLD
+    return max(GROUPS_TO_FOLD, len(drawn_shares(len(manifest.usable.photos), config.split)))
 
 
 def _check_writable(page: Path) -> None:

@@ -175,9 +175,9 @@ def _name_rejected(manifest: Manifest, narrator: Narrator) -> None:
 
 
 def _name_conflicts(splits: Splits, issues: tuple[Issue, ...], narrator: Narrator) -> None:
-    """State what the split guarantees, and name photos that stand under several labels; issues.csv has them all."""
+    """State what the split guarantees, and name what must be fixed beside damaged files; issues.csv has it all."""
     narrator.say(splits.statement)
-    conflicts = [issue for issue in issues if issue.kind == "label_conflict"]
+    conflicts = [issue for issue in issues if issue.must_fix and issue.kind != "rejected"]
     for issue in conflicts[:_NAMED]:
         narrator.say(f"  {issue.message}")
     if len(conflicts) > _NAMED:
