@@ -10,9 +10,10 @@ from typing import Any
 
 from photograft.config import Config
 from photograft.data.check import check as find_issues
+from photograft.data.coverage import GROUPS_TO_FOLD
 from photograft.data.duplicates import find_duplicates
 from photograft.data.groups import join_groups
-from photograft.data.split import GROUPS_TO_FOLD, drawn_shares
+from photograft.data.split import drawn_shares
 from photograft.errors import ConfigError
 from photograft.reporting.check_document import build_check, thumbnail_names
 from photograft.reporting.check_page import render_check
