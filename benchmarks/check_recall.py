@@ -5,14 +5,17 @@ Copies the photos into a temporary folder, plants defects (`defects.py` says how
 
 - Copies count by pairs. Recall is the share of planted pairs (photo and copy) that stand in one reported group. A pair
   of a reported group that was not planted and that is no natural duplicate of the untouched photos counts against the
-  precision of the kind of copy in it. Natural duplicates are what `check` finds in the untouched photos and the
-  features confirm with a cosine of at least split.duplicate_similarity, as `train` does; what they do not confirm
-  counts against the precision of all pairs. All of them are listed in the JSON file.
+  precision of the kind of copy in it.
+- Natural duplicates are pairs of untouched photos whose hashes differ in at most the largest of `--bits` and whose
+  features have a cosine of at least split.duplicate_similarity. They are listed in the JSON file, to be looked at: of
+  the flowers there are 14 pairs, and each is one photo, stored or edited twice. What `check` finds beside them in
+  the untouched photos counts against the precision, as "untouched".
 - `check` needs no network and takes every pair whose hashes differ in at most split.duplicate_bits of 256 bits (rotated
   copies: 8) for copies; `train` drops those that the features do not confirm. Both are in the table. A second
   table shows what another split.duplicate_bits would find.
 - Findings about single files count by files, from issues.csv of `train`, which lists all of them; `check` must state
-  the same number. What is reported of the untouched photos too is natural and counts neither way.
+  the same number. What is reported of the untouched photos too is natural and counts neither way. A photo that was
+  darkened until nothing is left to see is reported as blank, and counts against both kinds.
 - A flipped label cannot be seen without a network unless a copy stands in another class. `train` names photos whose
   label its out-of-fold predictions doubt. What it doubts of the untouched photos may well be wrong there, and counts
   neither way; the precision with them is given too.
@@ -34,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import machine
-from defects import CONFLICT, COPIES, FLIPPED, SPOILED, SYSTEM, Planted, copy_photos, plant
+from defects import CONFLICT, COPIES, FLIPPED, SYSTEM, Planted, copy_photos, plant
 from machine import say
 from photo_sets import add_limit_argument, photos_by_class, sample
 from photograft.config import Config
@@ -107,8 +110,8 @@ def main() -> None:
 def _measure(photos: Path, arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     untouched_folder = scratch / "untouched"
     copy_photos(photos, untouched_folder)
-    untouched = _find(untouched_folder, arguments, scratch)
-    say(f"untouched: {untouched.found} photos, {len(untouched.check_pairs)} pairs of copies, {_count(untouched.files)}")
+    untouched = _find(untouched_folder, arguments, scratch, bits=max(arguments.bits))
+    say(f"untouched: {untouched.found} photos, {len(untouched.train_pairs)} pairs of copies, {_count(untouched.files)}")
     natural = {path for pair in untouched.check_pairs | untouched.train_pairs for path in pair}
     natural.update(*untouched.files.values())
     listed = {f"{label}/{f.name}" for label, files in photos_by_class(untouched_folder).items() for f in files}
@@ -132,11 +135,13 @@ def _count(files: dict[str, tuple[str, ...]]) -> str:
 # ------------------------------------------------------------------ what the two commands report
 
 
-def _find(folder: Path, arguments: argparse.Namespace, scratch: Path) -> Findings:
+def _find(folder: Path, arguments: argparse.Namespace, scratch: Path, *, bits: int | None = None) -> Findings:
+    """Run both commands; `bits` is another split.duplicate_bits for `train`."""
     check_pairs, document, check_s = _check(folder, arguments)
     command = machine.photograft("train", folder, "--quality", "fast", "--runs-dir", scratch / "runs", "--json")
     for setting in ("split.test=0", "data.max_bad_fraction=1", "report.thumbnails=false"):
         command += ["--set", setting]
+    command += [] if bits is None else ["--set", f"split.duplicate_bits={bits}"]
     run = Path(machine.run_process(command, env=_environment(arguments)).json()["run"])
     groups, files = [], defaultdict(list)
     with (run / "issues.csv").open(newline="", encoding="utf-8") as stream:
@@ -215,7 +220,6 @@ class Tally:
 
     def to_json(self) -> dict[str, Any]:
         untouched = self.untouched
-        unconfirmed = sorted(untouched.check_pairs - untouched.train_pairs)
         return {
             "copies": {source: {k: c.to_json() for k, c in counts.items()} for source, counts in self.copies.items()},
             "files": {kind: count.to_json() for kind, count in self.files.items()},
@@ -223,8 +227,9 @@ class Tally:
             "operating_points": {b: {k: c.to_json() for k, c in counts.items()} for b, counts in self.points.items()},
             "untouched": {
                 "photos": untouched.found,
-                "confirmed_pairs": sorted(untouched.check_pairs & untouched.train_pairs),
-                "unconfirmed_pairs": unconfirmed,
+                "natural_pairs": sorted(untouched.train_pairs),
+                "found_by_check": sorted(untouched.check_pairs & untouched.train_pairs),
+                "found_by_check_alone": sorted(untouched.check_pairs - untouched.train_pairs),
                 "files": untouched.files,
             },
             "check_s": self.check_s,
@@ -233,7 +238,7 @@ class Tally:
     def _count_doubts(self, by_kind: dict[str, set[str]], doubted: set[str]) -> None:
         """Doubts about blank, dark or blurred photos count neither way; a copy in another class is wrongly labelled."""
         before = set(self.untouched.files.get("suspect_label", ()))
-        neither = set().union(*(by_kind[kind] for kind in SPOILED))
+        neither = by_kind["blank"] | by_kind["dark"] | by_kind["blurred"]
         self.doubted_before += len(doubted & before)
         count = self.files[FLIPPED]
         _count_files(count, by_kind[FLIPPED], doubted - before - neither - by_kind[CONFLICT])
@@ -280,8 +285,8 @@ def _print(results: dict[str, Any], arguments: argparse.Namespace) -> None:
     split = Config().split
     untouched = results["untouched"]
     print(
-        f"\nUntouched: {untouched['photos']:,} photos; check finds {len(untouched['confirmed_pairs'])} pairs of copies "
-        f"that the features confirm, and {len(untouched['unconfirmed_pairs'])} that they do not."
+        f"\nUntouched: {untouched['photos']:,} photos with {len(untouched['natural_pairs'])} natural pairs of copies; "
+        f"check finds {len(untouched['found_by_check'])} of them, and {len(untouched['found_by_check_alone'])} others."
     )
     rows = []
     for kind in (*COPIES, CONFLICT, "untouched", "all copies"):
