@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from photograft.reporting.advice import advise
+from photograft.reporting.check_texts import check_texts_in
 from photograft.reporting.figures import confusion_svg, reliability_svg
 from photograft.reporting.html import Pictures, render_template, show_plain
 from photograft.reporting.sentences import (
@@ -146,7 +147,10 @@ def _issue(issue: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     if key in texts.table:
         heading = texts.say(key, n=issue["n"])
     else:
-        heading = texts.say("issue.other", kind=issue["kind"].replace("_", " ").capitalize(), n=issue["n"])
+        kind = check_texts_in(texts.language).name("title", issue["kind"])
+        heading = texts.say(
+            "issue.other", kind=kind, n=max(sum(case["n_paths"] for case in issue["cases"]), issue["n"])
+        )
     lines = []
     for case in issue["cases"]:
         named = [path for path in case["paths"] if path not in case["message"]]

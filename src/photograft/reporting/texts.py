@@ -208,7 +208,7 @@ ENGLISH: dict[str, Entry] = {
         "{n:,} set of photos that are nearly the same",
         "{n:,} sets of photos that are nearly the same",
     ),
-    "issue.other": ("{kind}: {n:,} case", "{kind}: {n:,} cases"),
+    "issue.other": "{kind}: {n:,}",
     "data.clean": "No damaged file, no duplicate, no conflicting label was found.",
     "data.more": ("and {n:,} more", "and {n:,} more"),
     "data.rest": ("{n:,} more", "{n:,} more"),

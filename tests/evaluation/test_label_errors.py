@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+
+from photograft.evaluation.label_errors import suspect_labels
+from photograft.values import Predictions
+
+CLASSES = ("개", "cat", "rare")
+
+
+def predict(probabilities_NK: np.ndarray, label_N: np.ndarray) -> Predictions:
+    n = len(label_N)
+    paths = tuple(f"{i}.jpg" for i in range(n))
+    return Predictions(paths, CLASSES, probabilities_NK, label_N, ("ok",) * n, ("",) * n)
+
+
+def test_flipped_labels_are_found_worst_first() -> None:
+    rng = np.random.default_rng(0)
+    true_N = np.repeat([0, 1], 200)
+    probability_NK = np.full((400, 3), 0.02)
+    probability_NK[np.arange(400), true_N] = rng.uniform(0.7, 0.96, 400)
+    probability_NK[np.arange(400), 1 - true_N] = 0.98 - probability_NK[np.arange(400), true_N]
+    label_N, flipped = true_N.copy(), rng.choice(400, 20, replace=False)
+    label_N[flipped] = 1 - label_N[flipped]
+    (issue,) = suspect_labels(predict(probability_NK, label_N))
+    found = [int(path.removesuffix(".jpg")) for path in issue.paths]
+    assert issue.kind == "suspect_label" and not issue.must_fix
+    assert set(found) <= set(flipped.tolist()) and len(found) >= 8  # half of them: the threshold is a mean
+    gap_N = probability_NK[np.arange(400), 1 - label_N] - probability_NK[np.arange(400), label_N]
+    assert gap_N[found].tolist() == sorted(gap_N[found], reverse=True)
+
+
+def test_nothing_is_doubted_where_the_model_agrees() -> None:
+    label_N = np.repeat([0, 1], 50)
+    probability_NK = np.full((100, 3), 0.1)
+    probability_NK[np.arange(100), label_N] = 0.8
+    assert suspect_labels(predict(probability_NK, label_N)) == ()
+
+
+def test_classes_of_a_few_photos_and_photos_without_a_label_are_no_evidence() -> None:
+    label_N = np.array([0] * 20 + [2] * 3 + [-1])
+    probability_NK = np.tile([0.9, 0.05, 0.05], (24, 1))
+    probability_NK[0] = [0.1, 0.1, 0.8]  # would be rare, of which too few are known
+    assert {path for issue in suspect_labels(predict(probability_NK, label_N)) for path in issue.paths} == {
+        "20.jpg",
+        "21.jpg",
+        "22.jpg",
+    }
