@@ -38,7 +38,7 @@ class OutOfFold:
     @property
     def right_N(self) -> BoolArray:
         """Whether each photo is predicted as it is labelled."""
-        return self.label_N == self.predicted_N
+        return np.asarray(self.label_N == self.predicted_N)
 
 
 @dataclass(frozen=True)
