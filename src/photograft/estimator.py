@@ -25,6 +25,7 @@ from photograft.errors import ConfigError, DataError, ImageRejected
 from photograft.evaluation.calibration import calibrate
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore, extract
+from photograft.features.matrix import Scratch
 from photograft.inference.classifier import array_to_image
 from photograft.metrics.softmax import softmax
 from photograft.models.catalogue import find_backbone
@@ -89,7 +90,13 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         member_NK = np.eye(len(self.classes_), dtype=bool)[label_N]
         fold_N = assign_groups(member_NK, group_N, shares, rng=rng)
         fit = fit_head(
-            embedding_ND, label_N, fold_N, n_classes=len(self.classes_), strength=self.strength, balance=self.balance
+            embedding_ND,
+            label_N,
+            fold_N,
+            n_classes=len(self.classes_),
+            strength=self.strength,
+            balance=self.balance,
+            scratch=Scratch(cache_folder()),
         )
         self.head_, self.strength_ = fit.head, fit.strength
         self.temperature_ = calibrate(fit.oof_logits_NK, label_N)
