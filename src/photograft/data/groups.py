@@ -34,6 +34,12 @@ def join_groups(manifest: Manifest, duplicate_N: IntArray) -> IntArray:
     return number_groups(np.array([first(row) for row in range(len(above))], dtype=np.int64))
 
 
+def number_copies(manifest: Manifest, duplicate_N: IntArray) -> IntArray:
+    """Number the rows that show the same, shape (N,): of duplicate files, those with the same number of object."""
+    object_N = np.array([photo.object for photo in manifest.photos], dtype=np.int64)
+    return number_groups(duplicate_N * (object_N.max(initial=0) + 1) + object_N)
+
+
 def leaks(part_N: npt.NDArray[np.str_], group_N: IntArray) -> BoolArray:
     """Rows whose group stands on both sides of the test boundary, shape (N,); rows that are left out do not count."""
     is_test_N = part_N == "test"

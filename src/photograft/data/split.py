@@ -13,7 +13,7 @@ import numpy.typing as npt
 from photograft.config.split import SplitConfig
 from photograft.data.assign import assign_counted, assign_groups, count_groups
 from photograft.data.coverage import GROUPS_TO_FOLD, cover_folds, cover_parts
-from photograft.data.groups import fold_leaks, join_groups, leaks
+from photograft.data.groups import fold_leaks, join_groups, leaks, number_copies
 from photograft.data.statement import state_split
 from photograft.errors import DataError
 from photograft.values import BoolArray, IntArray, Manifest, Splits
@@ -72,9 +72,8 @@ def fold_parts(
         n_dropped=n_dropped,
     )
     leaked_N = leaked_N | crossing_N
-    return Splits(
-        part_N, folds_RN[0], rows.group_N, leaked_N, n_folds, statement, rows.duplicate_N, repeats_RN=folds_RN[1:]
-    )
+    copy_N = number_copies(rows.manifest, rows.duplicate_N)
+    return Splits(part_N, folds_RN[0], rows.group_N, leaked_N, n_folds, statement, copy_N, repeats_RN=folds_RN[1:])
 
 
 class Rows:

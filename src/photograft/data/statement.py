@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-
 from photograft.values import IntArray, Manifest
 
 _FILE = "file"
@@ -53,7 +51,8 @@ def state_split(
 
 def _guarantee(manifest: Manifest, duplicate_N: IntArray, kinds: dict[str, int], group_column: str | None) -> str:
     nothing = _join([*(f"no {kind}" for kind in kinds), "no known duplicate"])
-    n_duplicates = int((np.unique(duplicate_N, return_counts=True)[1] > 1).sum())
+    files = {(group, photo.path) for group, photo in zip(duplicate_N.tolist(), manifest.photos, strict=True)}
+    n_duplicates = sum(n > 1 for n in Counter(group for group, _ in files).values())
     counts = {**kinds, "group of duplicates": n_duplicates}
     kept = _join([f"{n:,} {_plural(kind, n)}" for kind, n in counts.items()])
     were = "was" if list(counts.values()) == [1] else "were"

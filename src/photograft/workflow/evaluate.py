@@ -119,7 +119,7 @@ def _score(
     rejected = _rejected(rows, predictions.reasons)
     usable = [Photo(row.found.path) for row, reason in zip(rows, predictions.reasons, strict=True) if not reason]
     check_bad_fraction([*rejected, *usable], max_bad_fraction=config.data.max_bad_fraction)
-    duplicate_N = _number(row.sha256 for row in rows)
+    duplicate_N = _number(row.sha256 and f"{row.sha256}#{row.found.object}" for row in rows)
     group_N = _number(row.found.group or row.sha256 for row in rows)
     positive = bundle.info.targets[0].positive
 
