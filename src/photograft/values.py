@@ -152,8 +152,8 @@ class Manifest:
 
     @property
     def rejected(self) -> tuple[Photo, ...]:
-        """The files that cannot be used, with their reasons."""
-        return tuple(p for p in self.photos if p.verdict != "ok")
+        """The files that cannot be used, with their reasons, save those that an edit leaves out anyway."""
+        return tuple(p for p in self.photos if p.verdict != "ok" and not p.excluded)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -164,11 +164,6 @@ class Manifest:
     def given_parts(self) -> bool:
         """Whether the source itself says which photo belongs to which part."""
         return any(p.part is not None for p in self.photos)
-
-    @property
-    def several_labels(self) -> bool:
-        """Whether photos may have several labels."""
-        return any(p.labels for p in self.photos)
 
     def count_verdicts(self) -> dict[str, int]:
         """Number of rows per verdict, most frequent first."""
@@ -221,7 +216,7 @@ class Splits:
     `part_N` holds "train", "val", "test" or "" (left out); `fold_N` is -1 where a photo is not folded, and
     `repeats_RN` holds further draws of the folds; photos of one `group_N` (duplicates, and the user's own groups)
     never cross parts or folds unless the user's own parts say so (`leaked_N`). `duplicate_N` numbers the groups of
-    duplicates alone.
+    duplicates alone, in which the objects of one file are apart.
     """
 
     part_N: npt.NDArray[np.str_]

@@ -32,7 +32,6 @@ def problem(*rects: Rect, turn: int = 1, **stated: Any) -> str:
     annotation = Annotation(rects, source="a.xml, line 7", **stated)
     resolved = resolve_box(annotation, width=100, height=50, turn=turn, rules=Box(source="voc"))
     assert resolved.box is None
-    assert resolved.problem.startswith("a.xml, line 7: ")
     return resolved.problem
 
 

@@ -25,7 +25,7 @@ from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
 from photograft.data.scan import Scan, Scanned, check_bad_fraction, check_boxes, decoder_key, scan
 from photograft.errors import DataError
-from photograft.values import VERDICTS, Annotation, FileStatus, Photo, Rect
+from photograft.values import VERDICTS, Annotation, FileStatus, Manifest, Photo, Rect
 
 CONTRACT = make_contract(64)
 Look = Callable[..., list[Scanned]]
@@ -238,6 +238,12 @@ def test_too_many_bad_files_stop_the_run(n: int, n_bad: int, stops: bool) -> Non
     assert caught.value.exit_code == 3
 
 
+def test_damaged_files_that_an_edit_leaves_out_do_not_stop_a_run() -> None:
+    left_out = [Photo(f"{i}.jpg", verdict="corrupt", excluded="edits.csv:2") for i in range(9)]
+    check_bad_fraction(left_out, max_bad_fraction=0.0)
+    assert Manifest(Path(), tuple(left_out)).rejected == ()
+
+
 def test_a_box_is_cut_out_and_part_of_the_cache_key(tmp_path: Path) -> None:
     picture = Image.new("RGB", (200, 100), "red")
     picture.paste("blue", (100, 0, 200, 100))
@@ -259,6 +265,18 @@ def test_a_box_is_cut_out_and_part_of_the_cache_key(tmp_path: Path) -> None:
     assert third.photo.box == (50, 0, 150, 100) and third.pixels is not None
     assert len({item.photo.content for item in [*first, third]}) == 3
     assert {item.photo.name for item in first} == {"a.png#1", "a.png#2"}
+
+
+def test_a_problem_with_a_box_names_the_line_that_the_annotation_stands_on_now(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(0))
+    contract, cache = make_contract(64, box=Box(source="csv")), DictCache()
+    setting = Scan(FolderFiles(tmp_path), DataConfig(), contract, cache)
+    with DecodePool(contract, workers=1) as pool:
+        for source in ("boxes.csv:7", "boxes.csv:7", "boxes.csv:9"):
+            outside = Annotation((Rect(900, 900, 990, 990),), source=source)
+            (one,) = scan([Found("a.jpg", "a", annotation=outside)], setting, pool, needs_pixels=lambda _: False)
+            assert one.photo.box is None and one.photo.box_problem.startswith(f"{source}: no box lies inside")
+    assert len(cache.scans) == 1
 
 
 def test_too_many_boxes_that_cannot_be_used_stop(tmp_path: Path) -> None:

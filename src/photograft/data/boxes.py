@@ -46,11 +46,12 @@ def resolve_box(annotation: Annotation, *, width: int, height: int, turn: int, r
     rects = _in_photo(annotation, width, height, turn)
     if rects is None:
         sizes = f"a picture of {annotation.width} x {annotation.height} pixels, the photo has {width} x {height}"
-        return Resolved(None, f"{annotation.source}: the annotation is of {sizes}")
+        return Resolved(None, f"the annotation is of {sizes}")
     inside = [clipped for rect in rects if (clipped := _clip(rect, width, height)) is not None]
     if not inside:
-        what = f"no box lies inside the photo of {width} x {height} pixels" if rects else "there is no box"
-        return Resolved(None, f"{annotation.source}: {what}")
+        return Resolved(
+            None, f"no box lies inside the photo of {width} x {height} pixels" if rects else "there is no box"
+        )
     if rules.choice == "union":
         lefts, tops, rights, bottoms = zip(*inside, strict=True)
         left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)

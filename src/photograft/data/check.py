@@ -65,10 +65,9 @@ def check(
 
 def _rejected(manifest: Manifest) -> Iterable[Issue]:
     for photo in manifest.rejected:
-        if not photo.excluded:
-            message = f"{photo.path}: {photo.reason}"
-            remedy = "Repair or remove the file; it was skipped."
-            yield Issue("rejected", (photo.name,), message, remedy, must_fix=True)
+        message = f"{photo.path}: {photo.reason}"
+        remedy = "Repair or remove the file; it was skipped."
+        yield Issue("rejected", (photo.name,), message, remedy, must_fix=True)
 
 
 def _without_label(manifest: Manifest) -> Iterable[Issue]:

@@ -47,7 +47,8 @@ class Decoded:
     orientation as stored (1 where missing or invalid). `pixel_sha256` is taken over the upright RGB picture after
     reduction, before the contract's resize, so that a lossless copy in another file format has the same one. Hashes,
     `brightness`, `contrast` and `sharpness` (see `data.quality`) are those of the whole photo, also where `pixels` show
-    the `box` alone. `box_problem` says why an annotation gave no box.
+    the `box` alone. `box_problem` says why an annotation gave no box; which one it was is
+    for the caller to say.
     """
 
     pixels: PixelArray

@@ -80,13 +80,12 @@ def scan(
             entry = {"verdict": outcome.verdict, "reason": outcome.reason}
             if outcome.verdict != "timeout" and not outcome.reason.startswith(DIED):
                 reader.remember(item, entry)
-            yield Scanned(_with_entry(item.photo, item.sha256, entry), None)
+            yield Scanned(_with_entry(item.photo, item.found, item.sha256, entry), None)
         else:
             entry = _entry(outcome)
             reader.remember(item, entry)
-            photo = _with_entry(item.photo, item.sha256, entry)
-            wanted = not photo.excluded and needs_pixels(photo.content)
-            yield Scanned(photo, outcome.pixels if wanted else None)
+            photo = _with_entry(item.photo, item.found, item.sha256, entry)
+            yield Scanned(photo, outcome.pixels if needs_decoding(photo, needs_pixels) else None)
 
 
 def in_reading_order(rows: Sequence[Found], files: PhotoFiles) -> list[Found]:
@@ -105,6 +104,11 @@ def find_known(found: Found, setting: Scan) -> Photo | None:
     return None if sha256 is None else _Reader(setting).known(found, sha256, status.size_bytes)
 
 
+def needs_decoding(photo: Photo, needs_pixels: Callable[[str], bool]) -> bool:
+    """Whether a photo that is known has to be decoded again, for its pixels."""
+    return photo.verdict == "ok" and not photo.excluded and needs_pixels(photo.content)
+
+
 def decoder_key(contract: Contract) -> str:
     """What a scan entry depends on beside the bytes: the decoder, the decode rules, and the size it reduces towards."""
     rules: dict[str, Any] = {"decode": contract.decode.model_dump(mode="json"), "px": contract.resize.px}
@@ -119,7 +123,7 @@ def check_bad_fraction(photos: Sequence[Photo], *, max_bad_fraction: float) -> N
     Raises:
         DataError: naming the first ten of them with their reasons.
     """
-    bad = [f"{printable(p.name)}: {p.verdict}, {p.reason}" for p in photos if p.verdict != "ok"]
+    bad = [f"{printable(p.name)}: {p.verdict}, {p.reason}" for p in photos if p.verdict != "ok" and not p.excluded]
     _check_fraction(bad, len(photos), max_bad_fraction, "files cannot be used", "Repair or remove them")
 
 
@@ -178,7 +182,7 @@ class _Reader:
                 photo = replace(photo, size_bytes=status.size_bytes)
                 sha256 = cache.find_file(path, status)
                 known = sha256 and self.known(found, sha256, status.size_bytes)
-                if known and not _is_wanted(known, needs_pixels):
+                if known and not needs_decoding(known, needs_pixels):
                     return _Item(known, found), None
             data, status = self._read(found.path)
         except ImageRejected as rejected:
@@ -187,7 +191,7 @@ class _Reader:
         if cache:
             cache.remember_file(path, status, sha256)
             known = self.known(found, sha256, status.size_bytes)
-            if known and not _is_wanted(known, needs_pixels):
+            if known and not needs_decoding(known, needs_pixels):
                 return _Item(known, found), None
         found, photo = self._edited(found, sha256)
         annotation = self._annotation(found)
@@ -200,7 +204,7 @@ class _Reader:
             return None
         found, photo = self._edited(found, sha256)
         entry = self._cache.find_scan(sha256, self._key(found))
-        return None if entry is None else _with_entry(replace(photo, size_bytes=size_bytes), sha256, entry)
+        return None if entry is None else _with_entry(replace(photo, size_bytes=size_bytes), found, sha256, entry)
 
     def remember(self, item: _Item, entry: dict[str, Any]) -> None:
         """Keep what decoding a row gave."""
@@ -230,10 +234,6 @@ class _Reader:
         return f"{self._decoder}:{hashlib.sha256(canonical_json(stated)).hexdigest()[:16]}"
 
 
-def _is_wanted(photo: Photo, needs_pixels: Callable[[str], bool]) -> bool:
-    return photo.verdict == "ok" and not photo.excluded and needs_pixels(photo.content)
-
-
 def _photo(found: Found) -> Photo:
     return Photo(
         found.path,
@@ -250,8 +250,10 @@ def _entry(decoded: Decoded) -> dict[str, Any]:
     return {name: getattr(decoded, name) for name in _ENTRY_FIELDS} | {"verdict": "ok"}
 
 
-def _with_entry(photo: Photo, sha256: str, entry: dict[str, Any]) -> Photo:
+def _with_entry(photo: Photo, found: Found, sha256: str, entry: dict[str, Any]) -> Photo:
     """The photo with what decoding it gave; the hashes of an unusable one stay empty."""
-    box = entry.get("box")
-    boxed = {"box": tuple(box)} if box else {}
+    boxed: dict[str, Any] = {"box": tuple(entry["box"])} if entry.get("box") else {}
+    if found.annotation and entry.get("box_problem"):
+        # An entry outlives the line that the annotation stood on.
+        boxed["box_problem"] = f"{found.annotation.source}: {entry['box_problem']}"
     return replace(photo, **entry | boxed, sha256=sha256 if entry["verdict"] == "ok" else "")

@@ -43,7 +43,7 @@ def build_check(
     """
     found = _gather(issues, language)
     usable = manifest.usable.photos
-    excluded = sum(p.verdict == "ok" and bool(p.excluded) for p in manifest.photos)
+    excluded = sum(bool(p.excluded) for p in manifest.photos)
     photos = {"found": len(manifest.photos), "usable": len(usable), "rejected": len(manifest.rejected)}
     named = {path for issue in found for case in issue["cases"] for path in case["paths"]}
     document: dict[str, Any] = clean_value({

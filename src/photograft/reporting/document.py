@@ -117,8 +117,9 @@ def _photos(manifest: Manifest) -> dict[str, Any]:
     rejected = manifest.rejected
     return {
         "found": len(manifest.photos),
-        "used": len(manifest.photos) - len(rejected),
+        "used": len(manifest.usable.photos),
         "rejected": len(rejected),
+        "excluded": sum(bool(photo.excluded) for photo in manifest.photos),
         "verdicts": manifest.count_verdicts(),
         "rejected_files": [{"path": p.path, "verdict": p.verdict, "reason": p.reason} for p in rejected[:_NAMED]],
         "notes": manifest.notes,

@@ -197,6 +197,7 @@ ENGLISH: dict[str, Entry] = {
     # Data
     "data": "What was found in the photos",
     "data.counts": "{found:,} files found, {used:,} used, {rejected:,} rejected.",
+    "data.excluded": ("{n:,} was left out by edits.", "{n:,} were left out by edits."),
     "data.rejected": ("{n:,} file could not be used", "{n:,} files could not be used"),
     "data.rejected.remedy": "Replace or delete them. Training went on without them.",
     "issue.label_conflict": (

@@ -27,10 +27,10 @@ def versions() -> dict[str, str]:
 
 
 def data_sha256(manifest: Manifest) -> str:
-    """One hash over every usable photo's path, label and content: equal data, equal hash."""
+    """One hash over every usable row's name, label and content, box included: equal data, equal hash."""
     digest = hashlib.sha256()
     for photo in manifest.usable.photos:
-        digest.update(f"{photo.path}\0{photo.label}\0{photo.sha256}\n".encode("utf-8", "surrogateescape"))
+        digest.update(f"{photo.name}\0{photo.label}\0{photo.content}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from photograft.config import Config
 from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
-from photograft.data.scan import Scan, find_known, in_reading_order, scan
+from photograft.data.scan import Scan, find_known, in_reading_order, needs_decoding, scan
 from photograft.features.engine import Engine
 from photograft.features.extract import FeatureStore, extract
 from photograft.training.linear import estimate_megabytes, estimate_seconds
@@ -99,7 +99,7 @@ class PhotoReader:
     def _pixels(
         self, files: Sequence[Found], rows: list[Photo], advance: Callable[[], None]
     ) -> Iterator[tuple[str, PixelArray]]:
-        for item in scan(files, self.scanning, self.pool, needs_pixels=lambda content: content not in self._known):
+        for item in scan(files, self.scanning, self.pool, needs_pixels=self._needs_pixels):
             rows.append(item.photo)
             advance()
             if item.pixels is not None:
@@ -111,7 +111,10 @@ class PhotoReader:
 
     def _is_new(self, found: Found) -> bool:
         photo = find_known(found, self.scanning)
-        return photo is None or (photo.verdict == "ok" and photo.content not in self._known)
+        return photo is None or needs_decoding(photo, self._needs_pixels)
+
+    def _needs_pixels(self, content: str) -> bool:
+        return content not in self._known
 
 
 def _peak_mb() -> float:

@@ -14,7 +14,7 @@ from photograft.contract import Contract
 from photograft.data.csv_text import read_table
 from photograft.data.listing import Listing
 from photograft.data.pool import DecodePool
-from photograft.data.scan import Scan, find_known
+from photograft.data.scan import Scan, find_known, needs_decoding
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION
 from photograft.errors import ConfigError
 from photograft.features.engine import choose_engine, settle_engine
@@ -102,7 +102,7 @@ def _is_complete(store: FeatureStore, listing: Listing, scanning: Scan) -> bool:
     """Whether every photo that is listed has features in the store; files are not opened for it."""
     known = store.known()
     photos = (find_known(found, scanning) for found in listing.files)
-    return all(p is not None and (p.verdict != "ok" or p.content in known) for p in photos)
+    return all(p is not None and not needs_decoding(p, lambda content: content not in known) for p in photos)
 
 
 def _set_up(

@@ -98,6 +98,6 @@ def build_manifest(source: Source, photos: list[Photo]) -> Manifest:
     if source.edits is not None:
         unused = source.edits.unused({p.sha256 for p in photos})
         if unused:
-            notes += (f"{unused} rows of the journal of edits are about files that are not among the photos",)
+            notes += (f"{unused} rows of the journal of edits are about files that are not here, or cannot be used",)
     ordered = sorted(photos, key=lambda photo: (photo.path, photo.object))
     return Manifest(source.listing.root, tuple(ordered), notes)
