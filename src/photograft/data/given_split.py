@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from photograft.data.row_names import RowNames
 from photograft.data.split import Rows, fold_parts
 from photograft.data.tables import require_no_problems
 from photograft.errors import DataError
-from photograft.values import BoolArray, IntArray, Issue, Manifest, Splits
+from photograft.values import BoolArray, IntArray, Issue, Manifest, Photo, Splits
 
 _MAX_FOLDS = 20
 _NAMED = 10
+_SHOWN = 3
 
 
 def read_splits(
@@ -85,10 +86,15 @@ def _leak_issues(manifest: Manifest, splits: Splits, leaked_N: BoolArray, where:
         yield Issue(
             "leak",
             tuple(photo.name for photo in photos),
-            f"{len(photos)} {what} stand {where}.",
+            f"{len(photos)} {what} stand {where}: {_name_some(photos)}.",
             "Give them one part and one fold; split.on_leak=drop leaves those beside the test part out.",
             must_fix=True,
         )
+
+
+def _name_some(photos: Sequence[Photo]) -> str:
+    named = ", ".join(printable(photo.name) for photo in photos[:_SHOWN])
+    return f"{named} and {len(photos) - _SHOWN} more" if len(photos) > _SHOWN else named
 
 
 @dataclass

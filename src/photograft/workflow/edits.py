@@ -32,8 +32,8 @@ def add_edits(
         raise ConfigError(f"{journal}: the folder {journal.parent} does not exist; make it first.")
     hashes = {}
     for photo in map(Path, photos):
-        if photo.resolve().parent == journal.resolve().parent:
-            raise ConfigError(f"{journal} would lie beside the photos, where nothing is written; put it elsewhere.")
+        if _is_among_photos(journal, photo):
+            raise ConfigError(f"{journal} would lie among the photos, where nothing is written; put it elsewhere.")
         try:
             hashes[photo] = hash_file(photo)
         except OSError as error:
@@ -41,6 +41,16 @@ def add_edits(
     for photo, sha256 in hashes.items():
         append_edit(journal, action, sha256, path=str(photo), value=value, note=note, number=number)
     return len(hashes)
+
+
+def _is_among_photos(journal: Path, photo: Path) -> bool:
+    """Whether the journal would lie beside the photo, or in a class folder beside that of the photo."""
+    folder, beside = photo.resolve().parent, journal.resolve().parent
+    return beside == folder or (beside.parent == folder.parent and any(map(_is_photo, beside.iterdir())))
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 
 def list_edits(journal: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from photograft.data.given_split import check_splits, read_splits
 from photograft.data.scan import check_bad_fraction
 from photograft.data.split import split as divide
 from photograft.errors import ConfigError
+from photograft.reporting.clean import clean_text
 from photograft.reporting.records import splits_csv
 from photograft.tracking.atomic import write_atomically
 from photograft.values import Issue, Manifest, Splits
@@ -44,7 +45,9 @@ class SplitDone:
             "leaked": int(self.splits.leaked_N.sum()),
             "statement": self.splits.statement,
             "issues": [
-                {"kind": i.kind, "message": i.message, "remedy": i.remedy, "must_fix": i.must_fix} for i in self.issues
+                {"kind": i.kind, "message": clean_text(i.message), "remedy": i.remedy, "must_fix": i.must_fix}
+                | {"paths": [clean_text(path) for path in i.paths]}
+                for i in self.issues
             ],
         }
 
@@ -74,10 +77,15 @@ def split(
     Without a network every pair of photos whose hashes nearly agree counts as duplicates: no fewer than `train` finds.
 
     Raises:
-        ConfigError: The file is there already, or lies where it cannot be written.
+        ConfigError: The file is there already, or lies where it cannot be written, or split.file is set.
         DataError: The photos need attention, or a class has too few independent photos for what is asked.
     """
     out, config = Path(out), config or Config()
+    if config.split.file is not None:
+        raise ConfigError(
+            f"split.file: {config.split.file} already says the parts, and split would draw them anew: look at it with "
+            "--check, or leave split.file out."
+        )
     if out.exists() and not force:
         raise ConfigError(f"--out: {out} is there already; add --force to overwrite it, or choose another file.")
     if not out.parent.is_dir():

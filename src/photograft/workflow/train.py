@@ -106,6 +106,7 @@ def train(
     with prepared(root, asked, clock, narrator) as (setup, reader, _):
         if setup.listing.root.is_dir():
             _check_runs_dir(_photo_folders(setup.listing), Path(runs_dir))
+        _require_one_label(setup.listing)
         manifest, table = _read_photos(setup, reader, clock, narrator)
     trained = _train_on(setup, asked, manifest, table, reader.store, clock, narrator)
     run = create_run(Path(runs_dir), name)
@@ -184,6 +185,14 @@ def _name_conflicts(splits: Splits, issues: tuple[Issue, ...], narrator: Narrato
         narrator.say(f"  ... and {len(conflicts) - _NAMED} more; issues.csv has them all")
 
 
+def _require_one_label(listing: Listing) -> None:
+    if any(found.labels for found in listing.files):
+        raise DataError(
+            "Photos have several labels (data.labels.separator), and train learns one label per photo: name a column "
+            "that holds one with data.labels.column. `photograft check` and `photograft split` take several."
+        )
+
+
 def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
     check_bad_fraction(manifest.photos, max_bad_fraction=config.data.max_bad_fraction)
     check_boxes(manifest.usable.photos, max_bad_fraction=config.data.max_bad_fraction)
@@ -196,11 +205,6 @@ def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
         )
     if len(left) < 2:
         raise DataError("Fewer than two classes have usable photos left: there is nothing to tell apart.")
-    if manifest.several_labels:
-        raise DataError(
-            "Photos have several labels (data.labels.separator), and train learns one label per photo: name a column "
-            "that holds one with data.labels.column. `photograft check` and `photograft split` take several."
-        )
 
 
 def _train_on(
