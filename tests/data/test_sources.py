@@ -231,3 +231,10 @@ def test_dogs_in_an_archive_with_their_boxes(shared_data: Path, tmp_path: Path) 
     assert [f"dogs/{f.path}" for f in from_folder.files] == [f.path for f in from_archive.files]
     assert [f.label for f in from_folder.files] == [f.label for f in from_archive.files]
     assert all(f.annotation for f in from_archive.files)
+
+
+def test_a_pattern_without_a_label_on_a_flat_folder_says_so(tmp_path: Path) -> None:
+    (tmp_path / "30_f_1.jpg").write_bytes(b"x")
+    config = DataConfig(labels=LabelsConfig(pattern="{age}_{gender}_{id}.jpg"))
+    with pytest.raises(DataError, match=r"names no label.*data\.labels\.column"):
+        list_source(tmp_path, config)

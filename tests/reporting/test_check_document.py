@@ -114,9 +114,11 @@ def make_everything(n_kinds: int) -> list[Issue]:
 @pytest.mark.parametrize("n_kinds", [0, 1, 16, 17, 60])
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_the_summary_is_short_and_fits_a_terminal(n_kinds: int, language: str) -> None:
-    lines = check_text(make_check(make_everything(n_kinds), language=language)).splitlines()
+    lines = check_text(make_check(make_everything(n_kinds), language=language, notes=["a note"] * 9)).splitlines()
     assert len(lines) < 40
-    assert max(count_columns(line) for line in lines) <= 110
+    assert max(count_columns(line) for line in lines if "→" not in line) <= 110
+    assert max(count_columns(line) for line in lines) <= 220  # a remedy is read to its end
+    assert [line for line in lines if line.startswith("·")][:2] == ["· a note", "· a note"]
     assert any("44" in line for line in lines) == (n_kinds == 60)  # of 60 kinds 16 are shown
 
 

@@ -69,9 +69,18 @@ SPLIT: dict[str, Any] = {
     "groups": 9,
     "leaked": 0,
     "statement": "",
-    "issues": [{"kind": "small_class", "message": "m", "remedy": "", "must_fix": False}],
+    "issues": [{"kind": "leak", "message": "m", "remedy": "", "must_fix": True, "paths": ["a.jpg"]}],
 }
-EDIT = {"row": 1, "in_force": True, "action": "exclude", "path": "a.jpg", "value": "", "note": "", "time": "2026"}
+EDIT = {
+    "line": 2,
+    "in_force": True,
+    "action": "exclude",
+    "sha256": "ab",
+    "path": "a.jpg",
+    "value": "",
+    "note": "",
+    "time": "2026",
+}
 OK: dict[str, Any] = {
     "path": "사진/장미 1.jpg",
     "status": "ok",
@@ -157,7 +166,7 @@ def test_accepts(verb: str, value: Any) -> None:
         ("check", {**CHECK, "issues": [{**FINDING, "cases": []}]}),
         ("check", {**CHECK, "photos": {"found": 3}}),
         ("split", {**SPLIT, "repeats": 0}),
-        ("edits", [{**EDIT, "row": 0}]),
+        ("edits", [{**EDIT, "line": 0}]),
         ("predict", OK),
         ("predict", [{**OK, "label": None}]),
         ("predict", [{**OK, "status": "maybe"}]),

@@ -190,6 +190,11 @@ def _hints(walk: _Walk) -> Iterator[str]:
     except OSError:
         return
     tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".jsonl"))]
+    if walk.config.labels.pattern is not None:
+        yield (
+            f"The pattern {walk.config.labels.pattern} names no label, so class folders were looked for: say with "
+            "data.labels.column which of its names is the label."
+        )
     if tables:
         yield f"There is a table, {printable(tables[0])}: if it holds the labels, give it as data.labels.from."
     if any(name.lower() in ANNOTATION_FOLDERS for name in names):

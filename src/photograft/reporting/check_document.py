@@ -21,7 +21,7 @@ UNSEEN = frozenset({"wrong_extension"})
 """Kinds that a picture says nothing about."""
 
 GROUPS_SHOWN, GROUP_SIZE, GALLERY, MOST_PICTURES = 8, 4, 12, 200
-_LINES, _COLUMNS = 16, 110
+_LINES, _COLUMNS, _NOTES = 16, 110, 3
 
 
 def build_check(
@@ -75,12 +75,15 @@ def check_text(document: Mapping[str, Any]) -> str:
         lines.append(cut_columns(f"{mark} {count_of(issue):>{width},}  {issue['title']}: {example}", _COLUMNS))
         remedy = next((case["remedy"] for case in issue["cases"] if case["remedy"]), "")
         if remedy:
-            lines.append(cut_columns(f"  {' ' * width}  → {remedy}", _COLUMNS))
+            lines.append(cut_columns(f"  {' ' * width}  → {remedy}", 2 * _COLUMNS))  # the terminal breaks the line
     if len(issues) > _LINES:
         lines.append(texts.say("data.more", n=len(issues) - _LINES))
     if not issues and not photos["rejected"]:
         lines.append(texts.say("check.nothing"))
-    return "\n".join(lines).rstrip()
+    notes = document["notes"]
+    more = [texts.say("data.more", n=len(notes) - _NOTES + 1)] if len(notes) > _NOTES else []
+    shown = [*notes[: _NOTES - len(more)], *more]
+    return "\n".join([*lines, *(cut_columns(f"· {note}", 2 * _COLUMNS) for note in shown)]).rstrip()
 
 
 def thumbnail_names(document: Mapping[str, Any]) -> tuple[str, ...]:
