@@ -48,7 +48,7 @@ CHECK_ENGLISH: dict[str, Entry] = {
     "verdict.ok": "can be used",
     "title.rejected": "Files that cannot be used",
     "title.label_conflict": "The same picture under different labels",
-    "title.leak": "The same picture in two parts",
+    "title.leak": "The same picture, or one group, in two parts",
     "title.lookalike_names": "Class names that look alike",
     "title.class_too_small": "Classes too small for the split",
     "title.no_label": "Photos without a label",
