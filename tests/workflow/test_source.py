@@ -115,6 +115,7 @@ def test_the_bundle_gives_the_probabilities_of_the_run_also_where_features_come_
             top = dict(predicted.top)
             assert np.allclose([top[name] for name in run.classes], probability_K, rtol=0, atol=1e-4)
     assert verify(run.run).ok
+    assert "cropped to annotated boxes" in (run.bundle / "README.md").read_text("utf-8")
 
 
 def test_evaluate_reads_the_table_as_train_did(run: TrainedRun, table: Path, config: photograft.Config) -> None:

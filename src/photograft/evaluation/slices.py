@@ -49,12 +49,13 @@ def evaluate_slices(
     for column, cells in values.items():
         if len(cells) != len(predictions.paths):
             raise ValueError(f"column {column}: {len(cells)} values for {len(predictions.paths)} photos")
-        name_M = np.array(_name_values([cells[row] for row in row_M.tolist()]), dtype=np.str_)
+        members: dict[str, list[int]] = {}
+        for m, name in enumerate(_name_values([cells[row] for row in row_M.tolist()])):
+            members.setdefault(name, []).append(m)
         found = []
-        for name in np.unique(name_M):
-            chosen_M = name_M == name
-            duplicates = None if duplicate_M is None else duplicate_M[chosen_M]
-            found.append(_score(column, str(name), correct_M[chosen_M], group_M[chosen_M], duplicates))
+        for name, chosen in members.items():
+            duplicates = None if duplicate_M is None else duplicate_M[chosen]
+            found.append(_score(column, name, correct_M[chosen], group_M[chosen], duplicates))
         slices.extend(sorted(found, key=lambda part: (part.accuracy, -part.n, part.value)))
     return tuple(slices)
 

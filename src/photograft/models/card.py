@@ -7,7 +7,15 @@ from typing import Any
 
 
 def model_card(
-    *, run: str, classes: Sequence[str], backbone: str, licence: str, px: int, views: int, tested: Mapping[str, Any]
+    *,
+    run: str,
+    classes: Sequence[str],
+    backbone: str,
+    licence: str,
+    px: int,
+    views: int,
+    boxed: bool,
+    tested: Mapping[str, Any],
 ) -> str:
     """Markdown with a YAML head: what the model is, how to use it, how it was tested and what it is not for."""
     names = "\n".join(f"- {_plain(name)}" for name in classes)
@@ -16,6 +24,11 @@ def model_card(
         f"(95 % interval {tested['accuracy_low']:.3f} to {tested['accuracy_high']:.3f}) "
         f"on {tested['n']:,} photos ({tested['what']}). {tested['leak_statement']}"
     )
+    if boxed:
+        accuracy += (
+            " The photos were cropped to annotated boxes. Of a photo without one the whole is used, for which this "
+            "score does not hold."
+        )
     if "test" in tested["fitted_on"]:
         accuracy += (
             " The head in this bundle was afterwards fitted on all photos, the tested ones included; "

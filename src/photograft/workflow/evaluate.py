@@ -218,8 +218,8 @@ def _rejected(rows: Sequence[_Row], reasons: tuple[str, ...]) -> tuple[Photo, ..
 
 def _number(keys: Iterable[str]) -> IntArray:
     """Equal keys as equal numbers; an empty key is equal to no other."""
-    names = [key or f"row {row}" for row, key in enumerate(keys)]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+    numbers: dict[str | int, int] = {}
+    return np.array([numbers.setdefault(key or row, len(numbers)) for row, key in enumerate(keys)], dtype=np.int64)
 
 
 def _seen_before(bundle: Bundle, sha256s: list[str]) -> list[str]:

@@ -74,6 +74,7 @@ class BundleInProgress:
             licence=trained.backbone.licence,
             px=trained.contract.px,
             views=len(trained.views),
+            boxed=trained.contract.box.source != "none",
             tested=tested,
         )
         write_atomically(self.folder / "README.md", card)
