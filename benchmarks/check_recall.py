@@ -8,7 +8,7 @@ Copies the photos into a temporary folder, plants defects (`defects.py` says how
   precision of the kind of copy in it.
 - Natural duplicates are pairs of untouched photos whose hashes differ in at most the largest of `--bits` and whose
   features have a cosine of at least split.duplicate_similarity. They are listed in the JSON file, to be looked at: of
-  the flowers there are 14 pairs, and each is one photo, stored or edited twice. What `check` finds beside them in
+  the flowers there are 12 pairs, and each is one photo, stored or edited twice. What `check` finds beside them in
   the untouched photos counts against the precision, as "untouched".
 - `check` needs no network and takes every pair whose hashes differ in at most split.duplicate_bits of 256 bits (rotated
   copies: 8) for copies; `train` drops those that the features do not confirm. Both are in the table. A second
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=100, help="planted per kind of copy, and flipped labels")
     parser.add_argument("--spoiled", type=int, default=50, help="planted per kind of defect of one file")
     parser.add_argument("--seeds", type=int, default=3, help="copies of the folder, with defects drawn anew")
-    parser.add_argument("--bits", type=int, nargs="+", default=[4, 8, 12, 16, 24, 32, 48], help="of the second table")
+    parser.add_argument("--bits", type=int, nargs="+", default=[4, 8, 12, 16, 24, 32], help="of the second table")
     parser.add_argument("--cache", type=Path, default=machine.OUT / "cache", help="where features are kept")
     add_limit_argument(parser)
     arguments = parser.parse_args()
