@@ -159,7 +159,7 @@ def test_runs_are_never_written_into_the_photos(
     with pytest.raises(ConfigError, match=r"--runs-dir.*나의 사진"):
         photograft.train(photo_folder, config=tiny_config, runs_dir=photo_folder / inside)
     monkeypatch.chdir(photo_folder)
-    with pytest.raises(ConfigError, match="choose a folder outside"):
+    with pytest.raises(ConfigError, match="choose a place outside"):
         photograft.train(".", config=tiny_config)
     assert fingerprint(photo_folder) == before
 

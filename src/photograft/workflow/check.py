@@ -26,6 +26,7 @@ from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.resolve import resolve_input
 from photograft.workflow.source import open_source, scan_source
 from photograft.workflow.thumbnails import draw_thumbnails
+from photograft.workflow.untouched import photo_folders, require_outside
 
 _SHOWN = 60
 """Photos on a page that shows crops; those whose box cannot be used come first."""
@@ -58,6 +59,10 @@ def check(
     for page in pages:
         _check_writable(page)
     with open_source(Path(photos), config, clock, min_classes=1) as source:
+        folders = photo_folders(Path(photos), source.listing)
+        for option, file in (("--html", html), ("--preview", preview)):
+            if file is not None:
+                require_outside(Path(file), folders, option=option)
         manifest = scan_source(source, config, clock, narrator)
     with clock.stage("compare"):
         duplicates = find_duplicates(manifest.usable.photos, max_bits=config.split.duplicate_bits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -37,10 +37,21 @@ class Silent:
         yield _Uncounted()
 
 
+def say_notes(notes: Sequence[str], narrator: Narrator) -> None:
+    """Tell what was noted about the source, a few sentences at most."""
+    for note in notes[:_NOTES]:
+        narrator.say(f"Note: {note}")
+    if len(notes) > _NOTES:
+        narrator.say(f"... and {len(notes) - _NOTES} more notes; `photograft check --json` lists them all")
+
+
 def duration(seconds: float) -> str:
     """Seconds in words, as people say them: 40 s, 3 min 20 s."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+_NOTES = 5
 
 
 class _Uncounted:

@@ -19,9 +19,10 @@ from photograft.reporting.records import splits_csv
 from photograft.tracking.atomic import write_atomically
 from photograft.values import Issue, Manifest, Splits
 from photograft.workflow.clock import Clock
-from photograft.workflow.narrator import Narrator, Silent
+from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.resolve import resolve_input
 from photograft.workflow.source import open_source, scan_source
+from photograft.workflow.untouched import photo_folders, require_outside
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def split(
         raise ConfigError(f"--out: {out} is there already; add --force to overwrite it, or choose another file.")
     if not out.parent.is_dir():
         raise ConfigError(f"--out: the folder {out.parent} does not exist; make it first, or choose another file.")
-    manifest = _scan(photos, config, narrator or Silent())
+    manifest = _scan(photos, config, narrator or Silent(), out)
     usable = manifest.usable
     duplicates = find_duplicates(usable.photos, max_bits=config.split.duplicate_bits)
     splits = divide(usable, duplicates.group_N, config.split, group_column=config.data.labels.group)
@@ -120,10 +121,13 @@ def check_split(
     return SplitDone(Path(file), manifest, splits, check_splits(usable, splits, group_column=group))
 
 
-def _scan(photos: str | os.PathLike[str], config: Config, narrator: Narrator) -> Manifest:
+def _scan(photos: str | os.PathLike[str], config: Config, narrator: Narrator, out: Path | None = None) -> Manifest:
     config, _ = resolve_input(config)
     clock = Clock()
     with open_source(Path(photos), config, clock) as source:
+        if out is not None:
+            require_outside(out, photo_folders(Path(photos), source.listing), option="--out")
         manifest = scan_source(source, config, clock, narrator)
+    say_notes(manifest.notes, narrator)
     check_bad_fraction(manifest.photos, max_bad_fraction=config.data.max_bad_fraction)
     return manifest

@@ -7,9 +7,8 @@ is written into the run folder here and nowhere else.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from photograft.config import Config, Quality, to_yaml
@@ -19,7 +18,7 @@ from photograft.data.given_split import read_splits
 from photograft.data.listing import Listing
 from photograft.data.scan import check_bad_fraction, check_boxes
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
-from photograft.errors import ConfigError, DataError
+from photograft.errors import DataError
 from photograft.features.duplicates import find_duplicates
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore
@@ -31,10 +30,11 @@ from photograft.values import Evaluation, FeatureTable, IntArray, Issue, Manifes
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import PhotoReader
 from photograft.workflow.finish import Trained, finish_run
-from photograft.workflow.narrator import Narrator, Silent
+from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.prepare import Plan, Setup, prepared
 from photograft.workflow.resolve import resolve_strength, resolve_test
 from photograft.workflow.source import build_manifest
+from photograft.workflow.untouched import photo_folders, require_outside
 
 _NAMED = 5
 
@@ -102,10 +102,9 @@ def train(
     name = name or (root.resolve().name if root.is_dir() else root.name.partition(".")[0])
     run_stem(name)
     if root.is_dir():
-        _check_runs_dir([root], Path(runs_dir))
+        require_outside(Path(runs_dir), [root], option="--runs-dir")
     with prepared(root, asked, clock, narrator) as (setup, reader, _):
-        if setup.listing.root.is_dir():
-            _check_runs_dir(_photo_folders(setup.listing), Path(runs_dir))
+        require_outside(Path(runs_dir), photo_folders(root, setup.listing), option="--runs-dir")
         _require_one_label(setup.listing)
         manifest, table = _read_photos(setup, reader, clock, narrator)
     trained = _train_on(setup, asked, manifest, table, reader.store, clock, narrator)
@@ -128,23 +127,6 @@ def plan(
         return planned
 
 
-def _check_runs_dir(folders: Iterable[Path], runs_dir: Path) -> None:
-    """Nothing is ever written into a folder of photos, so that a run is never taken for a class."""
-    resolved = runs_dir.resolve()
-    for folder in folders:
-        if resolved.is_relative_to(folder.resolve()):
-            raise ConfigError(
-                f"--runs-dir: {printable(runs_dir)} lies inside the folder of photos {printable(folder)}, which is "
-                "never written to; choose a folder outside of it with --runs-dir."
-            )
-
-
-def _photo_folders(listing: Listing) -> set[Path]:
-    """The folders that hold the photos of a table: each path's first one, or the root for those without any."""
-    firsts = {PurePosixPath(found.path).parts[:-1][:1] for found in listing.files}
-    return {listing.root.joinpath(*first) for first in firsts}
-
-
 def _asked(config: Config | None, quality: Quality | None) -> Config:
     config = config or Config()
     return config if quality is None else config.model_copy(update={"quality": quality})
@@ -158,6 +140,7 @@ def _read_photos(setup: Setup, reader: PhotoReader, clock: Clock, narrator: Narr
     if cache.warning != warned:
         narrator.say(f"warning: {cache.warning}")
     manifest = build_manifest(setup.source, rows)
+    say_notes(manifest.notes, narrator)
     _name_rejected(manifest, narrator)
     _check_usable(manifest, setup.listing, setup.config)
     with clock.stage("load features"):
