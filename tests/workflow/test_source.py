@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,11 @@ def probabilities_of_test(run: TrainedRun) -> dict[str, list[float]]:
     return {row["path"]: [float(row[f"p_{name}"]) for name in run.classes] for row in rows}
 
 
+def finish_from_photos(folder: Any, trained: Any, *more: Any) -> Any:
+    """As after a GPU: the test part is predicted from the photos, by the bundle."""
+    return finish_run(folder, replace(trained, exact_features=False), *more)
+
+
 def test_boxes_persons_and_corrections_reach_the_run(run: TrainedRun, table: Path) -> None:
     photos = {photo.path: photo for photo in manifest_of(run, table).photos}
     assert len(photos) == 60
@@ -97,12 +103,8 @@ def test_the_bundle_gives_the_probabilities_of_the_run_also_where_features_come_
     monkeypatch: pytest.MonkeyPatch,
     exact: bool,
 ) -> None:
-    if not exact:  # as after a GPU: the test part is predicted from the photos, by the bundle
-
-        def finish(folder: Any, trained: Any, *more: Any) -> Any:
-            return finish_run(folder, replace(trained, exact_features=False), *more)
-
-        monkeypatch.setattr(training, "finish_run", finish)
+    if not exact:
+        monkeypatch.setattr(training, "finish_run", finish_from_photos)
         run = photograft.train(table, config=config, runs_dir=tmp_path)
     expected = probabilities_of_test(run)
     photos = {photo.path: photo for photo in manifest_of(run, table).photos}
@@ -116,6 +118,25 @@ def test_the_bundle_gives_the_probabilities_of_the_run_also_where_features_come_
             assert np.allclose([top[name] for name in run.classes], probability_K, rtol=0, atol=1e-4)
     assert verify(run.run).ok
     assert "cropped to annotated boxes" in (run.bundle / "README.md").read_text("utf-8")
+
+
+def test_photos_of_an_archive_are_read_in_its_order_and_keep_their_own_predictions(
+    photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = sorted(path for path in photo_folder.rglob("*") if path.is_file())
+    with tarfile.open(tmp_path / "사진.tar.gz", "w:gz") as archive:
+        for photo in reversed(photos):
+            archive.add(photo, photo.relative_to(photo_folder).as_posix())
+    config = photograft.load_config(None, ["input.px=64", "split.test=0.25"], quality="fast")
+    monkeypatch.setattr(training, "finish_run", finish_from_photos)
+    run = photograft.train(tmp_path / "사진.tar.gz", config=config, runs_dir=tmp_path / "runs")
+    expected = probabilities_of_test(run)
+    with photograft.load(run.run) as model:
+        predictions = model.predict([photo_folder / path for path in expected])
+    assert isinstance(predictions, list) and len(predictions) == 15
+    for predicted, probability_K in zip(predictions, expected.values(), strict=True):
+        top = dict(predicted.top)
+        assert np.allclose([top[name] for name in run.classes], probability_K, rtol=0, atol=1e-4)
 
 
 def test_evaluate_reads_the_table_as_train_did(run: TrainedRun, table: Path, config: photograft.Config) -> None:

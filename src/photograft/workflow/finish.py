@@ -29,7 +29,6 @@ from photograft.tracking.openings import count_opening
 from photograft.tracking.run_folder import RunFolder
 from photograft.training.linear import HeadFit, fit_at
 from photograft.values import (
-    BoolArray,
     DoubleArray,
     Evaluation,
     FeatureTable,
@@ -168,12 +167,13 @@ def _predict_rows(trained: Trained, classifier: Classifier, rows: IntArray) -> P
     if trained.exact_features:
         blocks = (block_BD for _, block_BD in row_blocks(trained.table.embedding_ND, rows))
         return _predictions(trained, rows, np.concatenate([classifier.probabilities(block) for block in blocks]))
-    photos = [trained.manifest.usable.photos[i] for i in rows]
+    photos = trained.manifest.usable.photos
+    max_file_mb = trained.config.data.max_file_mb
     with open_files(trained.manifest.root) as files:
-        max_file_mb = trained.config.data.max_file_mb
-        inputs = (read_as_scanned(photo, files, max_file_mb=max_file_mb) for photo in photos)
-        predictions = classifier.predict_table(inputs, trained.label_N[rows])
-    return replace(predictions, paths=tuple(p.name for p in photos))
+        order = np.argsort([files.position(photos[i].path) for i in rows], kind="stable")  # an archive's, in one pass
+        inputs = (read_as_scanned(photos[i], files, max_file_mb=max_file_mb) for i in rows[order])
+        predictions = classifier.predict_table(inputs, trained.label_N[rows[order]])
+    return replace(_take(predictions, np.argsort(order)), paths=tuple(photos[i].name for i in rows))
 
 
 def _evaluate(
@@ -192,7 +192,7 @@ def _evaluate(
     evaluations = {}
     clean = ~splits.leaked_N[test_rows]
     if clean.any():
-        evaluations["test"] = score(_take(test, clean), test_rows[clean], "test")
+        evaluations["test"] = score(_take(test, np.flatnonzero(clean)), test_rows[clean], "test")
     evaluations["oof"] = score(_predictions(trained, trained.rows, oof_NK), trained.rows, "out-of-fold")
     if not clean.all():
         grouped = any(photo.group for photo in trained.manifest.usable.photos)
@@ -221,16 +221,15 @@ def _slice_values(trained: Trained, rows: IntArray) -> dict[str, list[str]]:
     return {column: [each.get(column, "") for each in values] for column in trained.config.report.slices}
 
 
-def _take(predictions: Predictions, where_N: BoolArray) -> Predictions:
-    """The predictions of some of the photos."""
-    kept = np.flatnonzero(where_N).tolist()
+def _take(predictions: Predictions, rows: IntArray) -> Predictions:
+    """The predictions of some of the photos, in the order of `rows`."""
     return replace(
         predictions,
-        paths=tuple(predictions.paths[i] for i in kept),
-        probabilities_NK=predictions.probabilities_NK[where_N],
-        label_N=predictions.label_N[where_N],
-        statuses=tuple(predictions.statuses[i] for i in kept),
-        reasons=tuple(predictions.reasons[i] for i in kept),
+        paths=tuple(predictions.paths[i] for i in rows),
+        probabilities_NK=predictions.probabilities_NK[rows],
+        label_N=predictions.label_N[rows],
+        statuses=tuple(predictions.statuses[i] for i in rows),
+        reasons=tuple(predictions.reasons[i] for i in rows),
     )
 
 

@@ -54,7 +54,7 @@ def _read_each(root: Path, photos: Mapping[str, Photo], max_file_mb: int) -> Ite
     if not photos or not root.exists():
         return
     with open_files(root) as files:
-        for name, photo in photos.items():
+        for name, photo in sorted(photos.items(), key=lambda item: files.position(item[1].path)):
             try:
                 content, _ = files.read(photo.path, max_file_mb=max_file_mb)
             except ImageRejected:
