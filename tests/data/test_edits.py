@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -111,8 +112,14 @@ def test_all_problems_are_listed_with_their_lines(tmp_path: Path) -> None:
     assert all(f"e.csv:{line}: " in text for line in range(2, 11)) and "e.csv:11" not in text
     with pytest.raises(DataError, match=r"e\.csv:1: no column action, sha256, object, path, value"):
         read_edits(_write(tmp_path / "e.csv", "a,b\n1,2\n"))
-    with pytest.raises(DataError, match=r"data\.edits: .*nowhere\.csv cannot be read"):
+    with pytest.raises(DataError, match=r"data\.edits: .*nowhere\.csv cannot be read: No such file"):
         read_edits(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_a_journal_that_never_ends_is_refused() -> None:
+    with pytest.raises(DataError, match="it is a device, not a regular file"):
+        read_edits(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize(

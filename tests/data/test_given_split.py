@@ -141,8 +141,9 @@ def test_parts_and_classes_that_are_missing(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("path,fold\na,0\n", "splits.csv:1: there is no column part"),
-        ("", "no column path and no column part"),
+        ("", "split.file: .*splits.csv cannot be read: the file has no bytes"),
         (None, "split.file: .*splits.csv cannot be read: No such file"),
+        ("path,part\n" + "x" * 200_000 + ",train\n", "split.file: .*splits.csv cannot be read: field larger"),
     ],
 )
 def test_a_file_that_is_no_split(tmp_path: Path, text: str | None, message: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,12 @@ def test_files_that_are_not_there(photos: Path) -> None:
         read(photos, "path,label\na.jpg,x\n" + "".join(f"p/{i}.jpg,x\n" for i in range(9)))
     assert "9 of the 10 files that t.csv names are not there" in str(caught.value)
     assert str(photos / "p" / "2.jpg") in str(caught.value) and "3.jpg" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there such paths are good")
+def test_paths_of_another_system_are_named_as_they_are(photos: Path) -> None:
+    with pytest.raises(DataError, match=r"\n  D:/photos/a\.jpg\n.*with a drive mean nothing on this system"):
+        read(photos, "path,label\nD:\\photos\\a.jpg,x\n")
 
 
 def test_rows_may_be_ignored(photos: Path) -> None:

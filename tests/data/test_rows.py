@@ -43,11 +43,14 @@ def test_no_label_among_several(cell: Cell) -> None:
     assert reader.problems == ["t:2: the label in column 'label' is empty"]
 
 
-@pytest.mark.parametrize("path", ["", ("a", "b"), "nul\0"])
-def test_no_path(path: Cell) -> None:
+OTHER = "no file's path, but a list or a NUL byte,"
+
+
+@pytest.mark.parametrize(("path", "what"), [("", "no path"), (("a", "b"), OTHER), ("a\0", OTHER)])
+def test_no_path(path: Cell, what: str) -> None:
     reader = RowReader(columns(), separator=None)
     assert reader.path({"path": path}, "t:2") is None
-    assert reader.problems == ["t:2: no path in column 'path'"]
+    assert reader.problems == [f"t:2: {what} in column 'path'"]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from photograft.data.append import append_row
 from photograft.data.csv_text import read_edited
 from photograft.data.files import printable
 from photograft.data.listing import Found
-from photograft.data.tables import require_no_problems
+from photograft.data.tables import require_no_problems, table_bytes
 from photograft.errors import ConfigError, DataError
 from photograft.values import Annotation, Rect
 
@@ -128,11 +128,11 @@ class Edits:
 
 def read_edits(journal: Path) -> Edits:
     """Read a journal; raises DataError if it cannot be read, or with every problem by line."""
+    what = f"data.edits: {printable(journal)}"
     try:
-        header, rows = read_edited(journal.read_bytes())
-    except (OSError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"data.edits: {printable(journal)} cannot be read: {reason}.") from error
+        header, rows = read_edited(table_bytes(journal, what))
+    except csv.Error as error:
+        raise DataError(f"{what} cannot be read: {error}.") from error
     name, problems, edits = printable(journal.name), [], []
     missing = [column for column in COLUMNS[1:6] if column not in header]
     if missing:

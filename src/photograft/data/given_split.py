@@ -22,7 +22,7 @@ from photograft.data.groups import fold_leaks, leaks
 from photograft.data.parts import PART_NAMES
 from photograft.data.row_names import RowNames
 from photograft.data.split import Rows, fold_parts
-from photograft.data.tables import require_no_problems
+from photograft.data.tables import require_no_problems, table_bytes
 from photograft.errors import DataError
 from photograft.values import BoolArray, IntArray, Issue, Manifest, Photo, Splits
 
@@ -43,12 +43,11 @@ def read_splits(
     Raises:
         DataError: The file cannot be read, or has problems, with the line of each.
     """
-    table = _Table(path, manifest)
+    table, what = _Table(path, manifest), f"split.file: {printable(path)}"
     try:
-        table.read(path.read_bytes())
-    except (OSError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"split.file: {printable(path)} cannot be read: {reason}.") from error
+        table.read(table_bytes(path, what))
+    except csv.Error as error:
+        raise DataError(f"{what} cannot be read: {error}.") from error
     part_N = np.array([table.part_of.get(row, "") for row in range(len(manifest.photos))], dtype="<U5")
     folds_RN = table.folds(part_N)
     table.check_complete()
@@ -191,7 +190,9 @@ class _Table:
         if missing and self.line_of:
             named = ", ".join(map(printable, missing[:_NAMED]))
             more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-            self.problems.append(f"{self.path.name}: no row for {len(missing)} of {len(photos)} photos: {named}{more}")
+            missing_rows = f"no row for {len(missing)} of {len(photos)} photos: {named}{more}"
+            remedy = "add a row for each, with an empty part to leave the photo out"
+            self.problems.append(f"{self.path.name}: {missing_rows}; {remedy}")
         elif missing and not self.problems:
             self.problems.append(f"{self.path.name}: none of its rows names a photo of {printable(self.manifest.root)}")
 

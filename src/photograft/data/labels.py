@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import PureWindowsPath
 
 from photograft.config.data import DataConfig
 from photograft.data.columns import PART_COLUMN_NAMES, Columns, choose_columns, is_label_name
@@ -223,10 +224,12 @@ def _is_ignored(path: str, config: DataConfig) -> bool:
 def _require_most_files(missing: Sequence[str], n: int, files: PhotoFiles, name: str) -> None:
     if len(missing) <= n / 2:
         return
-    looked = "\n".join(f"  {printable(files.root / path)}" for path in missing[:3])
+    foreign = [path for path in missing[:3] if PureWindowsPath(path).is_absolute() and not is_absolute(path)]
+    looked = "\n".join(f"  {printable(path if path in foreign else files.root / path)}" for path in missing[:3])
+    hint = "Paths of Windows with a drive mean nothing on this system: make them relative. " if foreign else ""
     raise DataError(
         f"{len(missing)} of the {n} files that {name} names are not there. Looked for:\n{looked}\n"
-        "Paths are relative to the folder of the table, or to PHOTOS where data.labels.from names the table."
+        f"{hint}Paths are relative to the folder of the table, or to PHOTOS where data.labels.from names the table."
     )
 
 

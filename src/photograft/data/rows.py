@@ -47,7 +47,8 @@ class RowReader:
         given = cells.get(self._columns.path or "", "")
         if isinstance(given, str) and given and "\0" not in given:
             return given
-        self._complain(where, f"no path in column {self._columns.path!r}")
+        what = "no file's path, but a list or a NUL byte," if given else "no path"
+        self._complain(where, f"{what} in column {self._columns.path!r}")
         return None
 
     def read(self, cells: Mapping[str, Cell], where: str) -> Said | None:

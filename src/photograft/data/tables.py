@@ -47,14 +47,18 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """Read a table from a file of up to 500 MB; raises DataError as `parse_table` does, and if it cannot be read."""
+    return parse_table(table_bytes(path, f"The table {printable(path)}"), name=printable(path))
+
+
+def table_bytes(path: Path, what: str) -> bytes:
+    """The bytes of a file of up to 500 MB, never of a pipe or device; raises DataError that says why not of `what`."""
     try:
-        content, _ = read_photo(path, max_file_mb=MAX_TABLE_MB)
+        return read_photo(path, max_file_mb=MAX_TABLE_MB)[0]
     except ImageRejected as rejected:
-        reason = rejected.reason
+        reason = rejected.reason.removeprefix("the system cannot read it: ")
         if rejected.verdict == "too_large_file":
             reason = f"it is larger than the {MAX_TABLE_MB} MB that a table may have"
-        raise DataError(f"The table {printable(path)} cannot be read: {reason}.") from rejected
-    return parse_table(content, name=printable(path))
+        raise DataError(f"{what} cannot be read: {reason}.") from rejected
 
 
 def parse_table(content: bytes, *, name: str) -> Table:
@@ -177,7 +181,10 @@ def _csv_rows(text: str, draft: _Draft) -> Iterator[tuple[int, list[str]]]:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            draft.complain(line, f"the quotes from here on do not close as they should ({error})")
+            if "field limit" in str(error):
+                draft.complain(line, f"a cell is longer than {csv.field_size_limit():,}, or a quote does not close")
+            else:
+                draft.complain(line, f"the quotes from here on do not close as they should ({error})")
             return
         if row is None:
             return

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from photograft.data.edits import append_edit, read_edits, undo_edit
+from photograft.data.files import photo_status, printable
 from photograft.data.hashing import hash_file
-from photograft.errors import ConfigError, DataError
+from photograft.errors import ConfigError, DataError, ImageRejected
+
+_MAX_FILE_MB = 2000
+"""What data.max_file_mb may be at most: a larger file is never a photo."""
 
 
 def add_edits(
@@ -26,21 +30,32 @@ def add_edits(
 
     Raises:
         ConfigError: The action needs a value or takes none, or the journal would lie beside the photos.
-        DataError: A photo cannot be read, or the journal cannot be written.
+        DataError: A photo cannot be read, or the journal has problems or cannot be written.
     """
     if not journal.parent.is_dir():
         raise ConfigError(f"{journal}: the folder {journal.parent} does not exist; make it first.")
+    if journal.exists() and (not journal.is_file() or journal.stat().st_size):
+        read_edits(journal)  # a row must not be added to a file that is refused when it is applied
     hashes = {}
     for photo in map(Path, photos):
         if _is_among_photos(journal, photo):
             raise ConfigError(f"{journal} would lie among the photos, where nothing is written; put it elsewhere.")
-        try:
-            hashes[photo] = hash_file(photo)
-        except OSError as error:
-            raise DataError(f"{photo} cannot be read: {error.strerror}.") from error
+        hashes[photo] = _hash(photo)
     for photo, sha256 in hashes.items():
         append_edit(journal, action, sha256, path=str(photo), value=value, note=note, number=number)
     return len(hashes)
+
+
+def _hash(photo: Path) -> str:
+    """SHA-256 of a photo. Anything but a regular file is refused before it is opened, since reading it may not end."""
+    try:
+        photo_status(photo, max_file_mb=_MAX_FILE_MB)
+        return hash_file(photo)
+    except ImageRejected as rejected:
+        reason = rejected.reason.removeprefix("the system cannot read it: ")
+        raise DataError(f"{printable(photo)} cannot be read: {reason}.") from rejected
+    except OSError as error:
+        raise DataError(f"{printable(photo)} cannot be read: {error.strerror}.") from error
 
 
 def _is_among_photos(journal: Path, photo: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,13 @@ from typing import Any
 
 from photograft.config import Config
 from photograft.contract import Contract
-from photograft.data.csv_text import read_table
+from photograft.data.csv_text import read_edited
 from photograft.data.listing import Listing
 from photograft.data.pool import DecodePool
 from photograft.data.scan import Scan, find_known, needs_decoding
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION
-from photograft.errors import ConfigError
+from photograft.data.tables import table_bytes
+from photograft.errors import ConfigError, DataError
 from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.extract import FeatureStore
 from photograft.models.catalogue import Backbone, find_backbone
@@ -163,9 +165,10 @@ def _has_test(setup: Setup) -> bool:
 def _names_test_part(file: Path) -> bool:
     """Whether a table of parts has a test part; whatever is wrong with the table is said when it is read in full."""
     try:
-        return any(row.get("part", "").strip().lower() in ("test", "testing") for row in read_table(file.read_bytes()))
-    except (OSError, ValueError):
+        _, rows = read_edited(table_bytes(file, f"split.file: {file}"))
+    except (DataError, csv.Error):
         return False
+    return any(cells.get("part", "").strip().lower() in ("test", "testing") for _, cells in rows)
 
 
 def _check_positive(positive: str | None, listing: Listing) -> None:
