@@ -29,10 +29,11 @@ from photo_sets import add_set_arguments, chosen_sets
 from photograft.config import Config
 from photograft.config.input import InputConfig
 from photograft.contract import make_contract
-from photograft.data.files import open_files
+from photograft.data.files import FolderFiles, open_files
 from photograft.data.folders import list_photos
 from photograft.data.listing import Found
 from photograft.data.pool import DecodePool
+from photograft.data.scan import Scan
 from photograft.data.split import split
 from photograft.features.duplicates import find_duplicates
 from photograft.features.engine import choose_engine
@@ -157,7 +158,8 @@ class _Extraction:
 
     def _reader(self, cache: Cache, views: tuple[str, ...], pool: DecodePool) -> PhotoReader:
         engine = choose_engine(self.backbone, self.network, embedding="multi", device="cpu")
-        return PhotoReader(self.photos, self.config, self.contract, self._store(cache, views), pool, engine.open)
+        scanning = Scan(FolderFiles(self.photos), self.config.data, self.contract, cache)
+        return PhotoReader(scanning, self.config, self._store(cache, views), pool, engine.open)
 
     def _store(self, cache: Cache, views: tuple[str, ...]) -> FeatureStore:
         network_id = self.backbone.network_id(px=self.contract.px, embedding="multi")

@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from photograft.reporting.check_document import MOST_PICTURES, check_text, thumbnail_names
+from photograft.reporting.check_page import render_check
 from photograft.reporting.check_texts import CHECK_ENGLISH, CHECK_KOREAN
 from photograft.reporting.columns import count_columns
 from photograft.schemas import load_schema
@@ -81,11 +82,15 @@ def test_clean_means_that_nothing_must_be_fixed(issues: list[Issue], clean: bool
     )
 
 
-def test_cases_name_at_most_twenty_photos_and_say_how_many_there_are() -> None:
+def test_cases_list_every_photo_and_the_page_names_some() -> None:
     names = tuple(photo.name for photo in make_photos(50))
-    (found,) = make_check([Issue("tiny", names, "50 photos are small")])["issues"]
+    document = make_check([Issue("tiny", names, "50 photos are small")])
+    (found,) = document["issues"]
     (case,) = found["cases"]
-    assert (len(case["paths"]), case["n_paths"], found["n"]) == (20, 50, 50)
+    assert (tuple(case["paths"]), case["n_paths"], found["n"]) == (names, 50, 50)
+    assert set(document["rows"]) == set(names[:20])
+    page = render_check(document, {})
+    assert names[19] in page and names[20] not in page
 
 
 def test_an_unknown_kind_has_its_own_name_as_title() -> None:

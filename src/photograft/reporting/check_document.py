@@ -12,8 +12,8 @@ from photograft.reporting.clean import clean_value
 from photograft.reporting.columns import cut_columns
 from photograft.values import PARTS, Issue, Manifest, Photo
 
-NAMED = 20  # photos named per case
-CASES = 1000  # cases listed per kind: a set whose every file is damaged must not make a file of gigabytes
+NAMED = 20  # photos of a case that the page may name or show; the document lists all
+CASES = 50_000  # cases listed per kind: a set whose every file is damaged must not make a file of gigabytes
 GROUPS = frozenset({"label_conflict", "leak", "exact_duplicate", "near_duplicate"})
 """Kinds whose photos belong together case by case, and are shown side by side."""
 
@@ -45,7 +45,7 @@ def build_check(
     usable = manifest.usable.photos
     excluded = sum(bool(p.excluded) for p in manifest.photos)
     photos = {"found": len(manifest.photos), "usable": len(usable), "rejected": len(manifest.rejected)}
-    named = {path for issue in found for case in issue["cases"] for path in case["paths"]}
+    named = {path for issue in found for case in issue["cases"] for path in case["paths"][:NAMED]}
     document: dict[str, Any] = clean_value({
         "source": manifest.root.name or str(manifest.root),
         "language": language,
@@ -137,7 +137,7 @@ def _gather(issues: Sequence[Issue], language: str) -> list[dict[str, Any]]:
             "n": len({path for case in cases for path in case.paths}),
             "n_cases": len(cases),
             "cases": [
-                {"message": c.message, "remedy": c.remedy, "paths": c.paths[:NAMED], "n_paths": len(c.paths)}
+                {"message": c.message, "remedy": c.remedy, "paths": c.paths, "n_paths": len(c.paths)}
                 for c in cases[:CASES]
             ],
         }

@@ -7,6 +7,7 @@ from typing import Any
 
 from photograft.reporting.check_document import (
     GROUPS,
+    NAMED,
     count_of,
     pictured,
     say_photos,
@@ -87,8 +88,9 @@ def _picture(document: Mapping[str, Any], name: str, addresses: Mapping[str, str
 
 
 def _line(case: Mapping[str, Any], texts: Texts) -> str:
-    unnamed = [path for path in case["paths"] if path not in case["message"]]
-    if len(unnamed) < len(case["paths"]) or not unnamed:
+    paths = case["paths"][:NAMED]
+    unnamed = [path for path in paths if path not in case["message"]]
+    if len(unnamed) < len(paths) or not unnamed:
         return str(case["message"])
     more = case["n_paths"] - len(unnamed)
     tail = ", ".join([*unnamed, *([texts.say("data.more", n=more)] if more else [])])
