@@ -132,9 +132,9 @@ def test_classes_too_small_for_the_split() -> None:
     assert one["class_too_small"].message.startswith("b has 1 photo, and the split needs 2 photos")
     assert found([*many(), lost])["class_too_small"].message.startswith("lost has no photo that can be used,")
     both = found([*many(), ordinary("b/0.jpg", "b"), lost])["class_too_small"]
-    assert both.message.endswith("of each class, and 2 classes have fewer: lost (0), b (1)")
+    assert both.message.startswith("lost (0), b (1): 2 classes have fewer photos than the 2 that the split needs (")
     every = found([ordinary(f"{i}.jpg", f"class {i:02d}") for i in range(30)])["class_too_small"]
-    assert every.message.endswith("class 09 (1) and 20 more")
+    assert "class 09 (1) and 20 more: 30 classes have fewer" in every.message
 
 
 def test_photos_that_stay_together_count_once() -> None:
@@ -167,3 +167,9 @@ def test_rows_that_an_edit_leaves_out_are_no_findings() -> None:
     left_out = [ordinary("x.jpg", contrast=0.0, excluded="edits.csv line 2"), ordinary("y.png", excluded="line 3")]
     assert found([*many(), *left_out]) == {}
     assert found([*many(), ordinary("z.jpg", edited="relabel")]) == {}
+
+
+def test_a_class_that_edits_leave_without_photos_is_left_out_on_purpose() -> None:
+    left_out = many(3, "b", excluded="edits.csv:2")
+    assert found([*many(), *left_out]) == {}
+    assert found([*many(), *left_out, ordinary("b/9.jpg", "b")])["class_too_small"].message.startswith("b has 1 photo,")

@@ -127,3 +127,11 @@ def test_pages_are_written(photos: Path, tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written_is_said_before_the_work(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(photograft.PhotograftError, match="cannot be written"):
         check(photos, html=tmp_path / "no folder" / "page.html")
+
+
+def test_one_class_alone_must_be_fixed(photos: Path) -> None:
+    document = check(photos, "data.classes=[cat]")
+    (issue,) = (issue for issue in document["issues"] if issue["must_fix"])
+    assert (
+        issue["cases"][0]["message"] == "only the class cat has photos that can be used: there is nothing to tell apart"
+    )

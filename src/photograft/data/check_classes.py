@@ -21,6 +21,8 @@ def check_classes(manifest: Manifest, group_N: IntArray | None, needed_groups: i
     counts = dict.fromkeys(manifest.classes, 0)
     counts.update(Counter(label for photo in manifest.usable.photos for label in photo.all_labels))
     groups = _count_groups(manifest, group_N)
+    for name in _emptied_by_edits(manifest, counts):  # on purpose: training goes on without them
+        del counts[name]
     too_small = {name for name in counts if groups[name] < needed_groups}
     yield from _lookalike_names(manifest)
     yield from _too_small(too_small, counts, groups, needed_groups)
@@ -40,6 +42,11 @@ def check_classes(manifest: Manifest, group_N: IntArray | None, needed_groups: i
         yield Issue("imbalance", (), message, remedy)
 
 
+def _emptied_by_edits(manifest: Manifest, counts: dict[str, int]) -> set[str]:
+    excluded = {label for photo in manifest.photos if photo.excluded for label in photo.all_labels}
+    return {name for name in excluded if counts[name] == 0}
+
+
 def _count_groups(manifest: Manifest, group_N: IntArray | None) -> dict[str, int]:
     """Number of different groups per class; without `group_N`, rows of one group or one file are one."""
     photos = manifest.usable.photos
@@ -56,16 +63,17 @@ def _count_groups(manifest: Manifest, group_N: IntArray | None) -> dict[str, int
 def _too_small(names: set[str], counts: dict[str, int], groups: dict[str, int], needed: int) -> Iterable[Issue]:
     if not names:
         return
-    independent = f"{needed} photos that are independent (no copies, nor of one person, video or file)"
     if len(names) == 1:
         (name,) = names
         has = _photos(counts[name]) if counts[name] else "no photo that can be used"
         if groups[name] < counts[name]:
             has += f" in {groups[name]:,} independent group{'' if groups[name] == 1 else 's'}"
-        message = f"{name} has {has}, and the split needs {independent}"
+        independent = "that are independent (no copies, nor of one person, video or file)"
+        message = f"{name} has {has}, and the split needs {needed} photos {independent}"
     else:
         sizes = _list_sizes({name: groups[name] for name in sorted(names)})
-        message = f"the split needs {independent} of each class, and {len(names):,} classes have fewer: {sizes}"
+        once = "copies, and photos of one person, video or file, count once"
+        message = f"{sizes}: {len(names):,} classes have fewer photos than the {needed} that the split needs ({once})"
     remedy = "Add photos, merge with another class (data.rename), or leave out (data.classes)."
     yield Issue("class_too_small", (), message, remedy, must_fix=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from photograft.reporting.check_page import render_check
 from photograft.reporting.clean import clean_text
 from photograft.reporting.preview import PreviewRow, render_preview
 from photograft.tracking.atomic import write_atomically
-from photograft.values import Manifest, Photo
+from photograft.values import Issue, Manifest, Photo
 from photograft.workflow.clock import Clock
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.resolve import resolve_input
@@ -68,7 +68,8 @@ def check(
         duplicates = find_duplicates(manifest.usable.photos, max_bits=config.split.duplicate_bits)
     group_N = join_groups(manifest.usable, duplicates.group_N)
     needed = _needed_groups(manifest, config)
-    issues = (*find_issues(manifest, group_N=group_N, needed_groups=needed), *duplicates.issues)
+    found = find_issues(manifest, group_N=group_N, needed_groups=needed)
+    issues = (*found, *duplicates.issues, *_nothing_to_tell_apart(manifest))
     document = build_check(manifest, issues, duplicates=duplicates, seconds=clock.seconds)
     if html is not None:
         rows = {clean_text(photo.name): photo for photo in manifest.photos}  # as the document names them
@@ -86,6 +87,15 @@ def _needed_groups(manifest: Manifest, config: Config) -> int:
     if manifest.given_parts or config.split.file is not None:
         return GROUPS_TO_FOLD
     return max(GROUPS_TO_FOLD, len(drawn_shares(len(manifest.usable.photos), config.split)))
+
+
+def _nothing_to_tell_apart(manifest: Manifest) -> Iterable[Issue]:
+    """An issue where training would stop because fewer than two classes have photos."""
+    classes = manifest.usable.classes
+    if len(classes) < 2:
+        left = f"only the class {classes[0]} has photos" if classes else "no class has photos"
+        message = f"{left} that can be used: there is nothing to tell apart"
+        yield Issue("class_too_small", (), message, "Add photos of a second class.", must_fix=True)
 
 
 def _check_writable(page: Path) -> None:
