@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +153,55 @@ def test_predict_refuses_typing_mistakes_and_models_that_are_none(
     assert "neither a run nor a bundle" in run_text(capsys, "predict", tmp_path, photos[0], code=4)[1]
     run_text(capsys, "predict", tiny_run.run, photos[0], "--top", 0, code=2)
     run_text(capsys, "predict", tiny_run.run, code=2)
+
+
+def test_check_says_what_must_be_fixed_and_exits_3(capsys: Capture, photo_folder: Path, tmp_path: Path) -> None:
+    clean = run_json(capsys, "check", "check", photo_folder)
+    assert clean["clean"] and clean["photos"]["usable"] == 60
+    copied = Path(shutil.copytree(photo_folder, tmp_path / "copied"))
+    shutil.copyfile(copied / "daisy/daisy 00.jpg", copied / "sun flower/wrong.jpg")
+    (copied / "daisy/broken.jpg").write_bytes((copied / "daisy/daisy 01.jpg").read_bytes()[:700])
+    found = run_json(capsys, "check", "check", copied, code=3)
+    assert {issue["kind"] for issue in found["issues"] if issue["must_fix"]} == {"rejected", "label_conflict"}
+    out, _ = run_text(capsys, "check", copied, "--classes", "daisy,노란 튤립", code=3)
+    assert "broken.jpg" in out and "wrong.jpg" not in out
+
+
+def test_split_writes_a_table_once_and_checks_an_edited_one(
+    capsys: Capture, photo_folder: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "splits.csv"
+    printed = run_json(capsys, "split", "split", photo_folder, "--out", table, "--set", "split.test=0.2")
+    assert printed["photos"] == 60 and printed["parts"]["test"] == 12 and printed["folds"] == 5
+    assert "--force" in run_text(capsys, "split", photo_folder, "--out", table, code=2)[1]
+    assert run_json(capsys, "split", "split", photo_folder, "--check", table)["leaked"] == 0
+    lines = table.read_text("utf-8").splitlines(keepends=True)
+    table.write_text(
+        "".join([*lines[:-1], lines[-1].replace(",test,", ",tset,").replace(",train,", ",tset,")]), "utf-8"
+    )
+    assert (
+        f"splits.csv:{len(lines)}: part 'tset'" in run_text(capsys, "split", photo_folder, "--check", table, code=3)[1]
+    )
+
+
+def test_edits_are_added_listed_applied_and_undone(capsys: Capture, photo_folder: Path, tmp_path: Path) -> None:
+    journal, photo = tmp_path / "edits.csv", photo_folder / "daisy/daisy 00.jpg"
+    run_text(capsys, "edits", "add", journal, "exclude", photo, "--note", "흐림")
+    run_text(capsys, "edits", "add", journal, "relabel", photo_folder / "daisy/daisy 01.jpg", "--value", "sun flower")
+    checked = run_json(capsys, "check", "check", photo_folder, "--edits", journal)
+    assert checked["photos"] == {"found": 60, "usable": 59, "rejected": 0, "excluded": 1}
+    assert [c["photos"] for c in checked["classes"] if c["name"] == "sun flower"] == [21]
+    run_text(capsys, "edits", "undo", journal, 2, 3)
+    rows = run_json(capsys, "edits", "edits", "list", journal)
+    assert [(row["action"], row["in_force"]) for row in rows] == [
+        ("exclude", False),
+        ("relabel", False),
+        ("undo", True),
+        ("undo", True),
+    ]
+    assert run_json(capsys, "check", "check", photo_folder, "--edits", journal)["photos"]["usable"] == 60
+    run_text(capsys, "edits", "undo", journal, 99, code=3)
+    run_text(capsys, "edits", "add", journal, "relabel", photo, code=2)
 
 
 def test_evaluate(capsys: Capture, tiny_run: TrainedRun, photo_folder: Path) -> None:
