@@ -76,6 +76,12 @@ def test_documents_are_left_out_and_stray_files_reported(tmp_path: Path) -> None
     )
 
 
+def test_annotations_that_are_read_are_not_said_to_be_left_out(tmp_path: Path) -> None:
+    grow(tmp_path, "rose/a.jpg", "rose/a.xml", "daisy/b.jpg", "daisy/b.xml", "daisy/notes.txt")
+    notes = list_photos(tmp_path, DataConfig(boxes="voc")).notes
+    assert notes == ("left out without being read: 1 .txt files",)
+
+
 def test_ignore_patterns_hit_names_and_paths(tmp_path: Path) -> None:
     grow(tmp_path, "rose/a.jpg", "rose/a_mask.png", "rose/old/b.jpg", "daisy/old/c.jpg", "masks/a.jpg")
     listing = list_photos(tmp_path, DataConfig(ignore=("masks", "*_mask.*", "rose/old")))

@@ -214,6 +214,10 @@ def _note_stray(stray: list[str]) -> list[str]:
     return [f"not read, because they lie beside the class folders: {len(stray)} files ({shown})"]
 
 
+_ANNOTATION_EXTENSIONS = {"voc": (".xml",), "coco": (".json",), "yolo": (".txt", ".yaml", ".yml")}
+"""Files that are read, though not as photos."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Folder:
     """A folder that a walk may enter."""
@@ -232,6 +236,8 @@ class _Walk:
         self.notes: list[str] = list(files.notes)
         self.skipped: Counter[str] = Counter()
         self.seen = {folder_identity(files.root)}
+        kinds = (config.boxes, config.labels.from_)
+        self._annotations = {end for kind in kinds for end in _ANNOTATION_EXTENSIONS.get(kind, ())}
 
     def children(self, folder: str) -> tuple[list[_Folder], list[str]]:
         """The folders and the paths of the other files directly in `folder`, each in name order."""
@@ -298,6 +304,7 @@ class _Walk:
     def _keeps_extension(self, name: str) -> bool:
         extension = os.path.splitext(name)[1].lower()  # noqa: PTH122 - Path would cost more than all the rest
         if extension in SKIPPED_EXTENSIONS:
-            self.skipped[f"{extension} files"] += 1
+            if extension not in self._annotations:
+                self.skipped[f"{extension} files"] += 1
             return False
         return True
