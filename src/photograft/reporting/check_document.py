@@ -21,7 +21,7 @@ UNSEEN = frozenset({"wrong_extension"})
 """Kinds that a picture says nothing about."""
 
 GROUPS_SHOWN, GROUP_SIZE, GALLERY, MOST_PICTURES = 8, 4, 12, 200
-_LINES, _COLUMNS, _NOTES = 16, 110, 3
+_LINES, _COLUMNS, _NOTES = 15, 110, 5
 
 
 def build_check(
