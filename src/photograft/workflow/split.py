@@ -109,8 +109,7 @@ def check_split(
     """Read a table of parts and folds as `train` would, and say what is wrong with it.
 
     Raises:
-        ConfigError: The file does not exist.
-        DataError: The table cannot be used: every problem with its line.
+        DataError: The table cannot be read or used: every problem with its line.
     """
     config = config or Config()
     manifest = _scan(photos, config, narrator or Silent())
