@@ -41,7 +41,7 @@ from photograft.features.extract import FeatureStore
 from photograft.metrics.probability import log_loss
 from photograft.metrics.softmax import softmax
 from photograft.models.catalogue import find_backbone
-from photograft.models.networks import ensure_network
+from photograft.models.networks import ensure_network, read_outputs
 from photograft.tracking.cache import Cache
 from photograft.training.linear import fit_head
 from photograft.values import FloatArray, IntArray, Manifest
@@ -135,7 +135,7 @@ class _Extraction:
 
     def cut(self, multi_ND: FloatArray, embedding: str) -> FloatArray:
         """The columns of an embedding: the pooled last map stands behind the middle stages."""
-        return multi_ND if embedding == "multi" else multi_ND[:, -self.backbone.last_channels :]
+        return multi_ND if embedding == "multi" else multi_ND[:, -read_outputs(self.network).last :]
 
     def seconds_per_photo(self, views: tuple[str, ...], n: int) -> float:
         """Seconds of the stage per photo, on `n` photos spread over all, with nothing cached."""

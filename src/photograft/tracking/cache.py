@@ -170,7 +170,8 @@ class Cache:
             for table in ("files", "scans", "features", "spaces"):
                 self._connection.execute(f"DELETE FROM {table}")
             self._connection.execute("VACUUM")
-            for file in (self.folder / "networks").glob("*.onnx*"):  # with their checksums
+            networks = self.folder / "networks"
+            for file in (*networks.glob("*.onnx*"), *networks.glob("*.facts.json")):  # with what is known of them
                 file.unlink(missing_ok=True)
         except (sqlite3.OperationalError, OSError) as error:
             raise ConfigError(

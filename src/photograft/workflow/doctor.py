@@ -41,7 +41,8 @@ def doctor(cache_dir: Path | None = None) -> dict[str, Any]:
             weights[backbone.name] = str(backbone.check_weights())
         except PhotograftError as error:
             weights[backbone.name] = "not found"
-            problems.append(str(error))
+            if backbone.in_train_extra or importlib.util.find_spec(backbone.module) is not None:
+                problems.append(str(error))
     free_gb = _free_gb(folder)
     if free_gb < _FREE_GB:
         problems.append(f"Only {free_gb:.1f} GB are free at {folder}; set cache.dir to a larger disk.")

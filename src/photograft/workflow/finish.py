@@ -20,6 +20,7 @@ from photograft.features.matrix import Scratch, row_blocks
 from photograft.inference.classifier import Classifier
 from photograft.metrics.softmax import softmax
 from photograft.models.catalogue import Backbone
+from photograft.models.networks import Outputs
 from photograft.reporting.confusion_png import confusion_png
 from photograft.reporting.document import build_report
 from photograft.reporting.figures import confusion_svg
@@ -60,6 +61,7 @@ class Trained:
     backbone: Backbone
     contract: Contract
     network: Path
+    outputs: Outputs
     views: tuple[str, ...]
     exact_features: bool
     manifest: Manifest

@@ -21,8 +21,9 @@ from photograft.data.tables import table_bytes
 from photograft.errors import ConfigError, DataError
 from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.extract import FeatureStore
-from photograft.models.catalogue import Backbone, find_backbone
-from photograft.models.networks import ensure_network, is_intact, network_file
+from photograft.models.catalogue import Backbone, find_backbone, is_library_name
+from photograft.models.facts import facts_file
+from photograft.models.networks import Outputs, ensure_network, is_intact, network_file, read_outputs
 from photograft.tracking.cache import Cache, cache_folder
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import Estimate, PhotoReader
@@ -55,6 +56,7 @@ class Setup:
     backbone: Backbone
     contract: Contract
     network: Path
+    outputs: Outputs
     views: tuple[str, ...]
 
     @property
@@ -69,20 +71,22 @@ def prepared(
 ) -> Iterator[tuple[Setup, PhotoReader, Plan]]:
     """Settle everything, open cache and decoders, and tell what will be done and what it will cost."""
     limits = asked.cache
-    config, reasons = resolve_input(asked)
+    backbone = _find_backbone(asked, cache_folder(limits.dir), narrator)
+    config, reasons = resolve_input(asked, only_px=backbone.own_px if backbone.fixed_px else None)
     with (
         Cache(cache_folder(limits.dir), max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache,
         open_source(photos, config, clock) as source,
     ):
         if cache.warning:
             narrator.say(f"warning: {cache.warning}")
-        setup = _set_up(source, config, reasons, cache.folder, clock, narrator)
-        model, listing = config.model, source.listing
+        setup = _set_up(source, config, reasons, backbone, cache.folder, clock, narrator)
+        model, listing = setup.config.model, source.listing
         # Without a test part the cross-validated score is the one to quote, and it must come from the bundle's own
         # engine: a GPU in mixed precision differs from it. Small sets take a minute on the CPU anyway.
         device = model.device if _has_test(setup) else "cpu"
-        engines = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=device)
-        network_id = setup.backbone.network_id(px=setup.contract.px, embedding=model.embedding)
+        px = setup.contract.px
+        engines = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=device, px=px)
+        network_id = setup.backbone.network_id(px=px, embedding=model.embedding)
         scanning = Scan(source.files, config.data, setup.contract, cache, source.edits)
         store, engine = settle_engine(
             engines,
@@ -92,7 +96,7 @@ def prepared(
         with DecodePool(setup.contract, timeout_s=config.data.timeout_s) as pool:
             reader = PhotoReader(scanning, config, store, pool, engine)
             with clock.stage("estimate"):
-                size = setup.backbone.embedding_size(model.embedding)
+                size = setup.outputs.embedding
                 estimate = reader.estimate(listing.files, embedding_size=size, n_classes=len(listing.classes))
             lines = _describe_plan(setup, store.engine_name, estimate)
             for line in lines:
@@ -108,20 +112,45 @@ def _is_complete(store: FeatureStore, listing: Listing, scanning: Scan) -> bool:
 
 
 def _set_up(
-    source: Source, config: Config, reasons: dict[str, str], cache_dir: Path, clock: Clock, narrator: Narrator
+    source: Source,
+    config: Config,
+    reasons: dict[str, str],
+    backbone: Backbone,
+    cache_dir: Path,
+    clock: Clock,
+    narrator: Narrator,
 ) -> Setup:
     _check_positive(config.report.positive, source.listing)
-    backbone, contract = find_backbone(config.model.backbone), contract_of(config)
+    contract = contract_of(config)
     with clock.stage("export network"):
-        px, embedding = contract.px, config.model.embedding
-        kept = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
-        if not is_intact(kept):
-            if kept.is_file():
-                narrator.say(f"{kept} does not have the checksum that was written when it was exported: made anew.")
-            narrator.say(f"Exporting {backbone.name} for {px} px to ONNX, once (about half a minute) ...")
-        network = ensure_network(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+        network, outputs = _export(backbone, contract, config.model.embedding, cache_dir, narrator)
+        if config.model.embedding == "multi" and not outputs.stages:
+            reasons["model.embedding"] = f"{backbone.name} gives no middle stages, so the last one is used alone"
+            narrator.say(f"model.embedding: {reasons['model.embedding']}.")
+            config = config.model_copy(update={"model": config.model.model_copy(update={"embedding": "last"})})
+            network, outputs = _export(backbone, contract, config.model.embedding, cache_dir, narrator)
     views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
-    return Setup(config, reasons, source, backbone, contract, network, views)
+    return Setup(config, reasons, source, backbone, contract, network, outputs, views)
+
+
+def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbone:
+    name = asked.model.backbone
+    if is_library_name(name) and not facts_file(name, cache_dir).is_file():
+        narrator.say(f"Looking up {name}, once (imports torch, some seconds) ...")
+    return find_backbone(name, weights=asked.model.weights, cache_dir=cache_dir)
+
+
+def _export(
+    backbone: Backbone, contract: Contract, embedding: str, cache_dir: Path, narrator: Narrator
+) -> tuple[Path, Outputs]:
+    px = contract.px
+    kept = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+    if not is_intact(kept):
+        if kept.is_file():
+            narrator.say(f"{kept} does not have the checksum that was written when it was exported: made anew.")
+        narrator.say(f"Exporting {backbone.name} for {px} px to ONNX, once (about half a minute) ...")
+    network = ensure_network(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+    return network, read_outputs(network)
 
 
 def _describe_plan(setup: Setup, engine: str, estimate: Estimate) -> list[str]:

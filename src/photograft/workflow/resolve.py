@@ -5,16 +5,28 @@ from __future__ import annotations
 import importlib.util
 
 from photograft.config import Config
-from photograft.errors import MissingExtraError
+from photograft.errors import ConfigError, MissingExtraError
 
 _PX = {"fast": 224, "good": 320, "best": 320}
 
 
-def resolve_input(config: Config) -> tuple[Config, dict[str, str]]:
-    """Settle what does not depend on the photos: input size, flip. Gives the config and reasons by dotted name."""
+def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config, dict[str, str]]:
+    """Settle what does not depend on the photos: input size, flip. Gives the config and reasons by dotted name.
+
+    `only_px` is the one size that the network takes, where it takes no other.
+    """
     reasons: dict[str, str] = {}
     px, flip = config.input.px, config.input.flip
-    if px == "auto":
+    if only_px is not None:
+        if px not in ("auto", only_px):
+            raise ConfigError(
+                f"input.px: {config.model.backbone} takes {only_px} px and nothing else, not {px}; "
+                "leave input.px at auto"
+            )
+        if px == "auto":
+            reasons["input.px"] = f"auto: the only size that {config.model.backbone} takes"
+        px = only_px
+    elif px == "auto":
         px = _PX[config.quality]
         reasons["input.px"] = f"auto: the size of quality {config.quality}"
     if flip == "auto":

@@ -103,13 +103,10 @@ def _describe(trained: Trained, temperature: float, positive: str | None) -> Bun
     network_id = backbone.network_id(px=contract.px, embedding=embedding)
     network = NetworkRow(
         id=network_id,
-        file=f"networks/{backbone.name}-{contract.px}.onnx",
+        file=f"networks/{backbone.file_name}-{contract.px}.onnx",
         sha256=hash_file(trained.network),
         contract=contract.id,
-        outputs={
-            "embedding": trained.table.embedding_ND.shape[1],
-            "feature_map": list(backbone.feature_map_shape(contract.px)),
-        },
+        outputs=_outputs(trained),
         source={"name": backbone.name, "weights_sha256": backbone.weights_sha256, "licence": backbone.licence},
     )
     return BundleInfo(
@@ -131,3 +128,9 @@ def _describe(trained: Trained, temperature: float, positive: str | None) -> Bun
         ),
         tested={},
     )
+
+
+def _outputs(trained: Trained) -> dict[str, Any]:
+    """What the network gives; a vision transformer has no feature map."""
+    outputs, shape = {"embedding": trained.outputs.embedding}, trained.outputs.feature_map
+    return outputs if shape is None else {**outputs, "feature_map": list(shape)}

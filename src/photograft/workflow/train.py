@@ -214,6 +214,7 @@ def _train_on(
         backbone=setup.backbone,
         contract=setup.contract,
         network=setup.network,
+        outputs=setup.outputs,
         views=setup.views,
         exact_features=store.engine_name == OnnxEngine.name,
         manifest=manifest,

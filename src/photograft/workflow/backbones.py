@@ -1,0 +1,95 @@
+"""`backbones`: which networks there are, and what is known of one.
+
+Those of timm and torchvision are looked up in their own code, which needs torch; the built-in ones do not.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.util
+from dataclasses import asdict
+from typing import Any
+
+from photograft.errors import ConfigError, MissingExtraError, PhotograftError
+from photograft.models.catalogue import BACKBONES, PackagedBackbone
+from photograft.models.facts import LIBRARIES, Facts
+
+_COUNTED = 40
+"""Counting the parameters of a network takes up to a second."""
+
+
+def list_backbones(pattern: str = "", *, everything: bool = False) -> list[dict[str, Any]]:
+    """Networks whose name contains `pattern` (or matches it, where it has a `*`), the built-in ones first.
+
+    Those of timm and torchvision are listed with a pattern or with `everything`; where they are more than 40, their
+    `parameters` are None. Raises ConfigError where nothing matches.
+    """
+    like = pattern if "*" in pattern else f"*{pattern}*"
+    rows = [_packaged_row(each) for each in BACKBONES if fnmatch.fnmatch(each.name, like)]
+    if pattern or everything:
+        _require_libraries()
+        from photograft.models.library import describe, list_names
+
+        names = list_names(pattern)
+        rows += [_library_row(describe(name, count=len(names) <= _COUNTED)) for name in names]
+    if not rows:
+        raise ConfigError(f"no network has {pattern!r} in its name; `photograft backbones list --all` shows all names")
+    return rows
+
+
+def show_backbone(name: str) -> dict[str, Any]:
+    """All that is known of one network; `missing` says what to do where its weights are not on this machine.
+
+    `embedding`, `last`, `stages` and `feature_map` are what it gives at its own size with the `multi` embedding.
+    """
+    _require_libraries()
+    from photograft.models.backbone import untrained_outputs
+    from photograft.models.library import describe
+
+    packaged = next((each for each in BACKBONES if each.name == name), None)
+    facts = describe(name if packaged is None else f"timm:{packaged.timm_name}")
+    row = _library_row(facts) if packaged is None else _packaged_row(packaged)
+    return {
+        **row,
+        "mean": list(facts.mean if packaged is None else packaged.mean),
+        "std": list(facts.std if packaged is None else packaged.std),
+        "interpolation": facts.interpolation,
+        "crop": round(facts.crop, 3),
+        **asdict(untrained_outputs(name, px=facts.px)),
+    }
+
+
+def _require_libraries() -> None:
+    for module in ("torch", *LIBRARIES):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(f"Looking up networks (module {module})", "train")
+
+
+def _packaged_row(backbone: PackagedBackbone) -> dict[str, Any]:
+    weights, missing = None, None
+    try:
+        weights = str(backbone.weights_path())
+    except PhotograftError as error:
+        missing = str(error)
+    return {
+        "name": backbone.name,
+        "parameters": backbone.parameters,
+        "licence": backbone.licence,
+        "px": backbone.own_px,
+        "fixed_px": backbone.fixed_px,
+        "weights": weights,
+        "missing": missing,
+    }
+
+
+def _library_row(facts: Facts) -> dict[str, Any]:
+    weights = facts.find_weights()
+    return {
+        "name": facts.name,
+        "parameters": facts.parameters,
+        "licence": facts.licence,
+        "px": facts.px,
+        "fixed_px": facts.fixed,
+        "weights": None if weights is None else str(weights),
+        "missing": None if weights is not None else facts.how_to_get_weights(),
+    }
