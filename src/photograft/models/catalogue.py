@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ _EXPORT_REVISION = 1
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Backbone(ABC):
     """A pretrained network.
 
     `mean` and `std` are on pixels scaled to [0, 1]: the values that the weights were trained with. `own_px` is the side
@@ -40,9 +41,9 @@ class Backbone:
         """The name as part of a file name."""
         return file_name(self.name)
 
+    @abstractmethod
     def weights_path(self) -> Path:
         """Where the weights are, or an error that says how to get them."""
-        raise NotImplementedError
 
     def check_weights(self) -> Path:
         """The weights' path after comparing their SHA-256 with the expected one."""
