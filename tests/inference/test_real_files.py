@@ -17,10 +17,13 @@ def test_prediction_and_scan_agree_on_every_hostile_file(shared_data: Path, tiny
     root = shared_data / "badimages"
     files = [Found(p.relative_to(root).as_posix()) for p in sorted(root.rglob("*")) if p.is_file()]
     contract = tiny_classifier.bundle.contract
-    with DecodePool(contract) as pool:
-        scanned = scan(files, Scan(FolderFiles(root), DataConfig(), contract), pool, needs_pixels=lambda _: False)
+    # One file takes ten seconds, which is the default limit: it must be far above the limit, or chance decides.
+    limits = DataConfig(timeout_s=1.5)
+    with DecodePool(contract, timeout_s=limits.timeout_s) as pool:
+        scanned = scan(files, Scan(FolderFiles(root), limits, contract), pool, needs_pixels=lambda _: False)
         verdicts = {item.photo.path: item.photo.verdict for item in scanned}
-    predicted = tiny_classifier.predict([root / f.path for f in files])
+    with Classifier(tiny_classifier.bundle, data=limits) as classifier:
+        predicted = classifier.predict([root / f.path for f in files])
     assert isinstance(predicted, list) and len(predicted) == len(files) > 300
     found = {f.path: p.reason.split(":")[0] or p.status for f, p in zip(files, predicted, strict=True)}
     assert found == verdicts
