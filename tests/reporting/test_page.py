@@ -57,6 +57,7 @@ def test_names_are_text_and_nothing_else() -> None:
 def test_nothing_is_fetched() -> None:
     report = make_report(("a", "b", "http://evil.example/x.png"), 120)
     html = render_html(report, thumbnails={path: draw_thumbnail() for path in thumbnail_paths(report)})
+    assert "http://evil.example/x.png" in html  # as text
     check_self_contained(html)
 
 
