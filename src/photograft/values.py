@@ -234,6 +234,74 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A layer with weights of its own.
+
+    `name` is that of the module in its network, `kind` its class, `output` the shape of what it gives for one photo.
+    `parameters` are what training could move, `statistics` the running averages of BatchNorm. `lr` is the learning
+    rate at its highest, None where the layer is `frozen`.
+    """
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    statistics: int
+    frozen: bool
+    lr: float | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What of a network trains: its layers in the order they run, the head last.
+
+    `graft` is the setting, `cut` the layer that the trainable part begins with ("" where nothing is frozen), and
+    `batchnorm` "frozen" or "moved".
+    """
+
+    graft: str
+    cut: str
+    batchnorm: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def parameters(self) -> int:
+        """All parameters."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def trainable(self) -> int:
+        """Those that train."""
+        return sum(layer.parameters for layer in self.layers if not layer.frozen)
+
+    @property
+    def trainable_fraction(self) -> float:
+        """Their share, 0 to 1."""
+        return self.trainable / max(self.parameters, 1)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One evaluation during fine-tuning: after an epoch, or after some steps.
+
+    `fit` names what is trained: "train" (on the train part), "refit" (on train + val), "fold 1" and so on. `epoch`
+    counts from 1, with a fraction within an epoch; `step` from the beginning of the fit. `train_loss` is the mean since
+    the last record; validation values are None where the fit has no validation photos. `best` says that this was the
+    best state so far.
+    """
+
+    fit: str
+    epoch: float
+    step: int
+    lr: float
+    train_loss: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+    best: bool
+
+
+@dataclass(frozen=True)
 class Predictions:
     """Probabilities for N photos over K classes.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from photograft.config.augment import AugmentConfig
 from photograft.config.cache import CacheConfig
 from photograft.config.data import DataConfig
 from photograft.config.input import InputConfig
@@ -20,7 +21,8 @@ class Config(Section):
     """Every setting of photograft, in sections."""
 
     quality: Quality = "good"
-    """Level that the `auto` settings follow: `fast` (224 px, one view), `good`, or `best` (equals `good` for now)."""
+    """Level that the `auto` settings follow: `fast` (224 px, one view), `good`, or `best` (also trains the last two
+    blocks of the network, in minutes)."""
 
     data: DataConfig = DataConfig()
     """Which files are read and how much damage is tolerated."""
@@ -34,8 +36,11 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     """The pretrained network and what is trained of it."""
 
+    augment: AugmentConfig = AugmentConfig()
+    """How training photos are changed in fine-tuning."""
+
     train: TrainConfig = TrainConfig()
-    """How the head is trained."""
+    """How the head is trained, and what follows the graft point."""
 
     report: ReportConfig = ReportConfig()
     """What the report shows."""

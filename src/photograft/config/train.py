@@ -2,25 +2,126 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from photograft.config.section import Section
 
+Positive = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=100)]
+
 
 class TrainConfig(Section):
-    """How the head is trained."""
+    """How the head is trained, and what follows the graft point."""
 
-    balance: Literal["none", "balanced"] = "none"
-    """`balanced` weighs each class by the inverse of its size, so that small classes count as much as large ones."""
+    balance: Literal["none", "balanced", "sampled"] = "none"
+    """`balanced` weighs each class by the inverse of its size, so that small classes count as much as large ones;
+    `sampled` draws photos so that all classes come equally often."""
 
-    strength: Annotated[float, Field(gt=0)] | Literal["auto"] = "auto"
-    """L2 penalty of the head. `auto` chooses it by cross-validation."""
+    strength: Positive | Literal["auto"] = "auto"
+    """L2 penalty of the linear head. `auto` chooses it by cross-validation."""
 
     refit: Literal["train_val", "all", "none"] = "train_val"
-    """What the shipped head is trained on: train and validation photos, all photos (also the test part), or train
+    """What the shipped model is trained on: train and validation photos, all photos (also the test part), or train
     alone."""
 
     seed: int = Field(default=0, ge=0)
     """Seed of everything random in training."""
+
+    start: Literal["linear", "zero"] = "linear"
+    """What the head begins fine-tuning with: `linear`, the logistic regression on the frozen features, so that a good
+    head does not tear the network apart; or `zero`."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | Literal["auto"] = "auto"
+    """Times every photo is seen in fine-tuning. `auto`: 8, 10 for `all`, 40 for `scratch`."""
+
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
+    """Photos per step. `auto`: 32, or less where that does not fit into memory."""
+
+    accumulate: int = Field(default=1, ge=1, le=1024)
+    """Batches whose gradients are added up to one step."""
+
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """How weights follow their gradients. `sgd` has `train.momentum`."""
+
+    lr: Rate | Literal["auto", "find"] = "auto"
+    """Learning rate at its highest. `auto`: 4e-4 (`sgd`: 0.01); `find` tries rising rates for some seconds first."""
+
+    head_lr: Rate | Literal["auto"] = "auto"
+    """Learning rate of the head. `auto`: 2.5 times `train.lr`."""
+
+    lr_decay: float = Field(default=1.0, gt=0, le=1)
+    """Factor from each block to the one before it: below 1, early layers change less than late ones."""
+
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of `sgd`."""
+
+    weight_decay: float = Field(default=0.05, ge=0, le=1)
+    """Decay of weights per step, times the learning rate. Biases and BatchNorm are left out."""
+
+    schedule: Literal["one-cycle", "cosine", "step", "plateau", "constant"] = "one-cycle"
+    """How the learning rate changes: up and down along a cosine, down along a cosine, times `train.gamma` every
+    `train.step_epochs`, times `train.gamma` when the validation loss stands still, or not at all."""
+
+    warmup: Annotated[float, Field(ge=0, le=0.9)] | Literal["auto"] = "auto"
+    """Share of all steps in which the rate rises. `auto`: 0.25 for `one-cycle`, else 0.05."""
+
+    step_epochs: int = Field(default=10, ge=1)
+    """Epochs between two steps of `schedule: step`; epochs without improvement before one of `plateau`."""
+
+    gamma: float = Field(default=0.1, gt=0, lt=1)
+    """Factor of the learning rate at each step of `step` and `plateau`."""
+
+    clip: float = Field(default=5.0, ge=0)
+    """Largest norm of the gradients; 0 leaves them as they are."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target that is spread over all classes."""
+
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the features that the head does not see in a step."""
+
+    ema: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the running average of the weights, which is what is judged and shipped; 0 ships the last ones."""
+
+    batchnorm: Literal["auto", "frozen", "moved"] = "auto"
+    """Whether BatchNorm keeps the statistics it came with. `auto`: `moved` for `scratch`, else `frozen`, so that a head
+    can be swapped later."""
+
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Number type of forward and backward passes. `auto`: bf16 where it was measured to be faster here, else fp32."""
+
+    channels_last: bool | Literal["auto"] = "auto"
+    """Memory layout of feature maps. `auto` takes the faster one, measured on a few steps."""
+
+    boundary: Literal["auto", "cache", "off"] = "auto"
+    """Whether the output of the frozen part is computed once per photo and view and kept on disk. `auto`: where it fits
+    into `train.boundary_gb`; `off` runs the frozen part in every epoch."""
+
+    boundary_gb: Positive = 8.0
+    """Disk that cached outputs of frozen parts may take together, in gigabytes."""
+
+    evaluate_steps: int = Field(default=0, ge=0)
+    """Steps between evaluations on the validation photos, beside those after every epoch; 0 for none."""
+
+    evaluate_from: int = Field(default=1, ge=1)
+    """The first epoch in which evaluations take place, and from which on one may count as best."""
+
+    best_from: float = Field(default=0.0, ge=0, le=1)
+    """Validation accuracy below which no state counts as best."""
+
+    early_stopping: int = Field(default=0, ge=0)
+    """Epochs without a better validation loss after which training ends; 0 never ends it early."""
+
+    time_limit: Positive | None = None
+    """Minutes that training may take, as far as epochs go: fewer are planned where it would take longer."""
+
+    checkpoint_steps: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Steps between checkpoints, from which `--resume` goes on. `auto`: after every epoch, and every minute."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if isinstance(self.epochs, int) and self.evaluate_from > self.epochs:
+            raise ValueError("train.evaluate_from must not lie behind train.epochs")
+        return self

@@ -177,7 +177,7 @@ def _check(features_ND: FloatArray, rows: IntArray | None, label_N: IntArray) ->
 
 def _photo_weights(label_N: IntArray, rows_N: BoolArray, balance: str) -> FloatArray:
     """Weight of each photo, from the labels of the given rows alone; the other rows get 0."""
-    if balance != "balanced":
+    if balance == "none":  # drawing classes equally often is the same here
         return rows_N.astype(np.float32)
     counts_K = np.bincount(label_N[rows_N], minlength=int(label_N.max()) + 1)
     share = rows_N.sum() / max(int((counts_K > 0).sum()), 1)
