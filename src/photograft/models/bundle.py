@@ -51,10 +51,10 @@ class NetworkRow(_Row):
     sha256: str
     input: Literal["pixels"] = "pixels"
     contract: str
-    cut: Literal["head"] = "head"
+    cut: str = "head"
     outputs: dict[str, Any]
     source: dict[str, Any]
-    batchnorm: Literal["frozen"] = "frozen"
+    batchnorm: Literal["frozen", "moved"] = "frozen"
 
 
 class ViewRow(_Row):

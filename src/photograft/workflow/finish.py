@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from photograft.features.matrix import Scratch, row_blocks
 from photograft.inference.classifier import Classifier
 from photograft.metrics.softmax import softmax
 from photograft.models.catalogue import Backbone
-from photograft.models.networks import Outputs
 from photograft.reporting.confusion_png import confusion_png
 from photograft.reporting.document import build_report
 from photograft.reporting.figures import confusion_svg
@@ -28,11 +27,12 @@ from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
 from photograft.reporting.tables import confusion_csv, predictions_csv
 from photograft.tracking.openings import count_opening
 from photograft.tracking.run_folder import RunFolder
-from photograft.training.linear import HeadFit, fit_at
+from photograft.training.linear import HeadFit, LinearHead, fit_at
 from photograft.values import (
     DoubleArray,
     Evaluation,
     FeatureTable,
+    FloatArray,
     IntArray,
     Issue,
     Manifest,
@@ -43,16 +43,34 @@ from photograft.workflow.clock import Clock
 from photograft.workflow.environment import command_line, data_sha256, git_state, versions
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.render import render_report
-from photograft.workflow.ship import BundleInProgress, ship_bundle
+from photograft.workflow.ship import BundleInProgress, Model, ship_bundle
 from photograft.workflow.source import read_as_scanned
+
+_NAMES = {"oof": "out-of-fold", "val": "validation"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The photos that the model was judged on while it was made, by states of it that had not seen them.
+
+    `rows` are row numbers of the usable manifest. The temperature is fitted on `logits_NK`; `honest_logits_NK` are the
+    ones to report.
+    """
+
+    what: Literal["oof", "val"]
+    rows: IntArray
+    logits_NK: FloatArray
+    honest_logits_NK: FloatArray
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What the first half of `train` leaves: settings, photos, features and the cross-validated head.
+    """What the first half of `train` leaves: settings, photos, features, the model and how it was judged.
 
-    `rows` are the photos that were folded (train and validation), as row numbers of the usable manifest.
-    `exact_features` says that `table` came from the very path that the bundle predicts by.
+    `rows` are the photos that were folded (train and validation), as row numbers of the usable manifest, and `fit` the
+    linear head on `table`, which is the `model`'s own at graft point `head`. `on_all` is the model to ship where it is
+    to see the test photos too and is known already. `exact_features` says that `table` came from the very path that the
+    bundle predicts by.
     """
 
     asked: str
@@ -60,8 +78,6 @@ class Trained:
     reasons: dict[str, str]
     backbone: Backbone
     contract: Contract
-    network: Path
-    outputs: Outputs
     views: tuple[str, ...]
     exact_features: bool
     manifest: Manifest
@@ -70,8 +86,12 @@ class Trained:
     table: FeatureTable
     rows: IntArray
     fit: HeadFit
+    model: Model
+    judged: Judged
     scratch: Scratch
     warnings: tuple[str, ...]
+    on_all: Model | None = None
+    training: Any = None
 
     @property
     def label_N(self) -> IntArray:
@@ -90,17 +110,20 @@ def finish_run(
     warnings = list(trained.warnings)
     _write_inputs(run, trained)
     with clock.stage("calibrate"):
-        temperature, oof_NK = _calibrate(trained)
-        doubts = suspect_labels(_predictions(trained, trained.rows, oof_NK))
+        label_N = trained.label_N[trained.judged.rows]
+        temperature = calibrate(trained.judged.logits_NK, label_N)
+        judged_NK = _cross_calibrate(trained, trained.judged.rows, trained.judged.honest_logits_NK)
+        linear_NK = _cross_calibrate(trained, trained.rows, trained.fit.honest_logits_NK)
+        doubts = suspect_labels(_predictions(trained, trained.rows, linear_NK))
     trained = replace(trained, issues=(*trained.issues, *doubts))
     run.write("issues.csv", issues_csv(trained.issues))
-    with ship_bundle(run, trained, trained.fit.head, temperature, positive_class(trained)) as bundle:
+    with ship_bundle(run, trained, temperature, positive_class(trained)) as bundle:
         test_rows = trained.splits.rows("test")
         with Classifier(bundle.read()) as classifier, clock.stage("predict"):
             test = _predict_rows(trained, classifier, test_rows)
         openings = _count_opening(run, trained, test_rows, warnings)
         with clock.stage("evaluate"):
-            evaluations = _evaluate(trained, oof_NK, test_rows, test, warnings)
+            evaluations = _evaluate(trained, judged_NK, test_rows, test, warnings)
         fitted_on = _refit(trained, bundle, warnings)
         headline = next(iter(evaluations.values()))
         with clock.stage("bundle"):
@@ -109,7 +132,7 @@ def finish_run(
                 tested={"what": headline.what, **headline.scores, "leak_statement": statement, "fitted_on": fitted_on}
             )
     with clock.stage("report"):
-        _write_results(run, trained, headline, oof_NK, test_rows, test)
+        _write_results(run, trained, headline, judged_NK, test_rows, test)
         _write_report(run, trained, evaluations, temperature, openings, clock, warnings)
         run.seal()
         render_report(run)
@@ -117,16 +140,15 @@ def finish_run(
     return evaluations, warnings
 
 
-def _calibrate(trained: Trained) -> tuple[float, DoubleArray]:
-    """The shipped temperature, and honest out-of-fold probabilities: each fold's temperature comes from the others."""
-    label_N = trained.label_N[trained.rows]
-    fold_N = trained.splits.fold_N[trained.rows]
-    logits_NK = trained.fit.honest_logits_NK
-    oof_NK = np.empty(logits_NK.shape)
-    for fold in range(trained.splits.n_folds):
+def _cross_calibrate(trained: Trained, rows: IntArray, logits_NK: FloatArray) -> DoubleArray:
+    """Honest probabilities: the temperature of each fold comes from the other folds."""
+    label_N, fold_N = trained.label_N[rows], trained.splits.fold_N[rows]
+    probabilities_NK = np.empty(logits_NK.shape)
+    for fold in np.unique(fold_N):
         held = fold_N == fold
-        oof_NK[held] = softmax(logits_NK[held], temperature=calibrate(logits_NK[~held], label_N[~held]))
-    return calibrate(trained.fit.oof_logits_NK, label_N), oof_NK
+        temperature = calibrate(logits_NK[~held], label_N[~held])
+        probabilities_NK[held] = softmax(logits_NK[held], temperature=temperature)
+    return probabilities_NK
 
 
 def _count_opening(run: RunFolder, trained: Trained, test_rows: IntArray, warnings: list[str]) -> int:
@@ -144,13 +166,21 @@ def _count_opening(run: RunFolder, trained: Trained, test_rows: IntArray, warnin
 
 
 def _refit(trained: Trained, bundle: BundleInProgress, warnings: list[str]) -> list[str]:
-    """Ship the head that `train.refit` asks for; gives the parts that the shipped head was fitted on."""
+    """Ship the model that `train.refit` asks for; gives the parts that the shipped one was fitted on."""
     if trained.config.train.refit == "none":
         return ["train"]
     rows = trained.splits.rows("train", "val", "test")
     if trained.config.train.refit == "train_val" or len(rows) == len(trained.rows):
         return ["train", "val"]
-    head = fit_at(
+    bundle.replace(trained.on_all or replace(trained.model, head=_linear_on(trained, rows)))
+    warnings.append(
+        "train.refit is all: the shipped model also saw the test photos; the scores are of the model before."
+    )
+    return ["train", "val", "test"]
+
+
+def _linear_on(trained: Trained, rows: IntArray) -> LinearHead:
+    return fit_at(
         trained.table.embedding_ND,
         trained.label_N[rows],
         rows=rows,
@@ -159,9 +189,6 @@ def _refit(trained: Trained, bundle: BundleInProgress, warnings: list[str]) -> l
         strength=trained.fit.strength,
         balance=trained.config.train.balance,
     )
-    bundle.replace_head(head)
-    warnings.append("train.refit is all: the shipped head also saw the test photos; the scores are of the head before.")
-    return ["train", "val", "test"]
 
 
 def _predict_rows(trained: Trained, classifier: Classifier, rows: IntArray) -> Predictions:
@@ -179,7 +206,7 @@ def _predict_rows(trained: Trained, classifier: Classifier, rows: IntArray) -> P
 
 
 def _evaluate(
-    trained: Trained, oof_NK: DoubleArray, test_rows: IntArray, test: Predictions, warnings: list[str]
+    trained: Trained, judged_NK: DoubleArray, test_rows: IntArray, test: Predictions, warnings: list[str]
 ) -> dict[str, Evaluation]:
     splits, seed, positive = trained.splits, trained.config.train.seed, positive_class(trained)
 
@@ -195,7 +222,8 @@ def _evaluate(
     clean = ~splits.leaked_N[test_rows]
     if clean.any():
         evaluations["test"] = score(_take(test, np.flatnonzero(clean)), test_rows[clean], "test")
-    evaluations["oof"] = score(_predictions(trained, trained.rows, oof_NK), trained.rows, "out-of-fold")
+    judged = trained.judged
+    evaluations[judged.what] = score(_predictions(trained, judged.rows, judged_NK), judged.rows, _NAMES[judged.what])
     if not clean.all():
         grouped = any(photo.group for photo in trained.manifest.usable.photos)
         relative = "a duplicate or a photo of its group" if grouped else "a duplicate"
@@ -210,7 +238,7 @@ def _evaluate(
                 f"Every test photo has {relative} in training, so the test part says nothing: "
                 f"the score is the cross-validated one. {with_leaks}"
             )
-    if not trained.exact_features:
+    if trained.training is None and not trained.exact_features:
         warnings.append("Out-of-fold scores rest on mixed-precision features of the GPU; test scores on the bundle.")
     warnings += next(iter(evaluations.values())).warnings
     return evaluations
@@ -265,22 +293,22 @@ def _write_results(
     run: RunFolder,
     trained: Trained,
     headline: Evaluation,
-    oof_NK: DoubleArray,
+    judged_NK: DoubleArray,
     test_rows: IntArray,
     test: Predictions,
 ) -> None:
     run.write("confusion.csv", confusion_csv(headline.classes, headline.confusion_KK))
     run.write("confusion.svg", confusion_svg(headline.classes, headline.confusion_KK))
     run.write("confusion.png", confusion_png(headline.classes, headline.confusion_KK))
-    rows = np.concatenate([trained.rows, test_rows])
-    oof = _predictions(trained, trained.rows, oof_NK)
+    rows = np.concatenate([trained.judged.rows, test_rows])
+    judged = _predictions(trained, trained.judged.rows, judged_NK)
     table = Predictions(
-        oof.paths + test.paths,
-        oof.classes,
-        np.concatenate([oof_NK, test.probabilities_NK]),
+        judged.paths + test.paths,
+        judged.classes,
+        np.concatenate([judged_NK, test.probabilities_NK]),
         trained.label_N[rows],
-        oof.statuses + test.statuses,
-        oof.reasons + test.reasons,
+        judged.statuses + test.statuses,
+        judged.reasons + test.reasons,
     )
     part_N, fold_N = trained.splits.part_N[rows], trained.splits.fold_N[rows]
     run.write("predictions.csv", predictions_csv(table, part_N=part_N, fold_N=fold_N))

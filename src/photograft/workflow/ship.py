@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from photograft.data.hashing import hash_file
 from photograft.inference.classifier import Classifier
@@ -22,9 +24,9 @@ from photograft.models.bundle import (
     read_bundle,
     seal_bundle,
     write_bundle,
-    write_head,
 )  # fmt: skip
 from photograft.models.card import model_card
+from photograft.models.networks import Outputs
 from photograft.tracking.atomic import write_atomically
 from photograft.tracking.run_folder import RunFolder
 from photograft.training.linear import LinearHead
@@ -33,34 +35,47 @@ if TYPE_CHECKING:
     from photograft.workflow.finish import Trained
 
 
+@dataclass(frozen=True)
+class Model:
+    """What a bundle predicts with: an exported network and a linear head on its embedding.
+
+    `cut` is the graft point; `batchnorm` is "moved" where its statistics were trained too.
+    """
+
+    network: Path
+    network_id: str
+    weights_sha256: str
+    outputs: Outputs
+    head: LinearHead
+    cut: str = "head"
+    batchnorm: Literal["frozen", "moved"] = "frozen"
+
+
 class BundleInProgress:
     """A bundle that can be read, but has no golden outputs and no test result yet."""
 
-    def __init__(
-        self, run: RunFolder, trained: Trained, head: LinearHead, temperature: float, positive: str | None
-    ) -> None:
+    def __init__(self, run: RunFolder, trained: Trained, temperature: float, positive: str | None) -> None:
         self.folder = run.path / ".model"
-        self._run, self._trained = run, trained
+        self._run, self._trained, self._temperature, self._positive = run, trained, temperature, positive
         self._pictures = draw_golden_pictures()
-        self._info = _describe(trained, temperature, positive)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        write_bundle(
-            self.folder,
-            self._info,
-            network=trained.network,
-            weight_DK=head.weight_DK,
-            bias_K=head.bias_K,
-            files=self._pictures,
-        )
+        self.replace(trained.model)
 
     def read(self) -> Bundle:
         """The bundle as it is now."""
         return read_bundle(self.folder)
 
-    def replace_head(self, head: LinearHead) -> None:
-        """Ship another head than the one that was tested."""
-        write_head(self.folder, self._info, weight_DK=head.weight_DK, bias_K=head.bias_K)
-        seal_bundle(self.folder, self._info)
+    def replace(self, model: Model) -> None:
+        """Ship another model than the one that was tested."""
+        self._info = _describe(self._trained, model, self._temperature, self._positive)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        write_bundle(
+            self.folder,
+            self._info,
+            network=model.network,
+            weight_DK=model.head.weight_DK,
+            bias_K=model.head.bias_K,
+            files=self._pictures,
+        )
 
     def finish(self, *, tested: dict[str, Any]) -> None:
         """Write golden outputs, test result and model card, and move the bundle to its place."""
@@ -84,30 +99,30 @@ class BundleInProgress:
 
 @contextmanager
 def ship_bundle(
-    run: RunFolder, trained: Trained, head: LinearHead, temperature: float, positive: str | None
+    run: RunFolder, trained: Trained, temperature: float, positive: str | None
 ) -> Iterator[BundleInProgress]:
     """Build the bundle; whatever stops the work on the way leaves no half of it."""
-    bundle = BundleInProgress(run, trained, head, temperature, positive)
+    bundle = BundleInProgress(run, trained, temperature, positive)
     try:
         yield bundle
     finally:
         shutil.rmtree(bundle.folder, ignore_errors=True)
 
 
-def _describe(trained: Trained, temperature: float, positive: str | None) -> BundleInfo:
-    backbone, contract = trained.backbone, trained.contract
-    embedding = trained.config.model.embedding
+def _describe(trained: Trained, model: Model, temperature: float, positive: str | None) -> BundleInfo:
+    backbone, contract, network_id = trained.backbone, trained.contract, model.network_id
     data = trained.config.data
     read = data.model_dump(mode="json", include={"labels", "boxes", "box_choice", "margin"})
     inputs = read | {"limits": data.model_dump(mode="json", include={"max_file_mb", "timeout_s"})}
-    network_id = backbone.network_id(px=contract.px, embedding=embedding)
     network = NetworkRow(
         id=network_id,
         file=f"networks/{backbone.file_name}-{contract.px}.onnx",
-        sha256=hash_file(trained.network),
+        sha256=hash_file(model.network),
         contract=contract.id,
-        outputs=_outputs(trained),
-        source={"name": backbone.name, "weights_sha256": backbone.weights_sha256, "licence": backbone.licence},
+        cut=model.cut,
+        outputs=_outputs(model),
+        source={"name": backbone.name, "weights_sha256": model.weights_sha256, "licence": backbone.licence},
+        batchnorm=model.batchnorm,
     )
     return BundleInfo(
         format=1,
@@ -130,7 +145,7 @@ def _describe(trained: Trained, temperature: float, positive: str | None) -> Bun
     )
 
 
-def _outputs(trained: Trained) -> dict[str, Any]:
+def _outputs(model: Model) -> dict[str, Any]:
     """What the network gives; a vision transformer has no feature map."""
-    outputs, shape = {"embedding": trained.outputs.embedding}, trained.outputs.feature_map
+    outputs, shape = {"embedding": model.outputs.embedding}, model.outputs.feature_map
     return outputs if shape is None else {**outputs, "feature_map": list(shape)}

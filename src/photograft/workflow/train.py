@@ -29,10 +29,11 @@ from photograft.training.linear import HeadFit, fit_head
 from photograft.values import Evaluation, FeatureTable, IntArray, Issue, Manifest, Splits
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import PhotoReader
-from photograft.workflow.finish import Trained, finish_run
+from photograft.workflow.finish import Judged, Trained, finish_run
 from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.prepare import Plan, Setup, prepared
 from photograft.workflow.resolve import resolve_strength, resolve_test
+from photograft.workflow.ship import Model
 from photograft.workflow.source import build_manifest
 from photograft.workflow.untouched import photo_folders, require_outside
 
@@ -213,8 +214,6 @@ def _train_on(
         reasons=reasons,
         backbone=setup.backbone,
         contract=setup.contract,
-        network=setup.network,
-        outputs=setup.outputs,
         views=setup.views,
         exact_features=store.engine_name == OnnxEngine.name,
         manifest=manifest,
@@ -223,9 +222,17 @@ def _train_on(
         table=table,
         rows=rows,
         fit=fit,
+        model=_linear_model(setup, fit),
+        judged=Judged("oof", rows, fit.oof_logits_NK, fit.honest_logits_NK),
         scratch=scratch,
         warnings=(store.cache.warning,) if store.cache.warning else (),
     )
+
+
+def _linear_model(setup: Setup, fit: HeadFit) -> Model:
+    backbone = setup.backbone
+    network_id = backbone.network_id(px=setup.contract.px, embedding=setup.config.model.embedding)
+    return Model(setup.network, network_id, backbone.weights_sha256, setup.outputs, fit.head)
 
 
 def _group_and_split(manifest: Manifest, table: FeatureTable, config: Config) -> tuple[Splits, tuple[Issue, ...]]:
