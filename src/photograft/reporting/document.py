@@ -10,6 +10,7 @@ from typing import Any
 from photograft.reporting.advice import advise
 from photograft.reporting.clean import clean_value
 from photograft.reporting.sentences import describe_result
+from photograft.reporting.training import Training, training_document, training_facts
 from photograft.values import PARTS, Evaluation, Issue, Manifest, Slice, Splits
 
 FORMAT = 1
@@ -34,6 +35,7 @@ def build_report(
     seconds: Mapping[str, float],
     warnings: Sequence[str] = (),
     repeats: Sequence[float] = (),
+    training: Training | None = None,
     worst: int = 24,
     language: str = "en",
 ) -> dict[str, Any]:
@@ -56,23 +58,28 @@ def build_report(
         seconds: per stage, in order.
         warnings: sentences that the reader must see.
         repeats: out-of-fold accuracy of each draw of the folds, the headline's first; empty where there is one draw.
+        training: how the network was fine-tuned; None where its head alone was trained.
         worst: how many of the worst mistakes the page shows.
         language: of the page's texts.
     """
     about = {"format": FORMAT, "run": run, "created": created, "language": language, "quality": quality, "worst": worst}
     document = {
         "evaluations": [_evaluation(evaluation) for evaluation in evaluations],
-        "photos": _photos(manifest),
-        "classes": _classes(manifest, splits),
-        "split": _split(splits),
+        **_data(manifest, splits),
         "test_openings": test_openings,
         "issues": _issues(issues),
         "temperature": temperature,
         "warnings": list(warnings),
-        "repeats": list(repeats),
+        "model": {**model, **training_facts(training)},
     }
-    made = {"model": model, "settings": settings, "reasons": reasons, "versions": versions, "seconds": seconds}
-    plain: dict[str, Any] = clean_value(about | document | made)
+    made = {
+        "repeats": list(repeats),
+        "settings": settings,
+        "reasons": reasons,
+        "versions": versions,
+        "seconds": seconds,
+    }
+    plain: dict[str, Any] = clean_value(about | document | made | training_document(training))
     return plain | {"summary": describe_result(plain), "next_steps": advise(plain)}
 
 
@@ -111,6 +118,10 @@ def slice_rows(slices: Sequence[Slice]) -> list[dict[str, Any]]:
         }
         for part in slices
     ]
+
+
+def _data(manifest: Manifest, splits: Splits) -> dict[str, Any]:
+    return {"photos": _photos(manifest), "classes": _classes(manifest, splits), "split": _split(splits)}
 
 
 def _photos(manifest: Manifest) -> dict[str, Any]:
