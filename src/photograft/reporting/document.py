@@ -70,15 +70,10 @@ def build_report(
         "issues": _issues(issues),
         "temperature": temperature,
         "warnings": list(warnings),
+        "repeats": list(repeats),
         "model": {**model, **training_facts(training)},
     }
-    made = {
-        "repeats": list(repeats),
-        "settings": settings,
-        "reasons": reasons,
-        "versions": versions,
-        "seconds": seconds,
-    }
+    made = {"settings": settings, "reasons": reasons, "versions": versions, "seconds": seconds}
     plain: dict[str, Any] = clean_value(about | document | made | training_document(training))
     return plain | {"summary": describe_result(plain), "next_steps": advise(plain)}
 
