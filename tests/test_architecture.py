@@ -18,7 +18,7 @@ ORDER = (
 )
 LAYERS = ORDER.split(">")
 HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names.split()}
-TORCH_MODELS = ("backbone", "library", "trunks", "weights", "graft", "head", "autoencoder", "onnx_export")
+TORCH_MODELS = ("backbone", "library", "trunks", "weights", "points", "graft", "head", "autoencoder", "onnx_export")
 TORCH_FILES = {
     "features/engine_torch.py",
     *(f"models/{name}.py" for name in TORCH_MODELS),

@@ -32,6 +32,14 @@ class Outputs:
 
 
 @dataclass(frozen=True)
+class BoundaryValue:
+    """One of the values that cross from the frozen front of a network to its tail: its name and its shape per photo."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class _Beside:
     """The content of the file beside a network."""
 
