@@ -20,7 +20,7 @@ def summary_text(summary: Summary) -> list[str]:
     """
     texts = training_texts_in("en")
     heads = [texts.say(f"layers.{name}") for name in ("name", "kind", "output", "parameters", "statistics", "lr")]
-    rows = [[layer.name, layer.kind, *layer_cells(layer, texts)] for layer in summary.layers]
+    rows = [[printable(layer.name), printable(layer.kind), *layer_cells(layer, texts)] for layer in summary.layers]
     counts = [[texts.say(f"layers.{name}"), *cells] for name, cells in count_rows(summary, texts)]
     columns = ["", *(texts.say(f"layers.{name}") for name in ("parameters", "share", "with"))]
     return [
@@ -72,12 +72,11 @@ def say_trained(summary: Summary, texts: Texts, *, tense: Literal["trained", "tr
 
 
 def _aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> list[str]:
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for row in cells
+        for row in rows
     ]
