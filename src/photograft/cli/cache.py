@@ -44,6 +44,7 @@ def show(
         f"  {sizes['features']:,} features, {sizes['scans']:,} scan results: {sizes['bytes'] / 1e6:,.1f} MB"
     )
     console.print_text(f"  exported networks: {sizes['network_bytes'] / 1e6:,.1f} MB")
+    console.print_text(f"  outputs of frozen parts: {sizes['boundary_bytes'] / 1e6:,.1f} MB")
 
 
 @app.command()

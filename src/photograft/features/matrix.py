@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from photograft.errors import PhotograftError
 from photograft.values import FloatArray, IntArray
@@ -89,14 +90,14 @@ def _block_rows(n_columns: int) -> int:
     return max(_BLOCK_BYTES // (4 * max(n_columns, 1)), 1)
 
 
-def release(matrix_ND: FloatArray) -> None:
+def release(matrix_ND: npt.NDArray[Any]) -> None:
     """Give the memory back in which parts of a matrix that is in a file were read; it can be read on."""
     mapping = file_mapping(matrix_ND)
     if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
         mapping.madvise(mmap.MADV_DONTNEED)
 
 
-def file_mapping(matrix_ND: FloatArray) -> mmap.mmap | None:
+def file_mapping(matrix_ND: npt.NDArray[Any]) -> mmap.mmap | None:
     """The mapped file behind a matrix or a part of it, None where it is in memory."""
     base: object = matrix_ND
     while isinstance(base, np.ndarray | memoryview):

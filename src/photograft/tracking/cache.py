@@ -20,6 +20,7 @@ import numpy as np
 import platformdirs
 
 from photograft.errors import ConfigError
+from photograft.tracking.boundary_files import remove_all, used_bytes
 from photograft.values import FileStatus, FloatArray
 
 _VERSION = 1
@@ -149,14 +150,19 @@ class Cache:
             self._features.clear()
 
     def sizes(self) -> dict[str, int]:
-        """Number of entries and bytes on disk: files, scans, features, bytes, network_bytes."""
+        """Number of entries and bytes on disk: files, scans, features, bytes, network_bytes, boundary_bytes."""
         self.commit()
         counts = {}
         for table in ("files", "scans", "features"):
             rows = self._query(f"SELECT count(*) FROM {table}")
             counts[table] = int(rows[0][0]) if rows else 0
         networks = sum(f.stat().st_size for f in (self.folder / "networks").glob("*.onnx"))
-        return {**counts, "bytes": self._bytes_used(), "network_bytes": networks}
+        return {
+            **counts,
+            "bytes": self._bytes_used(),
+            "network_bytes": networks,
+            "boundary_bytes": used_bytes(self.folder),
+        }
 
     def clear(self) -> None:
         """Forget everything, and give the space back.
@@ -173,6 +179,7 @@ class Cache:
             networks = self.folder / "networks"
             for file in (*networks.glob("*.onnx*"), *networks.glob("*.facts.json")):  # with what is known of them
                 file.unlink(missing_ok=True)
+            remove_all(self.folder)
         except (sqlite3.OperationalError, OSError) as error:
             raise ConfigError(
                 f"The cache {self.path} could not be cleared ({error}): is another run using it?"

@@ -1,0 +1,133 @@
+"""Photos for training that reads pixels: decoded once, kept in a temporary file, changed anew for every epoch.
+
+Shape letters: N photos, B photos of a batch, H and W rows and columns of pixels, C colours.
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, final
+
+import numpy as np
+
+from photograft.errors import PhotograftError
+from photograft.values import IntArray, PixelArray
+
+Change = Callable[[PixelArray, str, int], PixelArray]
+"""A photo's picture, its content and the number of the copy, to the changed copy: `Augmentation.copy`."""
+
+
+@final
+class PictureStore:
+    """Decoded pictures of one size, by row, in a temporary file that has no name and goes with the program.
+
+    What is read is in the system's file cache while there is room, and does not count as memory of this process.
+    """
+
+    def __init__(self, n_rows: int, px: int, *, folder: Path) -> None:
+        """Make room for `n_rows` pictures of `px` x `px` in `folder`.
+
+        Raises:
+            PhotograftError: The folder cannot be written.
+        """
+        self.px = px
+        self._n_rows = n_rows
+        self._picture_bytes = 3 * px * px
+        self._folder = folder
+        self._map: mmap.mmap | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = _open(folder)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def fill(self, pictures: Iterable[tuple[int, PixelArray]]) -> PictureStore:
+        """Keep every (row, pixels (px, px, 3) uint8), in any order; gives the store.
+
+        Raises:
+            PhotograftError: The disk has no room.
+        """
+        for row, pixels_HWC in pictures:
+            if pixels_HWC.shape != (self.px, self.px, 3) or not 0 <= row < self._n_rows:
+                raise ValueError(f"row {row} of {self._n_rows}: {pixels_HWC.shape}, not {self.px} px")
+            try:
+                self._file.seek(row * self._picture_bytes)
+                left = np.ascontiguousarray(pixels_HWC).reshape(-1).data
+                while left:
+                    left = left[self._file.write(left) :]
+            except OSError as error:
+                raise self._failure(error) from error
+        self._file.truncate(self._n_rows * self._picture_bytes)
+        self._map = mmap.mmap(self._file.fileno(), self._n_rows * self._picture_bytes, access=mmap.ACCESS_READ)
+        return self
+
+    def read(self, row_B: IntArray) -> PixelArray:
+        """The pictures of some rows: a copy, shape (B, px, px, 3)."""
+        assert self._map is not None, "fill comes first"
+        shape = (self._n_rows, self.px, self.px, 3)
+        pixels_BHWC = np.frombuffer(self._map, np.uint8).reshape(shape)[row_B]
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows; else the whole file would in time count as memory
+            self._map.madvise(mmap.MADV_DONTNEED)
+        return pixels_BHWC
+
+    def _failure(self, error: OSError) -> PhotograftError:
+        return PhotograftError(
+            f"Fine-tuning needs a temporary file of {self._n_rows * self._picture_bytes / 1e9:.1f} GB in "
+            f"{self._folder}, which could not be written ({error}). Make room there, or set cache.dir to a folder on "
+            "a larger disk."
+        )
+
+
+def _open(folder: Path) -> IO[bytes]:
+    return tempfile.TemporaryFile(dir=folder, prefix="pictures-", buffering=0)
+
+
+@final
+class PixelInputs:
+    """Training reads pixels (`training.inputs.Inputs`): every epoch has a changed copy of its own."""
+
+    def __init__(
+        self,
+        plain: PictureStore,
+        sources: PictureStore | None,
+        contents: Sequence[str],
+        change: Change | None,
+        *,
+        n_plain: int,
+        threads: int = 2,
+    ) -> None:
+        """Read photos (by `contents`, one per row) as the contract gives them, and copies cut from larger `sources`.
+
+        Without `sources` and `change` photos are trained on as they are. A batch is changed by `threads` threads.
+        """
+        self.n_plain = n_plain
+        self._plain = plain
+        self._sources = sources
+        self._contents = contents
+        self._change = change
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="photograft-change")
+
+    def plain(self, row_B: IntArray, *, view: int) -> tuple[PixelArray]:
+        """The contract's pixels (B, px, px, 3) uint8: as they are (view 0), or mirrored (view 1)."""
+        pixels_BHWC = self._plain.read(row_B)
+        return (pixels_BHWC if view == 0 else np.ascontiguousarray(pixels_BHWC[:, :, ::-1]),)
+
+    def changed(self, row_B: IntArray, *, epoch: int) -> tuple[PixelArray]:
+        """One changed copy (B, px, px, 3) uint8 of each photo for this epoch."""
+        change = self._change
+        if change is None or self._sources is None:
+            return self.plain(row_B, view=0)
+        contents = [self._contents[row] for row in row_B]
+        sources_BHWC = self._sources.read(row_B)
+        copies = self._threads.map(
+            lambda source_HWC, content: change(source_HWC, content, epoch), sources_BHWC, contents
+        )
+        return (np.stack(list(copies)),)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
