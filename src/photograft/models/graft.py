@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import fx, nn
 
-from photograft.errors import ModelError
+from photograft.errors import ConfigError, ModelError
 from photograft.models.backbone import Embedder
 from photograft.models.networks import BoundaryValue
 from photograft.models.points import PREFIX, RunningOrder, find_part, group_by_block, running_order
@@ -23,6 +23,8 @@ from photograft.values import Layer, Summary
 _ATEN = torch.ops.aten
 _TRAINING = 5
 """Which argument of batch_norm says that its statistics move."""
+_TOLERANCE = 1e-3
+"""Largest difference between the parts and the whole, in units of the largest value."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,12 @@ def graft(embedder: Embedder, point: str, *, px: int, batchnorm: Literal["frozen
     trainable = {f"{PREFIX}{name}" for name in part.trainable}
     for name, parameter in embedder.named_parameters():
         parameter.requires_grad_(name in trainable)
-    front, tail, crossing = _split(module, trainable if part.cut else None)
+    front, tail, boundary = _split(module, trainable if part.cut else None)
+    _check(embedder, front, tail, px=px)
     blocks = {
         block: tuple(f"{PREFIX}{name}" for name in names)
         for block, names in group_by_block(part, network, order).items()
     }
-    boundary = tuple(BoundaryValue(node.name, tuple(map(int, node.meta["val"].shape[1:]))) for node in crossing)
     return Graft(point, part.cut, batchnorm, front, tail, boundary, blocks, px, embedder, order)
 
 
@@ -161,13 +163,15 @@ def _is_view(node: fx.Node) -> bool:
 
 def _split(
     module: fx.GraphModule, trainable: set[str] | None
-) -> tuple[fx.GraphModule | None, fx.GraphModule, list[fx.Node]]:
-    """Front, tail and the nodes that cross; `trainable` None puts everything into the tail."""
+) -> tuple[fx.GraphModule | None, fx.GraphModule, tuple[BoundaryValue, ...]]:
+    """Front, tail and what crosses between them; `trainable` None puts everything into the tail."""
     graph = module.graph
-    pixels = next(node for node in graph.nodes if node.op == "placeholder")
+    embedding, pixels = graph.output_node().args[0], next(iter(graph.find_nodes(op="placeholder")))
     if trainable is None:
-        tail = _copy(graph, set(graph.nodes), {}, result=graph.output_node().args[0])
-        return None, fx.GraphModule(module, tail), [pixels]
+        whole, given = fx.Graph(), {}
+        _copy(graph, set(graph.nodes), given, whole)
+        tail = _finish(module, whole, given[embedding])
+        return None, tail, (BoundaryValue("pixels", _shape_per_photo(pixels, pixels)),)
     moving: set[fx.Node] = set()
     fixed: set[fx.Node] = set()
     for node in graph.nodes:
@@ -178,19 +182,43 @@ def _split(
     # What depends on neither pixels nor trainable parameters (constants, positions) is copied to where it is needed.
     constant = set(graph.nodes) - moving - fixed
     crossing = [node for node in graph.nodes if _crosses(node, fixed, moving)]
-    front = _copy(graph, fixed | constant, {}, result=crossing)
-    tail = fx.Graph()
-    given = {}
-    for node in crossing:
-        given[node] = tail.placeholder(node.name)
-        given[node].meta = dict(node.meta)
+    shapes = {node: _shape_per_photo(node, pixels) for node in crossing}
+
+    front, given = fx.Graph(), {}
+    _copy(graph, fixed | constant, given, front)
+    results = []
+    for node, shape in shapes.items():
+        folded = len(shape) == node.meta["val"].ndim
+        value = given[node]
+        results.append(front.call_function(_ATEN.reshape.default, (value, [-1, *shape])) if folded else value)
+
+    tail, given = fx.Graph(), {}
+    placeholders = [tail.placeholder(node.name) for node in crossing]
+    for node, placeholder in zip(crossing, placeholders, strict=True):
+        folded = len(shapes[node]) == node.meta["val"].ndim
+        given[node] = tail.call_function(_ATEN.flatten.using_ints, (placeholder, 0, 1)) if folded else placeholder
     # The size of the batch is not handed over as a value: the tail reads it off the first one.
     numbers = {node for node in fixed if isinstance(node.meta.get("val"), torch.SymInt)}
     for node in numbers:
         if node.target is _ATEN.sym_size.int:
-            given[node] = tail.call_function(_ATEN.sym_size.int, (given[crossing[0]], 0))
-    tail = _copy(graph, moving | constant | numbers, given, result=graph.output_node().args[0], into=tail)
-    return fx.GraphModule(module, front), fx.GraphModule(module, tail), crossing
+            given[node] = tail.call_function(_ATEN.sym_size.int, (placeholders[0], 0))
+    _copy(graph, moving | constant | numbers, given, tail)
+    boundary = tuple(BoundaryValue(node.name, shape) for node, shape in shapes.items())
+    return _finish(module, front, tuple(results)), _finish(module, tail, given[embedding]), boundary
+
+
+def _shape_per_photo(node: fx.Node, pixels: fx.Node) -> tuple[int, ...]:
+    """The shape of a value without the batch; where photos are cut into windows, their number stands first."""
+    batch = pixels.meta["val"].shape[0]
+    first, *rest = node.meta["val"].shape
+    if isinstance(first, torch.SymInt):
+        n_windows = first.node.expr / batch.node.expr
+        if n_windows.is_Integer:
+            return (*([int(n_windows)] if n_windows != 1 else []), *map(int, rest))
+    raise ConfigError(
+        "model.graft: the network mixes up photos at this layer, so that their values cannot be kept apart; "
+        "choose a whole block (`photograft backbones show NAME`)"
+    )
 
 
 def _crosses(node: fx.Node, fixed: set[fx.Node], moving: set[fx.Node]) -> bool:
@@ -198,18 +226,33 @@ def _crosses(node: fx.Node, fixed: set[fx.Node], moving: set[fx.Node]) -> bool:
     return is_tensor and node in fixed and any(user in moving for user in node.users)
 
 
-def _copy(
-    graph: fx.Graph, nodes: set[fx.Node], given: dict[fx.Node, fx.Node], *, result: Any, into: fx.Graph | None = None
-) -> fx.Graph:
-    """Those nodes of a graph that the result needs, as a graph of their own; `given` stand for others."""
-    into = into or fx.Graph()
+def _copy(graph: fx.Graph, nodes: set[fx.Node], given: dict[fx.Node, fx.Node], into: fx.Graph) -> None:
+    """Copy nodes to the end of another graph, where those in `given` have stand-ins already; it gets the copies too."""
     for node in graph.nodes:
         if node in nodes and node not in given and node.op != "output":
             given[node] = into.node_copy(node, lambda each: given[each])
-    found = fx.node.map_arg(result, lambda each: given[each])
-    into.output(tuple(found) if isinstance(found, list) else found)
-    into.eliminate_dead_code()
-    return into
+
+
+def _finish(module: fx.GraphModule, graph: fx.Graph, result: Any) -> fx.GraphModule:
+    graph.output(result)
+    graph.eliminate_dead_code()
+    return fx.GraphModule(module, graph)
+
+
+def _check(embedder: Embedder, front: nn.Module | None, tail: nn.Module, *, px: int) -> None:
+    """The two parts must give what the whole gives, for several photos and for one."""
+    generator = torch.Generator().manual_seed(0)
+    pixels_NHWC = torch.randint(0, 256, (3, px, px, 3), dtype=torch.uint8, generator=generator)
+    with torch.no_grad():
+        wanted_ND = embedder(pixels_NHWC)[0]
+        for part_NHWC, want_ND in ((pixels_NHWC, wanted_ND), (pixels_NHWC[1:2], wanted_ND[1:2])):
+            found_ND = tail(*(front(part_NHWC) if front is not None else (part_NHWC,)))
+            difference = float((found_ND - want_ND).abs().max()) / max(1.0, float(want_ND.abs().max()))
+            if not difference <= _TOLERANCE:
+                raise ModelError(
+                    f"this network cannot be cut here: its parts give another embedding ({difference:.2g} off); "
+                    "choose another model.graft or another network"
+                )
 
 
 def _layers(
