@@ -10,7 +10,7 @@ from photograft.reporting.remarks import plain_rate, remark, say_remarks
 from photograft.reporting.training_texts import training_texts_in
 from photograft.values import Record
 
-from .training_examples import TRAIN_LOSS, make_records, make_refit
+from .training_examples import make_records, make_refit
 
 LEVEL = (0.9,)  # accuracy that stays
 
@@ -175,4 +175,3 @@ def test_rates_are_written_without_powers() -> None:
     assert [plain_rate(lr) for lr in (4e-4, 1e-5, 0.01, 1.0, 0.000123456)] == [
         "0.0004", "0.00001", "0.01", "1", "0.000123",
     ]  # fmt: skip
-    assert len(TRAIN_LOSS) == len(make_records())

@@ -14,12 +14,11 @@ import numpy as np
 
 from photograft.metrics.intervals import wilson_interval
 from photograft.reporting.clean import clean_text
+from photograft.reporting.svg import RIGHT, WRONG, draw_rect, draw_svg, draw_text, fit_text, text_width
 from photograft.reporting.texts import Texts, texts_in
 from photograft.values import IntArray
 
 NAMES_ON_COLUMNS = 30  # above this many classes columns are numbered, and row names carry the numbers
-_FONT = "system-ui, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', NanumGothic, sans-serif"
-RIGHT, WRONG = "#1f6fb2", "#c2570c"
 _LIGHT_ABOVE = {"pg-right": 0.75, "pg-wrong": 0.85}  # the shade from which white reads better than ink
 
 
@@ -41,23 +40,23 @@ def confusion_svg(
     size = 13 if cell >= 24 else min(12, cell - 1)
     rows = [f"{name}  {i}" if numbered else name for i, name in enumerate(names, 1)]
     columns = [str(i) for i in range(1, k + 1)] if numbered else names
-    left = 26 + min(widest, max((_text_width(name, size) for name in rows), default=0))
-    top = 28 + min(110.0, 0.72 * max((_text_width(name, size) for name in columns), default=0) + 8)
-    right = 14.0 if numbered else max(14.0, min(110.0, 0.72 * _text_width(columns[-1], size) - cell / 2)) if k else 14.0
+    left = 26 + min(widest, max((text_width(name, size) for name in rows), default=0))
+    top = 28 + min(110.0, 0.72 * max((text_width(name, size) for name in columns), default=0) + 8)
+    right = 14.0 if numbered else max(14.0, min(110.0, 0.72 * text_width(columns[-1], size) - cell / 2)) if k else 14.0
     parts = [
-        _text(left + k * cell / 2, 14, texts.say("figure.predicted"), size=12, anchor="middle", soft=True),
-        _text(12, top + k * cell / 2, texts.say("figure.true"), size=12, anchor="middle", soft=True, turn=-90),
+        draw_text(left + k * cell / 2, 14, texts.say("figure.predicted"), size=12, anchor="middle", soft=True),
+        draw_text(12, top + k * cell / 2, texts.say("figure.true"), size=12, anchor="middle", soft=True, turn=-90),
     ]
     for i, (row, name) in enumerate(zip(rows, names, strict=True)):
-        shown = _fit(row, widest, size)
-        parts.append(_text(left - 6, top + (i + 0.5) * cell + size / 3, shown, size=size, anchor="end", title=name))
+        shown = fit_text(row, widest, size)
+        parts.append(draw_text(left - 6, top + (i + 0.5) * cell + size / 3, shown, size=size, anchor="end", title=name))
     for i, (column, name) in enumerate(zip(columns, names, strict=True)):
         turn = -90 if numbered else -45
-        x, shown = left + (i + 0.5) * cell + (size / 3 if numbered else 0), _fit(column, 145, size)
-        parts.append(_text(x, top - 6, shown, size=size, turn=turn, title=name))
+        x, shown = left + (i + 0.5) * cell + (size / 3 if numbered else 0), fit_text(column, 145, size)
+        parts.append(draw_text(x, top - 6, shown, size=size, turn=turn, title=name))
     parts.extend(_cells(names, confusion_KK, totals_K, left=left, top=top, cell=cell, texts=texts))
     parts.append(_frame(left, top, k * cell))
-    return _svg(left + k * cell + right, top + k * cell + 8, parts, texts.say("figure.confusion"))
+    return draw_svg(left + k * cell + right, top + k * cell + 8, parts, texts.say("figure.confusion"))
 
 
 def reliability_svg(bins: Sequence[Mapping[str, Any]], *, language: str = "en") -> str:
@@ -73,14 +72,16 @@ def reliability_svg(bins: Sequence[Mapping[str, Any]], *, language: str = "en") 
     most = max((part["n"] for part in filled), default=1)
     parts = [_grid(left, top, side)]
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(_text(left + tick * side, base + strip + 26, f"{tick:.0%}", size=12, anchor="middle"))
-        parts.append(_text(left - 8, base - tick * side + 4, f"{tick:.0%}", size=12, anchor="end"))
+        parts.append(draw_text(left + tick * side, base + strip + 26, f"{tick:.0%}", size=12, anchor="middle"))
+        parts.append(draw_text(left - 8, base - tick * side + 4, f"{tick:.0%}", size=12, anchor="end"))
     parts.extend(_bin(part, left=left, base=base, side=side, strip=strip, most=most, texts=texts) for part in filled)
     middle = left + side / 2
-    parts.append(_text(middle, base + strip + 46, texts.say("figure.stated"), size=12, anchor="middle", soft=True))
-    parts.append(_text(14, top + side / 2, texts.say("figure.right"), size=12, anchor="middle", soft=True, turn=-90))
-    parts.append(_text(left - 8, base + strip - 2, texts.say("figure.photos"), size=11, anchor="end", soft=True))
-    return _svg(left + side + 24, base + strip + 56, parts, texts.say("figure.reliability"))
+    parts.append(draw_text(middle, base + strip + 46, texts.say("figure.stated"), size=12, anchor="middle", soft=True))
+    parts.append(
+        draw_text(14, top + side / 2, texts.say("figure.right"), size=12, anchor="middle", soft=True, turn=-90)
+    )
+    parts.append(draw_text(left - 8, base + strip - 2, texts.say("figure.photos"), size=11, anchor="end", soft=True))
+    return draw_svg(left + side + 24, base + strip + 56, parts, texts.say("figure.reliability"))
 
 
 def _cell_size(k: int) -> float:
@@ -111,11 +112,11 @@ def _cells(
         )
         x, y = left + j * cell, top + i * cell
         kind, colour = ("pg-right", RIGHT) if i == j else ("pg-wrong", WRONG)
-        inside = _rect(x, y, cell, cell, kind, colour, shade)
+        inside = draw_rect(x, y, cell, cell, kind, colour, shade)
         if with_counts:
             limit = _LIGHT_ABOVE[kind]
             size = 13 if cell >= 34 and n < 1000 else 10
-            inside += _text(
+            inside += draw_text(
                 x + cell / 2, y + cell / 2 + size / 3, f"{n}", size=size, anchor="middle", light=shade > limit
             )
         drawn.append(f"<g><title>{escape(label)}</title>{inside}</g>")
@@ -151,61 +152,10 @@ def _bin(
         share=texts.percent(part["accuracy"]),
     )
     start, width = left + part["low"] * side + 1, max(1.0, (part["high"] - part["low"]) * side - 2)
-    bar = _rect(start, base + strip - height, width, height, "pg-plain", "currentColor", 0.3)
+    bar = draw_rect(start, base + strip - height, width, height, "pg-plain", "currentColor", 0.3)
     whisker = (
         f'<path d="M{x:.1f} {base - low * side:.1f}V{base - high * side:.1f}" class="pg-right-line" '
         f'stroke="{RIGHT}" stroke-opacity="0.55" stroke-width="2"/>'
     )
     dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{5 if part["n"] >= 10 else 3}" class="pg-right" fill="{RIGHT}"/>'
     return f"<g><title>{escape(label)}</title>{bar}{whisker}{dot}</g>"
-
-
-def _rect(x: float, y: float, width: float, height: float, kind: str, colour: str, opacity: float = 1.0) -> str:
-    shade = f' fill-opacity="{opacity:.2f}"' if opacity < 1 else ""
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f'<rect {place} class="{kind}" fill="{colour}"{shade}/>'
-
-
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: float,
-    anchor: str = "start",
-    turn: int = 0,
-    soft: bool = False,
-    light: bool = False,
-    title: str = "",
-) -> str:
-    turned = f' transform="rotate({turn} {x:.1f} {y:.1f})"' if turn else ""
-    colour = (
-        ' fill="#ffffff"' if light else ' fill="currentColor" fill-opacity="0.7"' if soft else ' fill="currentColor"'
-    )
-    named = f"<title>{escape(title)}</title>" if title and title != text else ""
-    anchored = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}"{anchored}{colour}{turned}>{named}{escape(text)}</text>'
-
-
-def _svg(width: float, height: float, parts: Sequence[str], title: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="pg-figure" role="img" aria-label="{escape(title)}" '
-        f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'color="#1c2430" font-family="{_FONT}">'
-        f'<rect class="pg-back" width="100%" height="100%" fill="#ffffff"/>{"".join(parts)}</svg>'
-    )
-
-
-def _text_width(text: str, size: float) -> float:
-    """Return about how wide a text is drawn: Hangul and other wide letters are one em, the rest 0.58."""
-    return size * sum(1.0 if ord(letter) >= 0x1100 else 0.58 for letter in text)
-
-
-def _fit(text: str, width: float, size: float) -> str:
-    """Cut the middle out of a text that is wider than `width`, so that both its ends can be read."""
-    if _text_width(text, size) <= width:
-        return text
-    keep = len(text)
-    while keep > 2 and _text_width(text[: (keep + 1) // 2] + "…" + text[-(keep // 2) :], size) > width:
-        keep -= 1
-    return text[: (keep + 1) // 2] + "…" + text[-(keep // 2) :]

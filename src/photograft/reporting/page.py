@@ -22,20 +22,22 @@ from photograft.reporting.sentences import (
 )
 from photograft.reporting.sentences import what_was_judged as name_of_photos
 from photograft.reporting.texts import Texts, texts_in
+from photograft.reporting.training_section import show_training
 
 MANY_CLASSES = 20  # above: the class table scrolls, and the map shows the most confused classes first
 _ENLARGED = 12
 _WHOLE_MAP = 250  # a larger map would be most of the file
 
 
-def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -> str:
+def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes], augmented: bytes = b"") -> str:
     """Draw the document of `build_report` as a page.
 
     Args:
         report: the document, also as read back from ``report.json``.
         thumbnails: JPEG bytes by path of a photo (see `thumbnail_paths`); without any, mistakes are listed as text.
+        augmented: the contact sheet of changed copies as a JPEG file; empty where there is none.
     """
-    texts = texts_in(report["language"])
+    texts, pictures = texts_in(report["language"]), Pictures()
     headline = report["evaluations"][0] if report["evaluations"] else None
     if headline is not None and not headline["scores"]["n"]:
         headline = None
@@ -54,7 +56,8 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes]) -
         many=len(report["classes"]) > MANY_CLASSES,
         confusion=_confusion(headline, texts) if headline else None,
         reliability=_reliability(headline, texts) if headline else None,
-        mistakes=_mistakes(report, thumbnails),
+        training=show_training(report, sheet=pictures.address(augmented)),  # before the mistakes take all the room
+        mistakes=_mistakes(report, thumbnails, pictures),
         issues=[_issue(issue, texts) for issue in report["issues"]],
         scores=_scores(report, texts),
     )
@@ -132,9 +135,8 @@ def _reliability(headline: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     }
 
 
-def _mistakes(report: Mapping[str, Any], thumbnails: Mapping[str, bytes]) -> dict[str, Any]:
+def _mistakes(report: Mapping[str, Any], thumbnails: Mapping[str, bytes], pictures: Pictures) -> dict[str, Any]:
     every = report["evaluations"][0]["mistakes"] if report["evaluations"] else []
-    pictures = Pictures()
     shown = [
         {**mistake, "picture": pictures.address(thumbnails.get(mistake["path"], b""))}
         for mistake in every[: report["worst"]]

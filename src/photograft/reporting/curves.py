@@ -1,0 +1,205 @@
+"""Losses and validation accuracy by epoch, as one SVG in the manner of `figures`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+from photograft.reporting.clean import clean_text
+from photograft.reporting.svg import RIGHT, draw_svg, draw_text, text_width
+from photograft.reporting.texts import Texts
+from photograft.reporting.training_curves import group_fits
+from photograft.reporting.training_texts import training_texts_in
+from photograft.values import Record
+
+What = Literal["train", "val", "val_accuracy"]
+_LEFT, _WIDTH, _RIGHT_EDGE, _LOSS, _ACCURACY = 60.0, 512.0, 16.0, 190.0, 130.0
+_GAP = 34.0  # between the panels: the name of the lower one
+_DOTTED_UP_TO = 24  # evaluations; more dots would hide the line
+_DASHES = ("", "7 4", "2 3", "9 3 2 3", "14 4", "5 2", "1 4", "9 3 2 3 2 3")
+_TALLEST = 4.0  # times the first losses: a loss that ran away is cut there
+
+
+@dataclass(frozen=True)
+class _Series:
+    """One line: the fit it belongs to, what it shows, its points (epoch, value), its dashes and whether it is thin."""
+
+    fit: str
+    what: What
+    points: tuple[tuple[float, float], ...]
+    dash: str
+    thin: bool
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A rectangle of the figure and the values at its edges."""
+
+    top: float
+    height: float
+    left_value: float
+    right_value: float
+    ticks: tuple[float, ...]
+
+    def x(self, epoch: float) -> float:
+        return _LEFT + _WIDTH * (epoch - self.left_value) / (self.right_value - self.left_value)
+
+    def y(self, value: float) -> float:
+        low, high = self.ticks[0], self.ticks[-1]
+        return self.top + self.height * (1 - (min(value, high) - low) / (high - low))
+
+
+def curves_svg(records: Sequence[Record], *, best: float, language: str = "en") -> str:
+    """Draw training and validation loss, and below them validation accuracy, against the epoch.
+
+    Training is grey, validation blue; each fit has dashes of its own, and folds are thin. A line goes up through the
+    epoch `best`. A loss that ran away is cut at four times the first ones. Points have titles with their numbers.
+    """
+    texts = training_texts_in(language)
+    series = list(_lines(records))
+    legend, top = _legend(series, texts)
+    epochs = [epoch for line in series for epoch, _ in line.points] or [1.0]
+    edges = (min(epochs), max(epochs)) if len(set(epochs)) > 1 else (epochs[0] - 0.5, epochs[0] + 0.5)
+    losses = [line for line in series if line.what != "val_accuracy"]
+    accuracies = [line for line in series if line.what == "val_accuracy"]
+    panels = [(_Panel(top + 20, _LOSS, *edges, _loss_ticks(losses)), losses)]
+    if accuracies:
+        shares = [value for line in accuracies for _, value in line.points]
+        panels.append((_Panel(top + 20 + _LOSS + _GAP, _ACCURACY, *edges, _share_ticks(shares)), accuracies))
+    parts = legend
+    for (panel, lines), name in zip(panels, ("loss", "accuracy"), strict=False):
+        write = texts.percent if name == "accuracy" else None
+        parts += [_axes(panel, texts.say(f"curves.{name}"), write), _best(panel, best)]
+        parts += [_line(line, panel, best, texts) for line in lines]
+    first, last = panels[0][0], panels[-1][0]
+    base = last.top + last.height
+    if edges[0] <= best <= edges[1]:
+        label = f"{texts.say('curves.best')}: {best:g}"
+        parts.append(draw_text(first.x(best), first.top - 6, label, size=11, anchor=_anchor(first, best), soft=True))
+    parts += [draw_text(last.x(e), base + 18, f"{e}", size=12, anchor="middle") for e in _epoch_ticks(epochs)]
+    parts.append(
+        draw_text(_LEFT + _WIDTH / 2, base + 37, texts.say("curves.epoch"), size=12, anchor="middle", soft=True)
+    )
+    return draw_svg(_LEFT + _WIDTH + _RIGHT_EDGE, base + 46, parts, texts.say("curves"))
+
+
+def _lines(records: Sequence[Record]) -> Iterator[_Series]:
+    read: dict[What, Callable[[Record], float | None]] = {
+        "train": lambda record: record.train_loss,
+        "val": lambda record: record.val_loss,
+        "val_accuracy": lambda record: record.val_accuracy,
+    }
+    for i, (fit, rows) in enumerate(group_fits(records).items()):
+        for what, value_of in read.items():
+            values = ((record.epoch, value_of(record)) for record in rows)
+            points = tuple((epoch, v) for epoch, v in values if v is not None and math.isfinite(v))
+            if points:
+                yield _Series(fit, what, points, _DASHES[i % len(_DASHES)], fit.startswith("fold "))
+
+
+def _legend(series: Sequence[_Series], texts: Texts) -> tuple[list[str], float]:
+    """The legend in as many rows as it needs, and where it ends."""
+    kinds = dict.fromkeys("train" if line.what == "train" else "val" for line in series)
+    entries = [(_stroke(kind == "train", "", thin=False), texts.say(f"curves.{kind}.kind")) for kind in kinds]
+    fits = {line.fit: line for line in series}
+    if len(fits) > 1:
+        entries += [(_stroke(True, line.dash, thin=line.thin), name_fit(fit, texts)) for fit, line in fits.items()]
+    parts, x, y = [], _LEFT, 12.0
+    for style, name in entries:
+        width = 28 + text_width(name, 12) + 18
+        if x > _LEFT and x + width > _LEFT + _WIDTH:
+            x, y = _LEFT, y + 20
+        parts.append(f'<path d="M{x:.1f} {y}h22" {style}/>')
+        parts.append(draw_text(x + 28, y + 4, clean_text(name), size=12))
+        x += width
+    return parts, y + 10
+
+
+def name_fit(fit: str, texts: Texts) -> str:
+    """Return the display name of a fit; an unknown one is shown as it is called."""
+    if fit.startswith("fold "):
+        return texts.say("fit.fold", number=fit.removeprefix("fold "))
+    return texts.name("fit", fit)
+
+
+def _stroke(training: bool, dash: str, *, thin: bool) -> str:
+    colour = 'stroke="currentColor" stroke-opacity="0.55"' if training else f'class="pg-right-line" stroke="{RIGHT}"'
+    dashed = f' stroke-dasharray="{dash}"' if dash else ""
+    return f'{colour} fill="none" stroke-width="{1.2 if thin else 2.2}" stroke-linejoin="round"{dashed}'
+
+
+def _axes(panel: _Panel, name: str, write: Callable[[float, int], str] | None) -> str:
+    drawn = [draw_text(8, panel.top - 9, name, size=12, soft=True)]
+    step = (panel.ticks[1] - panel.ticks[0]) * (100 if write else 1)
+    digits = next((n for n in range(6) if abs(step * 10**n - round(step * 10**n)) < 1e-6 * 10**n), 6)
+    for tick in panel.ticks:
+        label = write(tick, digits) if write else f"{tick:.{digits}f}"
+        y = panel.y(tick)
+        drawn.append(draw_text(_LEFT - 8, y + 4, label, size=12, anchor="end"))
+        drawn.append(f'<path d="M{_LEFT} {y:.1f}h{_WIDTH}" stroke="currentColor" stroke-opacity="0.12"/>')
+    return "".join(drawn)
+
+
+def _best(panel: _Panel, best: float) -> str:
+    if not panel.left_value <= best <= panel.right_value:
+        return ""
+    line = f"M{panel.x(best):.1f} {panel.top}v{panel.height}"
+    return f'<path d="{line}" stroke="currentColor" stroke-opacity="0.45" stroke-dasharray="3 4"/>'
+
+
+def _anchor(panel: _Panel, epoch: float) -> str:
+    place = (panel.x(epoch) - _LEFT) / _WIDTH
+    return "start" if place < 0.08 else "end" if place > 0.92 else "middle"
+
+
+def _line(line: _Series, panel: _Panel, best: float, texts: Texts) -> str:
+    points = [(panel.x(epoch), panel.y(value)) for epoch, value in line.points]
+    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    drawn = [f'<path d="{path}" {_stroke(line.what == "train", line.dash, thin=line.thin)}/>'] if points[1:] else []
+    dotted = len(points) <= _DOTTED_UP_TO
+    for (x, y), (epoch, value) in zip(points, line.points, strict=True):
+        if dotted or epoch == best:
+            shown = texts.percent(value) if line.what == "val_accuracy" else f"{value:.4g}"
+            what = texts.say(f"curves.{line.what}")
+            values = {"fit": clean_text(name_fit(line.fit, texts)), "epoch": f"{epoch:g}", "what": what, "value": shown}
+            label = texts.say("curves.point", **values)
+            drawn.append(f"<g><title>{escape(label)}</title>{_dot(x, y, line, best=epoch == best)}</g>")
+    return "".join(drawn)
+
+
+def _dot(x: float, y: float, line: _Series, *, best: bool) -> str:
+    radius = (1.8 if line.thin else 2.6) + (2 if best and not line.thin and line.what != "train" else 0)
+    fill = 'fill="currentColor" fill-opacity="0.55"' if line.what == "train" else f'class="pg-right" fill="{RIGHT}"'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" {fill}/>'
+
+
+def _loss_ticks(lines: Sequence[_Series]) -> tuple[float, ...]:
+    first = max((line.points[0][1] for line in lines), default=1.0)
+    top = min(max((v for line in lines for _, v in line.points), default=1.0), _TALLEST * first)
+    step = _nice_step(max(top, 1e-6) / 4)
+    return tuple(step * i for i in range(max(math.ceil(top / step - 1e-9), 1) + 1))
+
+
+def _share_ticks(shares: Sequence[float]) -> tuple[float, ...]:
+    low, high = min(shares), max(shares)
+    step = _nice_step(max(high - low, 0.004) / 3)
+    start, end = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    if start == end:
+        start, end = start - 1, end + 1
+    start, end = max(start, 0), min(end, round(1 / step))
+    return tuple(step * i for i in range(min(start, end - 1), end + 1))
+
+
+def _epoch_ticks(epochs: Sequence[float]) -> list[int]:
+    first, last = max(1, math.ceil(min(epochs))), math.floor(max(epochs))
+    step = max(1, round(_nice_step((last - first) / 10))) if last > first else 1
+    return [e for e in range(first, last + 1) if step == 1 or e % step == 0]
+
+
+def _nice_step(least: float) -> float:
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is not below `least`."""
+    power = 10.0 ** math.floor(math.log10(least)) if least > 0 else 1.0
+    return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= least * (1 - 1e-9))
