@@ -18,7 +18,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,15 @@ from photograft.contract import canonical_json
 from photograft.errors import PhotograftError
 from photograft.features.matrix import release
 from photograft.tracking.atomic import write_atomically
-from photograft.tracking.boundary_files import ABOUT, boundary_folder, locked, mark_used
+from photograft.tracking.boundary_files import (
+    ABOUT,
+    boundary_folder,
+    locked,
+    make_room,
+    mark_used,
+    remove_space,
+    space_size,
+)
 from photograft.values import IntArray
 
 HalfArray = npt.NDArray[np.float16]
@@ -92,9 +100,10 @@ class BoundaryStore:
 
     def __init__(self, cache: Path, space: Space) -> None:
         self.space = space
+        self._cache = cache
         self.folder = boundary_folder(cache) / space.id
         self._numbers: dict[str, int] = {}
-        self._record_NVE: HalfArray = np.empty((0, space.n_views, space.view_size), np.float16)
+        self._record_NVE: HalfArray
         self.refresh()
         mark_used(self.folder)
 
@@ -102,11 +111,12 @@ class BoundaryStore:
         """Take in what has been written since."""
         names = _read_index(self.folder, self.space.record_bytes)
         self._numbers = {name: i for i, name in enumerate(names)}
+        shape = (len(names), self.space.n_views, self.space.view_size)
         if not names:
+            self._record_NVE = np.empty(shape, np.float16)
             return
         with (self.folder / _RECORDS).open("rb") as file:
             mapping = mmap.mmap(file.fileno(), len(names) * self.space.record_bytes, access=mmap.ACCESS_READ)
-        shape = (len(names), self.space.n_views, self.space.view_size)
         self._record_NVE = np.frombuffer(mapping, np.dtype("<f2")).reshape(shape)
 
     def __contains__(self, content: str) -> bool:
@@ -115,6 +125,24 @@ class BoundaryStore:
     def missing(self, contents: Iterable[str]) -> list[str]:
         """The photos without a record, each once, in the order given."""
         return [content for content in dict.fromkeys(contents) if content not in self._numbers]
+
+    def make_room(self, contents: Iterable[str], *, budget_bytes: int) -> int:
+        """See that these photos' records fit, deleting other spaces where needed; gives the bytes to be written.
+
+        Where the space is full of other photos, it is begun anew.
+
+        Raises:
+            ConfigError: They do not fit into the budget or onto the disk: nothing was deleted.
+        """
+        contents = list(dict.fromkeys(contents))
+        new_bytes, all_bytes = (self.space.estimate_bytes(len(c)) for c in (self.missing(contents), contents))
+        space_bytes = space_size(self._cache, self.space.id) + new_bytes
+        if space_bytes > budget_bytes >= all_bytes:
+            remove_space(self._cache, self.space.id)
+            self.refresh()
+            new_bytes = space_bytes = all_bytes
+        make_room(self._cache, self.space.id, space_bytes=space_bytes, budget_bytes=budget_bytes)
+        return new_bytes
 
     def records(self, contents: Iterable[str]) -> IntArray:
         """The numbers of the photos' records, which `read` takes, shape (N,).
@@ -143,8 +171,9 @@ class BoundaryStore:
         Raises:
             PhotograftError: The disk is full, or cannot be written.
         """
-        with locked(self.folder, waiting=waiting):
+        with ExitStack() as held:
             with _explained(self.folder):
+                held.enter_context(locked(self.folder, waiting=waiting))
                 writer = RecordWriter(self.folder, self.space)
             try:
                 yield writer

@@ -34,10 +34,10 @@ def used_bytes(cache: Path, *, without: str = "") -> int:
 def make_room(cache: Path, space: str, *, space_bytes: int, budget_bytes: int) -> None:
     """Delete other spaces, those used longest ago first, until `space` may take `space_bytes` in all.
 
-    Spaces that another run writes stay. What the space holds already counts towards its size.
+    Spaces that another run writes stay. Nothing is deleted where it would not be enough.
 
     Raises:
-        ConfigError: It is larger than the budget, or than what can be made free on the disk.
+        ConfigError: The space would be larger than the budget, or than the disk.
     """
     if space_bytes > budget_bytes:
         raise ConfigError(
@@ -46,19 +46,30 @@ def make_room(cache: Path, space: str, *, space_bytes: int, budget_bytes: int) -
         )
     folder = boundary_folder(cache)
     folder.mkdir(parents=True, exist_ok=True)
-    missing = space_bytes - _size(folder / space)
+    new_bytes = space_bytes - space_size(cache, space)
+    most_bytes = shutil.disk_usage(folder).free + used_bytes(cache, without=space)
+    if new_bytes > most_bytes:
+        raise ConfigError(
+            f"The outputs of the frozen part need {new_bytes / 1e9:.1f} GB more in {folder}, where at most "
+            f"{most_bytes / 1e9:.1f} GB can be free. Set cache.dir to a folder on a larger disk, lower augment.views, "
+            "or set train.boundary: off."
+        )
     for other in sorted(_spaces(cache), key=_last_use):
         enough = used_bytes(cache, without=space) + space_bytes <= budget_bytes
-        if enough and missing <= shutil.disk_usage(folder).free:
+        if enough and new_bytes <= shutil.disk_usage(folder).free:
             break
         if other.name != space:
             _remove(other)
-    free = shutil.disk_usage(folder).free
-    if missing > free:
-        raise ConfigError(
-            f"The outputs of the frozen part need {missing / 1e9:.1f} GB more in {folder}, where {free / 1e9:.1f} GB "
-            "are free. Set cache.dir to a folder on a larger disk, lower augment.views, or set train.boundary: off."
-        )
+
+
+def space_size(cache: Path, space: str) -> int:
+    """Bytes on disk of one space."""
+    return _size(boundary_folder(cache) / space)
+
+
+def remove_space(cache: Path, space: str) -> None:
+    """Delete a space, unless another run writes it."""
+    _remove(boundary_folder(cache) / space)
 
 
 def remove_all(cache: Path) -> None:
