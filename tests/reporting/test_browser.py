@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from photograft.values import Issue, Photo
 
 from .check_examples import make_check
 from .examples import make_report
+from .training_examples import make_training
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -79,6 +81,17 @@ def test_the_page_fits_a_phone(classes: tuple[str, ...], n: int, tmp_path: Path)
     assert measured["pictures"] > 10
 
 
+def draw_training() -> str:
+    training = make_training()
+    long = replace(training.summary.layers[0], name="features.denseblock4.denselayer16." * 3 + "conv2", kind="K" * 40)
+    summary = replace(training.summary, cut="c" * 60, layers=(long, *training.summary.layers))
+    report = make_report(("a", "튤립"), 60, training=replace(training, summary=summary), language="ko")
+    sheet = make_thumbnail(np.full((900, 1600, 3), 128, np.uint8), side=1600)
+    grey = make_thumbnail(np.full((64, 64, 3), 128, np.uint8))
+    page = render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), grey), augmented=sheet)
+    return page.replace("<details>", "<details open>")
+
+
 def draw_check() -> str:
     names = ("노란 튤립", "a_very_long_class_name_without_any_space_in_it_at_all", "<script>alert(1)</script>")
     photos = [Photo(f"{names[i % 3]}/{'x' * i}.jpg", label=names[i % 3], width=640, height=480) for i in range(40)]
@@ -97,8 +110,8 @@ def draw_preview() -> str:
     )
 
 
-@pytest.mark.parametrize("draw", [draw_check, draw_preview])
-def test_the_pages_of_a_check_fit_a_phone_and_nothing_is_refused(draw: Callable[[], str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("draw", [draw_check, draw_preview, draw_training])
+def test_the_other_pages_fit_a_phone_and_nothing_is_refused(draw: Callable[[], str], tmp_path: Path) -> None:
     frame, page = tmp_path / "frame.html", tmp_path / "점검 1.html"
     page.write_text(draw(), encoding="utf-8")
     frame.write_text(FRAME.format(width=PHONE_PX, page=html.escape(draw())), encoding="utf-8")

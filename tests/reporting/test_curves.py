@@ -69,7 +69,7 @@ def test_one_epoch_is_a_picture_too() -> None:
 def test_fits_are_told_apart_by_their_dashes() -> None:
     folds = [record for i in range(1, 6) for record in make_records(fit=f"fold {i}")]
     figure = draw([*folds, *make_refit()])
-    assert {"fold 1", "fold 5", "refit on train and validation"} <= set(texts(figure))
+    assert {"fold 1", "fold 5", "train and validation (refit)"} <= set(texts(figure))
     dashes = re.findall(r'stroke-dasharray="([^"]+)"', ElementTree.tostring(figure, "unicode"))
     assert len(set(dashes) - {"3 4"}) == 5  # the first fold is solid, 3 4 marks the best epoch
     assert "train part" not in texts(figure)

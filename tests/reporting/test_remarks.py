@@ -43,12 +43,12 @@ def test_a_validation_loss_that_rises_with_the_training_loss_is_no_overfitting()
 
 
 def test_a_small_rise_is_no_overfitting() -> None:
-    assert keys(make_records()) == ["early"]  # .176 to .187, after a best third epoch
+    assert keys(make_records()) == ["early.accuracy"]  # .176 to .187, after a best third epoch
     assert keys(make_records(falling(6), (0.2, 0.19, 0.18, 0.175, 0.174, 0.176))) == []
 
 
 def test_two_fits_of_one_rate_are_not_compared() -> None:
-    assert keys([*make_records(), *make_records(fit="again")]) == ["early"]
+    assert keys([*make_records(), *make_records(fit="again")]) == ["early.accuracy"]
 
 
 @pytest.mark.parametrize("n", [4, 6, 8, 12, 20, 40])
@@ -88,8 +88,10 @@ def test_a_curve_of_three_evaluations_or_fewer_is_not_judged() -> None:
 
 def test_an_early_best_state_is_told_and_a_late_one_is_not() -> None:
     flat = [0.2, 0.18, 0.181, 0.182, 0.181, 0.182, 0.181, 0.182]
-    ((key, values),) = remark(make_records(falling(8), flat))
+    ((key, values),) = remark(make_records(falling(8), flat, LEVEL))
     assert (key, values) == ("remark.early", {"epoch": "2", "last": "8"})
+    ((key, values),) = remark(make_records(falling(8), flat))
+    assert (key, values) == ("remark.early.accuracy", {"epoch": "2", "last": "8", "other": "7"})
     assert keys(make_records(falling(8), [0.2, 0.19, 0.185, 0.183, 0.182, 0.181, 0.1805, 0.181])) == []
 
 
@@ -156,6 +158,12 @@ def test_folds_speak_with_one_voice() -> None:
     assert [(key, values["epoch"]) for key, values in remark(records)] == [("remark.overfits.bold", "7")]
 
 
+def test_the_best_state_is_the_one_that_the_fit_itself_marked() -> None:
+    flat = [0.2, 0.18, 0.181, 0.182, 0.181, 0.182, 0.181, 0.182]
+    marked = [replace(record, best=i == 7) for i, record in enumerate(make_records(falling(8), flat, LEVEL))]
+    assert keys(marked) == []
+
+
 def test_evaluations_within_an_epoch_count_too() -> None:
     halves = [replace(r, epoch=r.epoch / 2) for r in make_records(falling(12), overfitting(), LEVEL)]
     assert remark(halves)[0][1]["epoch"] == "3.5"
@@ -167,7 +175,7 @@ def test_every_remark_has_a_text_in_both_languages() -> None:
     assert "train.lr=0.001" in say_remarks(records, "en")[0]
     assert "train.lr=0.001" in say_remarks(records, "ko")[0]
     remarks = [key for key in english.table if key.startswith("remark.")]
-    assert len(remarks) == 7
+    assert len(remarks) == 8
     assert not [key for key in remarks if english.table[key] == korean.table[key]]
 
 

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
 
 from photograft.reporting.training import records_from, summary_document, summary_from, training_document
+from photograft.schemas import load_schema
 from photograft.values import Summary
 
 from .examples import make_report
@@ -47,6 +53,28 @@ def test_a_loss_that_is_no_number_is_null_and_comes_back_as_none() -> None:
     (again,) = records_from(json.loads(json.dumps(section, allow_nan=False)))
     assert again.train_loss != again.train_loss
     assert again.val_loss is None
+
+
+def check_schema(name: str, value: Mapping[str, Any]) -> None:
+    """Fail where a value is not as the schema of that name says."""
+    Draft202012Validator({**load_schema("train"), "$ref": f"#/$defs/{name}"}).validate(value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"augment": None, "boundary": None, "linear": None}, {"records": [replace(make_records()[0], val_loss=None)]}],
+    ids=["all", "least", "no validation"],
+)
+def test_the_section_is_as_the_schema_says(changes: dict[str, Any]) -> None:
+    report = json.loads(json.dumps(make_report(("a", "b"), 60, training=make_training(**changes))))
+    check_schema("training", report["training"])
+    check_schema("layers", report["training"]["summary"])
+
+
+def test_the_schema_refuses_what_it_does_not_know() -> None:
+    section = training_document(make_training())["training"]
+    with pytest.raises(ValidationError):
+        check_schema("training", {**json.loads(json.dumps(section)), "colour": "red"})
 
 
 def test_the_counts_of_a_summary_are_told_beside_its_layers() -> None:

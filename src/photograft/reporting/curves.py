@@ -16,7 +16,7 @@ from photograft.reporting.training_texts import training_texts_in
 from photograft.values import Record
 
 What = Literal["train", "val", "val_accuracy"]
-_LEFT, _WIDTH, _RIGHT_EDGE, _LOSS, _ACCURACY = 60.0, 512.0, 16.0, 190.0, 130.0
+_LEFT, _WIDTH, _RIGHT_EDGE, _LOSS, _ACCURACY = 60.0, 360.0, 16.0, 170.0, 110.0
 _GAP = 34.0  # between the panels: the name of the lower one
 _DOTTED_UP_TO = 24  # evaluations; more dots would hide the line
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "14 4", "5 2", "1 4", "9 3 2 3 2 3")
@@ -105,12 +105,13 @@ def _legend(series: Sequence[_Series], texts: Texts) -> tuple[list[str], float]:
     kinds = dict.fromkeys("train" if line.what == "train" else "val" for line in series)
     entries = [(_stroke(kind == "train", "", thin=False), texts.say(f"curves.{kind}.kind")) for kind in kinds]
     fits = {line.fit: line for line in series}
+    first_fit = len(entries)  # on a row of its own: dashes are about fits, colours about what is drawn
     if len(fits) > 1:
-        entries += [(_stroke(True, line.dash, thin=line.thin), name_fit(fit, texts)) for fit, line in fits.items()]
+        entries += [(_stroke(True, line.dash, thin=True), name_fit(fit, texts)) for fit, line in fits.items()]
     parts, x, y = [], _LEFT, 12.0
-    for style, name in entries:
-        width = 28 + text_width(name, 12) + 18
-        if x > _LEFT and x + width > _LEFT + _WIDTH:
+    for i, (style, name) in enumerate(entries):
+        width = 28 + text_width(name, 12) + 14
+        if x > _LEFT and (i == first_fit or x + width > _LEFT + _WIDTH):
             x, y = _LEFT, y + 20
         parts.append(f'<path d="M{x:.1f} {y}h22" {style}/>')
         parts.append(draw_text(x + 28, y + 4, clean_text(name), size=12))

@@ -42,7 +42,8 @@ def remark(records: Sequence[Record]) -> list[Remark]:
         overfits: The validation loss at the end lies above that around its lowest point, by 5 % and by more than noise
             gives (`Curve.clear_step`), two evaluations or more after it, while the training loss went on falling. Where
             accuracy did not fall, that is said instead: only the probabilities got too bold.
-        early: The best state came before three quarters of the epochs, and it does not overfit.
+        early: The best state came before three quarters of the epochs, and it does not overfit. Where accuracy was
+            higher later on, that is said, and not that fewer epochs would do.
         improving: The last quarter of the evaluations, two at least, lies below as many before it, by 2 % and by more
             than noise gives, and holds the lowest.
         unsteady: The noise is a tenth of the loss, and at least half of the evaluations are turning points.
@@ -111,9 +112,15 @@ def _improving(curve: Curve) -> Iterator[Remark]:
 
 
 def _early(curve: Curve) -> Iterator[Remark]:
-    best, last = curve.epoch[curve.lowest], curve.epoch[-1]
-    if len(curve.val) >= SHORTEST and best < EARLY * last:
-        yield "remark.early", {"epoch": _epoch(best), "last": _epoch(last)}
+    best, last = curve.epoch[curve.best], curve.epoch[-1]
+    if len(curve.val) < SHORTEST or best >= EARLY * last:
+        return
+    values = {"epoch": _epoch(best), "last": _epoch(last)}
+    highest = max(range(curve.best, len(curve.accuracy)), key=curve.accuracy.__getitem__)
+    if curve.accuracy[highest] > curve.accuracy[curve.best]:
+        yield "remark.early.accuracy", {**values, "other": _epoch(curve.epoch[highest])}
+    else:
+        yield "remark.early", values
 
 
 def _unsteady(curve: Curve) -> Iterator[Remark]:

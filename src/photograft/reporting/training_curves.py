@@ -15,7 +15,8 @@ class Curve:
     """What one fit, or the mean of several, gave at each evaluation on validation photos.
 
     All sequences have one entry per evaluation: epoch, training loss, validation loss, validation accuracy. `lr` is
-    the highest learning rate, `fit` the name of the fit, "fold" for the mean of folds.
+    the highest learning rate, `fit` the name of the fit, "fold" for the mean of folds. `best` is where the fit itself
+    found its best state; for the mean of folds, where the validation loss is lowest.
     """
 
     fit: str
@@ -24,6 +25,7 @@ class Curve:
     train: tuple[float, ...]
     val: tuple[float, ...]
     accuracy: tuple[float, ...]
+    best: int
 
     @property
     def lowest(self) -> int:
@@ -82,11 +84,10 @@ def judged_curves(records: Sequence[Record]) -> list[Curve]:
 def _curve(fit: str, fits: Sequence[Sequence[Record]]) -> Curve:
     shared = set.intersection(*({record.epoch for record in rows} for rows in fits))
     by_epoch = [[r for rows in fits for r in rows if r.epoch == epoch] for epoch in sorted(shared)]
-    return Curve(
-        fit,
-        max(record.lr for rows in fits for record in rows),
-        tuple(sorted(shared)),
-        tuple(fmean(r.train_loss for r in same) for same in by_epoch),
-        tuple(fmean(math.nan if r.val_loss is None else r.val_loss for r in same) for same in by_epoch),
-        tuple(fmean(r.val_accuracy or 0.0 for r in same) for same in by_epoch),
-    )
+    train = tuple(fmean(r.train_loss for r in same) for same in by_epoch)
+    val = tuple(fmean(math.nan if r.val_loss is None else r.val_loss for r in same) for same in by_epoch)
+    accuracy = tuple(fmean(r.val_accuracy or 0.0 for r in same) for same in by_epoch)
+    marked = [i for i, same in enumerate(by_epoch) if same[0].best] if len(fits) == 1 else []
+    best = marked[-1] if marked else min(range(len(val)), key=val.__getitem__, default=0)
+    lr = max(record.lr for rows in fits for record in rows)
+    return Curve(fit, lr, tuple(sorted(shared)), train, val, accuracy, best)

@@ -21,6 +21,8 @@ TRAINING_ENGLISH: dict[str, Entry] = {
     "remark.overfits.bold": "From epoch {epoch} on the validation loss rises ({low} to {end}) while the training loss "
     "falls, yet its accuracy does not fall: answers stay right but get too bold, which calibration corrects.",
     "remark.early": "The best state was epoch {epoch} of {last}: fewer epochs would do.",
+    "remark.early.accuracy": "The best state was epoch {epoch} of {last} by its validation loss, yet accuracy was "
+    "highest after epoch {other}.",
     "remark.improving": "The validation loss was still falling at the end ({before} to {end}): more epochs may help.",
     "remark.unsteady": "The validation curve is unsteady (it jumps by about {noise}): a learning rate below {lr} "
     "may be steadier.",
@@ -57,9 +59,9 @@ TRAINING_ENGLISH: dict[str, Entry] = {
     "training.epochs": "How long",
     "training.epochs.text": (
         "{n} epoch, {time} in all.",
-        "{n} epochs, {time} in all; the best state was after {best}.",
+        "{n} epochs, {time} in all; the best state was after epoch {best}.",
     ),
-    "training.fits": "Trained in {fits}.",
+    "training.fits": "Fitted in turn: {fits}.",
     "training.linear": "Against the linear head",
     "training.linear.text": "Fine-tuning against the linear head on the same photos: {tuned} against {linear} "
     "({difference}, {low} to {high}).",
@@ -91,10 +93,6 @@ TRAINING_ENGLISH: dict[str, Entry] = {
     "augment.erasing": "a rectangle blanked in {value} of copies",
     "augment.mixup": "blended in pairs (mixup {value})",
     "augment.cutmix": "rectangles of other photos (cutmix {value})",
-    "model.cut": "Trained from",
-    "model.trained": "Trained",
-    "model.batchnorm": "BatchNorm",
-    "model.best_epoch": "Best epoch",
     # The figure
     "curves": "Losses and validation accuracy by epoch",
     "curves.loss": "loss",
@@ -108,7 +106,7 @@ TRAINING_ENGLISH: dict[str, Entry] = {
     "curves.best": "best",
     "curves.point": "{fit}, epoch {epoch}: {what} {value}",
     "fit.train": "train part",
-    "fit.refit": "refit on train and validation",
+    "fit.refit": "train and validation (refit)",
     "fit.fold": "fold {number}",
 }
 
@@ -120,6 +118,8 @@ TRAINING_KOREAN: dict[str, Entry] = {
     "remark.overfits.bold": "{epoch}번째 에포크부터 학습 손실은 줄어드는데 검증 손실은 늘어납니다({low} → {end}). "
     "다만 정확도는 떨어지지 않았습니다. 답은 맞지만 확률이 지나치게 커진 것이며, 보정이 이를 바로잡습니다.",
     "remark.early": "가장 좋은 상태는 전체 {last} 에포크 가운데 {epoch}번째였습니다. 에포크를 줄여도 됩니다.",
+    "remark.early.accuracy": "검증 손실로는 전체 {last} 에포크 가운데 {epoch}번째가 가장 좋았지만, 정확도는 "
+    "{other}번째 에포크에서 가장 높았습니다.",
     "remark.improving": "끝까지 검증 손실이 줄고 있었습니다({before} → {end}). 에포크를 늘리면 나아질 수 있습니다.",
     "remark.unsteady": "검증 곡선이 고르지 않습니다(약 {noise}씩 오르내립니다). 학습률을 {lr}보다 낮추면 더 안정될 수 "
     "있습니다.",
@@ -201,7 +201,7 @@ TRAINING_KOREAN: dict[str, Entry] = {
     "curves.best": "최고",
     "curves.point": "{fit}, {epoch} 에포크: {what} {value}",
     "fit.train": "학습 사진",
-    "fit.refit": "학습과 검증 사진으로 다시",
+    "fit.refit": "학습과 검증 사진(다시 학습)",
     "fit.fold": "폴드 {number}",
     "what.test": "시험",
     "what.out-of-fold": "교차 검증",

@@ -15,6 +15,9 @@ from photograft.reporting.records import read_manifest
 from photograft.tracking.run_folder import RunFolder, open_run
 from photograft.workflow.thumbnails import draw_thumbnails
 
+CONTACT_SHEET = "augmented.jpg"
+"""The changed copies that a fine-tuned network saw, as one picture in the run folder."""
+
 
 def report(run: str | os.PathLike[str]) -> Path:
     """Render report.html of a finished run again; gives its path.
@@ -38,4 +41,6 @@ def render_report(run: RunFolder) -> Path:
     # The report's names are made printable; the manifest has them as they are.
     photos = {clean_text(p.name): p for p in read_manifest((run.path / "manifest.csv").read_bytes(), root).photos}
     thumbnails = draw_thumbnails(root, {name: photos[name] for name in paths if name in photos}, config)
-    return run.write("report.html", render_html(document, thumbnails=thumbnails))
+    sheet = run.path / CONTACT_SHEET
+    augmented = sheet.read_bytes() if sheet.is_file() else b""
+    return run.write("report.html", render_html(document, thumbnails=thumbnails, augmented=augmented))
