@@ -85,7 +85,7 @@ def draw_training() -> str:
     training = make_training()
     long = replace(training.summary.layers[0], name="features.denseblock4.denselayer16." * 3 + "conv2", kind="K" * 40)
     summary = replace(training.summary, cut="c" * 60, layers=(long, *training.summary.layers))
-    report = make_report(("a", "튤립"), 60, training=replace(training, summary=summary), language="ko")
+    report = make_report(("a", "b", "튤립"), 200, training=replace(training, summary=summary), language="ko")
     sheet = make_thumbnail(np.full((900, 1600, 3), 128, np.uint8), side=1600)
     grey = make_thumbnail(np.full((64, 64, 3), 128, np.uint8))
     page = render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), grey), augmented=sheet)
