@@ -22,7 +22,7 @@ TORCH_MODELS = ("backbone", "library", "trunks", "weights", "points", "graft", "
 TORCH_FILES = {
     "features/engine_torch.py",
     *(f"models/{name}.py" for name in TORCH_MODELS),
-    *(f"training/{name}.py" for name in ("loop", "optim", "checkpoint", "lr_finder")),
+    *(f"training/{name}.py" for name in ("loop", "optim", "checkpoint", "lr_finder", "measure")),
     *(f"data/{name}.py" for name in ("loaders", "transforms")),
 }
 MAY_IMPORT = {

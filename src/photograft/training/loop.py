@@ -1,0 +1,392 @@
+"""Fine-tuning: a generator that yields after every step and every evaluation; the caller saves, logs, draws, stops.
+
+Everything random in a step comes from numbers (seed, name of the fit, epoch, step), so that a fit that goes on from a
+saved state gives the same weights, bit for bit, as one that was never stopped.
+
+Shape letters: N photos, B photos of a batch, K classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from photograft.config.augment import AugmentConfig
+from photograft.config.train import TrainConfig
+from photograft.errors import ModelError, TrainingError
+from photograft.metrics.softmax import softmax
+from photograft.training.batches import class_weights, seed_of
+from photograft.training.inputs import Inputs, Values
+from photograft.training.optim import (
+    Blocks,
+    Plateau,
+    build_optimizer,
+    copied,
+    load_optimizer,
+    lr_factor,
+    move_average,
+    moving_tensors,
+    optimizer_tensors,
+    peak_lr,
+    put,
+    set_lr,
+)
+from photograft.training.reading import Batch, Labelled, Reader
+from photograft.values import FloatArray, IntArray, Record
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one fit needs. Settings that are still `auto` take what their documentation names, on this machine's CPU.
+
+    `network` gives logits (B, K) for values of `inputs`; it is trained in place. `stop_after_epoch` ends a fit early
+    on the schedule of the whole one; `deadline`, a time of `time.monotonic`, at the first evaluation after it.
+    """
+
+    network: nn.Module
+    blocks: Blocks
+    inputs: Inputs
+    train: Labelled
+    n_classes: int
+    config: TrainConfig
+    augment: AugmentConfig
+    val: Labelled | None = None
+    name: str = "train"
+    device: str = "cpu"
+    stop_after_epoch: int | None = None
+    deadline: float | None = None
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs of the schedule."""
+        return 8 if self.config.epochs == "auto" else self.config.epochs
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a fit is: `step` of `n_steps` done, `epoch` with its fraction, mean loss since the last evaluation."""
+
+    step: int
+    n_steps: int
+    epoch: float
+    loss: float
+    lr: float
+
+
+class Fit:
+    """A fit that can be taken up at any step.
+
+    `run` trains; between what it yields, `state` and `load_state` save and restore all of it. When it has ended the
+    network holds the result: the weights of lowest validation loss, without validation photos the last ones.
+    `records` are the evaluations so far, `best` the one whose weights are kept, `ended` says why it ended.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.config = task.config
+        self.records: list[Record] = []
+        self.best: Record | None = None
+        self.ended = ""
+        self.step = 0
+        self.reader = Reader(
+            task.inputs,
+            task.train,
+            name=task.name,
+            n_classes=task.n_classes,
+            config=task.config,
+            augment=task.augment,
+        )
+        self.epoch_steps = self.reader.epoch_steps
+        self.n_steps = self.epoch_steps * task.n_epochs
+        self.last_step = self.epoch_steps * min(task.n_epochs, task.stop_after_epoch or task.n_epochs)
+        layout = torch.channels_last if task.config.channels_last is True else torch.contiguous_format
+        self.network = task.network.to(device=task.device, memory_format=layout)
+        self._moving = moving_tensors(self.network)
+        self._optimizer = build_optimizer(self.network, task.blocks, task.config)
+        self._parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self._average = copied(self._moving) if task.config.ema else None
+        self._best: dict[str, Tensor] | None = None
+        self._plateau = Plateau(gamma=task.config.gamma, patience=task.config.step_epochs)
+        self._scaler = torch.amp.GradScaler(task.device.partition(":")[0], enabled=task.config.precision == "fp16")
+        weights = class_weights(task.train.label_N, task.n_classes) if task.config.balance == "balanced" else None
+        self._weight_K = None if weights is None else torch.from_numpy(weights).to(task.device)
+        self._loss_sum, self._loss_photos = 0.0, 0
+        self._evaluated = 0
+        self._lowest: tuple[float, float] | None = None
+        self._finished = False
+        self._began: float | None = None
+        self._seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time that the fit took so far, also before it was taken up again."""
+        return self._seconds + (0.0 if self._began is None else time.monotonic() - self._began)
+
+    def run(self) -> Generator[Step | Record]:
+        """Train to the end, from wherever the fit is.
+
+        Yields:
+            A `Step` after every optimizer step, a `Record` after every evaluation.
+
+        Raises:
+            TrainingError: the loss or the gradients are no longer finite.
+        """
+        if self._finished:
+            return
+        self._began = time.monotonic()
+        with closing(self.reader.steps(self.step, self.last_step)) as batches:
+            while not self.ended:
+                yield self._evaluate() if self._evaluation_is_due() else self._train_step(next(batches))
+        put(self._result(), self._moving)
+        self.network.eval()
+        self._finished = True
+        self._seconds, self._began = self.seconds, None
+
+    def logits(self, row_N: IntArray) -> FloatArray:
+        """Logits of the best weights so far for any photos, in fp32, averaged over the plain views, shape (N, K)."""
+        with self._holding(self._result()):
+            return self._predict(row_N)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that the fit's future depends on: copies of tensors, and plain values for JSON."""
+        tensors = {f"network.{name}": tensor for name, tensor in copied(self._moving).items()}
+        if not self._finished:
+            tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(self._optimizer).items()}
+            for prefix, kept in (("average", self._average), ("best", self._best)):
+                tensors |= {f"{prefix}.{name}": tensor for name, tensor in copied(kept or {}).items()}
+        info = {
+            "fit": self.task.name,
+            "of": self._fingerprint(),
+            "step": self.step,
+            "evaluated": self._evaluated,
+            "finished": self._finished,
+            "ended": self.ended,
+            "seconds": self.seconds,
+            "records": [asdict(record) for record in self.records],
+            "best": None if self.best is None else self.records.index(self.best),
+            "lowest": self._lowest,
+            "loss": [self._loss_sum, self._loss_photos],
+            "plateau": self._plateau.state(),
+            "scaler": self._scaler.state_dict(),
+        }
+        return tensors, info
+
+    def load_state(self, tensors: dict[str, Tensor], info: dict[str, Any]) -> None:
+        """Go on where `state` was taken, in a new object for the same task.
+
+        Raises:
+            ModelError: the state is of another fit.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "average": {}, "best": {}}
+        for key, tensor in tensors.items():
+            prefix, _, name = key.partition(".")
+            parts.setdefault(prefix, {})[name] = tensor
+        if info["of"] != self._fingerprint():
+            raise ModelError(
+                f"the saved state of fit {info['fit']!r} belongs to other photos, settings or another network: "
+                "begin a new run"
+            )
+        put(parts["network"], self._moving)
+        load_optimizer(self._optimizer, parts["optimizer"])
+        if parts["average"] and self._average is not None:
+            put(parts["average"], self._average)
+        if parts["best"]:
+            self._best = copied(self._moving)
+            put(parts["best"], self._best)
+        self.step, self._evaluated = info["step"], info["evaluated"]
+        self._finished, self.ended, self._seconds = info["finished"], info["ended"], info["seconds"]
+        self.records = [Record(**record) for record in info["records"]]
+        self.best = None if info["best"] is None else self.records[info["best"]]
+        self._lowest = None if info["lowest"] is None else (info["lowest"][0], info["lowest"][1])
+        self._loss_sum, self._loss_photos = info["loss"]
+        self._plateau.load(info["plateau"])
+        if info["scaler"]:
+            self._scaler.load_state_dict(info["scaler"])
+
+    def trial_step(self, step: int, *, lr: float | None = None) -> float:
+        """Take a step outside `run`, to try something out: its loss. `lr` stands for `train.lr` in it."""
+        return self._move_weights(self.reader.step(step), step, 1.0 if lr is None else lr / peak_lr(self.config))
+
+    def _to_device(self, values: Values) -> list[Tensor]:
+        tensors = [torch.from_numpy(value).to(self.task.device) for value in values]
+        if self.config.channels_last is not True:
+            return tensors
+        maps = [tensor.ndim == 4 and tensor.is_floating_point() for tensor in tensors]
+        return [
+            tensor.contiguous(memory_format=torch.channels_last) if is_map else tensor
+            for tensor, is_map in zip(tensors, maps, strict=True)
+        ]
+
+    # One step
+
+    def _train_step(self, batches: Sequence[Batch]) -> Step:
+        factor = self._factor(self.step)
+        n_photos = sum(len(batch.target_BK) for batch in batches)
+        self._loss_sum += self._move_weights(batches, self.step, factor) * n_photos
+        self._loss_photos += n_photos
+        self.step += 1
+        if self._average is not None:
+            move_average(self._average, self._moving, decay=self.config.ema, step=self.step)
+        mean = self._loss_sum / self._loss_photos
+        return Step(self.step, self.n_steps, self.step / self.epoch_steps, mean, peak_lr(self.config) * factor)
+
+    def _factor(self, step: int) -> float:
+        return lr_factor(
+            self.config, step, n_steps=self.n_steps, epoch_steps=self.epoch_steps, plateau=self._plateau.factor
+        )
+
+    def _move_weights(self, batches: Sequence[Batch], step: int, factor: float) -> float:
+        set_lr(self._optimizer, factor)
+        self._set_training()
+        n_photos = sum(len(batch.target_BK) for batch in batches)
+        loss = 0.0
+        with torch.random.fork_rng(devices=self._cuda_devices()):
+            torch.manual_seed(seed_of(self.config.seed, self.task.name, *divmod(step, self.epoch_steps), "torch"))
+            for batch in batches:
+                part = self._loss(batch) / n_photos
+                loss += part.item()
+                self._check_finite(loss, "loss", step)
+                self._scaler.scale(part).backward()
+        self._scaler.unscale_(self._optimizer)
+        norm = nn.utils.clip_grad_norm_(self._parameters, self.config.clip or math.inf)
+        if not self._scaler.is_enabled():  # the scaler itself leaves steps out whose gradients overflow
+            self._check_finite(norm.item(), "norm of the gradients", step)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+        return loss
+
+    def _loss(self, batch: Batch) -> Tensor:
+        number_type = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.precision)
+        kind = self.task.device.partition(":")[0]
+        with torch.autocast(kind, dtype=number_type, enabled=number_type is not None):
+            logits_BK = self.network(*self._to_device(batch.values))
+        target_BK = torch.from_numpy(batch.target_BK).to(self.task.device)
+        return nn.functional.cross_entropy(logits_BK.float(), target_BK, weight=self._weight_K, reduction="sum")
+
+    def _set_training(self) -> None:
+        self.network.train()
+        if self.config.batchnorm != "moved":
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    def _check_finite(self, value: float, what: str, step: int) -> None:
+        if math.isfinite(value):
+            return
+        self._optimizer.zero_grad(set_to_none=True)
+        raise TrainingError(
+            f"fine-tuning ({self.task.name}) diverged: the {what} became {value} in step {step + 1} of {self.n_steps} "
+            f"(epoch {step // self.epoch_steps + 1}). The last checkpoint before it is kept. "
+            f"Try a tenth of the learning rate: train.lr={peak_lr(self.config) / 10:g}"
+        )
+
+    def _cuda_devices(self) -> list[str]:
+        return [self.task.device] if self.task.device.startswith("cuda") else []
+
+    # Evaluation
+
+    def _evaluation_is_due(self) -> bool:
+        if self.step == self._evaluated:
+            return False
+        if self.step % self.epoch_steps == 0:
+            return True
+        every = self.config.evaluate_steps
+        return bool(self.task.val is not None and self._counts() and every and self.step % every == 0)
+
+    def _counts(self) -> bool:
+        return (self.step - 1) // self.epoch_steps + 1 >= self.config.evaluate_from
+
+    def _evaluate(self) -> Record:
+        epoch = self.step / self.epoch_steps
+        train_loss = self._loss_sum / self._loss_photos
+        val_loss = val_accuracy = None
+        if self.task.val is not None and self._counts():
+            val_loss, val_accuracy = self._judge(self.task.val)
+        best = self._keep_if_best(val_loss, val_accuracy)
+        lr = peak_lr(self.config) * self._factor(self.step - 1)
+        watched = val_loss if self.task.val is not None else train_loss
+        if watched is not None:
+            if self._lowest is None or watched < self._lowest[0]:
+                self._lowest = (watched, epoch)
+            if self.step % self.epoch_steps == 0:
+                self._plateau.see(watched)
+        record = Record(
+            self.task.name, epoch, self.step, lr, train_loss, val_loss, val_accuracy, round(self.seconds, 3), best
+        )
+        self.records.append(record)
+        self.best = record if best else self.best
+        self._evaluated = self.step
+        self._loss_sum, self._loss_photos = 0.0, 0
+        self.ended = self._reason_to_end(epoch)
+        return record
+
+    def _judge(self, val: Labelled) -> tuple[float, float]:
+        with self._holding(self._average or self._moving):
+            logits_NK = self._predict(val.row_N)
+        probability_N = softmax(logits_NK)[np.arange(len(val.label_N)), val.label_N]
+        loss = float(-np.log(np.maximum(probability_N, np.finfo(np.float64).tiny)).mean())
+        self._check_finite(loss, "validation loss", self.step - 1)
+        return loss, float((logits_NK.argmax(axis=1) == val.label_N).mean())
+
+    def _keep_if_best(self, loss: float | None, accuracy: float | None) -> bool:
+        if loss is None or accuracy is None or accuracy < self.config.best_from:
+            return False
+        if self.best is not None and self.best.val_loss is not None and loss >= self.best.val_loss:
+            return False
+        self._best = copied(self._average or self._moving)
+        return True
+
+    def _reason_to_end(self, epoch: float) -> str:
+        if self.step >= self.last_step:
+            return "epochs"
+        patience, lowest = self.config.early_stopping, self._lowest
+        if self.task.val is not None and patience and lowest is not None and epoch - lowest[1] >= patience:
+            return "early stopping"
+        if self.task.deadline is not None and time.monotonic() >= self.task.deadline:
+            return "time limit"
+        return ""
+
+    def _result(self) -> dict[str, Tensor]:
+        return self._moving if self._finished else self._best or self._average or self._moving
+
+    @contextmanager
+    def _holding(self, tensors: dict[str, Tensor]) -> Iterator[None]:
+        """The network with other weights for a while."""
+        if tensors is self._moving:
+            yield
+            return
+        own = copied(self._moving)
+        put(tensors, self._moving)
+        try:
+            yield
+        finally:
+            put(own, self._moving)
+
+    def _predict(self, row_N: IntArray) -> FloatArray:
+        self.network.eval()
+        logits_NK = np.zeros((len(row_N), self.task.n_classes), dtype=np.float32)
+        with torch.no_grad(), closing(self.reader.plain(row_N)) as batches:
+            for number, values in enumerate(batches):
+                start = number // self.reader.n_plain * self.reader.batch_size
+                block_BK = self.network(*self._to_device(values)).float().cpu().numpy()
+                logits_NK[start : start + len(block_BK)] += block_BK / np.float32(self.reader.n_plain)
+        return logits_NK
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for array in (self.task.train.row_N, self.task.train.label_N):
+            digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+        shapes = [(name, tuple(tensor.shape)) for name, tensor in self._moving.items()]
+        numbers = (self.config.seed, self.n_steps, self.epoch_steps, self.config.accumulate, self.config.optimizer)
+        digest.update(repr((self.task.name, *numbers, bool(self.config.ema), shapes)).encode("utf-8"))
+        return digest.hexdigest()

@@ -1,0 +1,76 @@
+"""Mixup and cutmix on what the trainable part reads: pixels, or the maps and vectors of a frozen part.
+
+Shape letters: B photos of a batch, K classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from photograft.training.inputs import Values
+from photograft.values import FloatArray
+
+
+def mix(
+    values: Values, target_BK: FloatArray, random: np.random.Generator, *, mixup: float, cutmix: float, turn: int
+) -> tuple[Values, FloatArray]:
+    """Each photo of the batch with a share of another one, and the targets blended by the same share.
+
+    Mixup (Zhang et al. 2018) blends all values by one share drawn from Beta(`mixup`, `mixup`). Cutmix (Yun et al. 2019)
+    pastes a rectangle, its area from Beta(`cutmix`, `cutmix`), into pixels and maps and blends vectors by the share
+    that was pasted. Where both are above 0, even turns mix and odd ones cut.
+    """
+    if not mixup and not cutmix:
+        return values, target_BK
+    other_B = random.permutation(len(target_BK))
+    cuts = cutmix > 0 and (mixup == 0 or turn % 2 == 1)
+    share = float(random.beta(cutmix, cutmix) if cuts else random.beta(mixup, mixup))
+    if cuts:
+        values, share = _paste(values, other_B, share, random)
+    else:
+        values = tuple(_blend(value, other_B, share) for value in values)
+    return values, share * target_BK + np.float32(1 - share) * target_BK[other_B]
+
+
+def _paste(
+    values: Values, other_B: npt.NDArray[np.int64], share: float, random: np.random.Generator
+) -> tuple[Values, float]:
+    # The rectangle is drawn in fractions of the picture, so that it lies at the same place in maps of every size; the
+    # share that counts is that of the finest map.
+    side, middle = np.sqrt(1 - share), random.random(2)
+    low, high = np.clip(middle - side / 2, 0, 1), np.clip(middle + side / 2, 0, 1)
+    maps = [value for value in values if value.ndim == 4]
+    if not maps:
+        return tuple(_blend(value, other_B, share) for value in values), share
+    finest = max(maps, key=lambda value: value.shape[_height_axis(value)])
+    inside = _rectangle(finest, low, high)
+    share = 1 - inside.size / finest.size if inside.size else 1.0
+    pasted = []
+    for value in values:
+        if value.ndim == 4:
+            changed = value.copy()
+            _rectangle(changed, low, high)[...] = _rectangle(value, low, high)[other_B]
+            pasted.append(changed)
+        else:
+            pasted.append(_blend(value, other_B, share))
+    return tuple(pasted), share
+
+
+def _blend(value: npt.NDArray[Any], other_B: npt.NDArray[np.int64], share: float) -> npt.NDArray[Any]:
+    blended = share * value.astype(np.float32) + np.float32(1 - share) * value[other_B].astype(np.float32)
+    return np.rint(blended).astype(value.dtype) if value.dtype == np.uint8 else blended
+
+
+def _rectangle(value: npt.NDArray[Any], low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    axis = _height_axis(value)
+    height, width = value.shape[axis : axis + 2]
+    rows = slice(round(low[0] * height), round(high[0] * height))
+    columns = slice(round(low[1] * width), round(high[1] * width))
+    return value[:, rows, columns] if axis == 1 else value[:, :, rows, columns]
+
+
+def _height_axis(value: npt.NDArray[Any]) -> int:
+    return 1 if value.dtype == np.uint8 else 2  # pixels are (B, px, px, 3), maps (B, C, h, w)
