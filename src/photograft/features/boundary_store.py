@@ -18,7 +18,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,22 +102,17 @@ class BoundaryStore:
         self.space = space
         self._cache = cache
         self.folder = boundary_folder(cache) / space.id
-        self._numbers: dict[str, int] = {}
-        self._record_NVE: HalfArray
         self.refresh()
         mark_used(self.folder)
 
     def refresh(self) -> None:
         """Take in what has been written since."""
         names = _read_index(self.folder, self.space.record_bytes)
+        try:
+            self._record_NVE = _map_records(self.folder, self.space, len(names))
+        except (OSError, ValueError):  # another program has just cleared the cache
+            names, self._record_NVE = [], _map_records(self.folder, self.space, 0)
         self._numbers = {name: i for i, name in enumerate(names)}
-        shape = (len(names), self.space.n_views, self.space.view_size)
-        if not names:
-            self._record_NVE = np.empty(shape, np.float16)
-            return
-        with (self.folder / _RECORDS).open("rb") as file:
-            mapping = mmap.mmap(file.fileno(), len(names) * self.space.record_bytes, access=mmap.ACCESS_READ)
-        self._record_NVE = np.frombuffer(mapping, np.dtype("<f2")).reshape(shape)
 
     def __contains__(self, content: str) -> bool:
         return content in self._numbers
@@ -178,6 +173,10 @@ class BoundaryStore:
             try:
                 yield writer
                 writer.sync()
+            except BaseException:
+                with suppress(PhotograftError):  # whatever ended it, also a full disk: what is whole is kept
+                    writer.sync()
+                raise
             finally:
                 writer.close()
                 self.refresh()
@@ -274,6 +273,15 @@ def _read_index(folder: Path, record_bytes: int) -> list[str]:
             break
         names.append(name)
     return names
+
+
+def _map_records(folder: Path, space: Space, n: int) -> HalfArray:
+    shape = (n, space.n_views, space.view_size)
+    if n == 0:
+        return np.empty(shape, np.float16)
+    with (folder / _RECORDS).open("rb") as file:
+        mapping = mmap.mmap(file.fileno(), n * space.record_bytes, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapping, np.dtype("<f2")).reshape(shape)
 
 
 def _open_at(path: Path, size: int) -> IO[bytes]:
