@@ -110,6 +110,13 @@ def test_a_loss_that_runs_away_asks_for_a_tenth_of_the_rate(train: tuple[float, 
     assert values == {"fit": "train", "epoch": "3", "lr": "0.01", "tenth": "0.001"}
 
 
+def test_the_rate_of_the_run_counts_even_if_no_record_met_it() -> None:
+    records = make_records((0.5, math.nan), (0.4, math.nan), lr=0.0002)
+    other = make_records((0.5, math.nan), (0.4, math.nan), fit="train at 0.01", lr=0.01)
+    assert [values["tenth"] for _, values in remark(records, lr=0.01)] == ["0.001"]
+    assert [values["tenth"] for _, values in remark(other, lr=0.5)] == ["0.001"]
+
+
 def test_a_refit_or_fold_that_runs_away_is_named() -> None:
     bad = make_records((0.5, 3.0), (None, None), fit="refit")
     ((_, values),) = remark([*make_records(), *bad])

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from photograft.reporting.sentences import describe_basis, describe_reliability, describe_result
 from photograft.reporting.texts import texts_in
+from photograft.reporting.training import Training
 
 from .examples import make_report
+from .training_examples import make_records, make_training
 
 
 def test_a_test_part_is_called_photos_never_seen() -> None:
@@ -69,3 +71,13 @@ def test_only_a_full_share_is_shown_as_one_hundred() -> None:
     assert texts.percent(0.9999, 0) == "99\u00a0%"
     assert texts.percent(1.0) == "100.0\u00a0%"
     assert texts_in("xx").language == "en"
+
+
+def test_calibration_names_the_photos_that_it_rests_on() -> None:
+    def rests_on(training: Training | None) -> str:
+        return dict(describe_basis(make_report(("a", "b"), 300, training=training)))["Stated probabilities"]
+
+    folds = [record for i in (1, 2) for record in make_records(fit=f"fold {i}")]
+    assert rests_on(None) == "Made more cautious (temperature 1.30), fitted on out-of-fold predictions."
+    assert rests_on(make_training(records=folds)) == rests_on(None)
+    assert rests_on(make_training()) == "Made more cautious (temperature 1.30), fitted on the validation photos."

@@ -51,6 +51,11 @@ def test_the_section_stands_before_the_data_and_says_what_trained() -> None:
     assert not [text for text in ("{n", "{share", "None", "nan", "Undefined") if text in page.text]
 
 
+def test_the_advised_rate_is_a_tenth_of_that_before_the_head() -> None:
+    records = [replace(record, lr=0.0001, train_loss=float("nan")) for record in make_records()]
+    assert "try a tenth of the learning rate (train.lr=0.00004)" in draw(records=records).text
+
+
 def test_every_layer_and_count_is_in_the_table() -> None:
     page = draw()
     for text in ("blocks.5.0.conv_pw", "BatchNormAct2d", "672×14×14", "150,528", "0.0004", "frozen", "240,117", "68 %"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean
 from typing import Any
@@ -30,11 +31,12 @@ ROUGH = 0.03  # below this share every curve is smooth to the eye
 OTHER_RATE = 2.0  # learning rates closer than this are the same for comparing
 
 
-def remark(records: Sequence[Record]) -> list[Remark]:
+def remark(records: Sequence[Record], *, lr: float | None = None) -> list[Remark]:
     """Say what is remarkable about the curves; nothing where nothing is.
 
     The fit that is judged on validation photos speaks for all, or the mean of the folds. Records of another learning
-    rate may be given under a fit name of their own ("train at 0.001"), behind those of the run itself.
+    rate may be given under a fit name of their own ("train at 0.001"), behind those of the run itself. `lr` is the
+    learning rate of the run at its highest, which records need not have met; without it, the highest recorded.
 
     Rules, in the order of the remarks:
         diverged: A loss was no number, or the training loss ended at twice its lowest and well above its first. Said
@@ -49,6 +51,7 @@ def remark(records: Sequence[Record]) -> list[Remark]:
         unsteady: The noise is a tenth of the loss, and at least half of the evaluations are turning points.
         steadier: Of two learning rates one gave a curve 1.5 times as rough, and visibly rough.
     """
+    records = _at_peak(records, lr)
     curves = judged_curves(records)
     diverged = list(_diverged(records))
     if diverged:
@@ -60,15 +63,22 @@ def remark(records: Sequence[Record]) -> list[Remark]:
     return found if any(key.startswith("remark.overfits") for key, _ in found) else [*_early(curve), *found]
 
 
-def say_remarks(records: Sequence[Record], language: str = "en") -> list[str]:
+def say_remarks(records: Sequence[Record], language: str = "en", *, lr: float | None = None) -> list[str]:
     """Return the remarks as sentences in "en" or "ko"."""
     texts = training_texts_in(language)
-    return [texts.say(key, **values) for key, values in remark(records)]
+    return [texts.say(key, **values) for key, values in remark(records, lr=lr)]
 
 
 def plain_rate(lr: float) -> str:
     """Return a learning rate as people write it: 0.0004, not 4e-04."""
     return np.format_float_positional(lr, precision=3, unique=True, fractional=False, trim="-")
+
+
+def _at_peak(records: Sequence[Record], lr: float | None) -> Sequence[Record]:
+    if lr is None:
+        return records
+    own = {record.fit for record in records if record.fit in ("train", "refit") or record.fit.startswith("fold ")}
+    return [replace(record, lr=lr) if record.fit in own else record for record in records]
 
 
 def _diverged(records: Sequence[Record]) -> Iterator[Remark]:

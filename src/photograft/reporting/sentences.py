@@ -41,7 +41,7 @@ def describe_basis(report: Document) -> list[tuple[str, str]]:
     if openings and any(e["what"] == "test" for e in report["evaluations"]):
         key = "rests.opened.many" if openings >= OPENED_OFTEN else "rests.opened.text"
         basis.append((texts.say("rests.opened"), texts.say(key, n=openings)))
-    basis.append((texts.say("rests.calibration"), _calibration(report["temperature"], texts)))
+    basis.append((texts.say("rests.calibration"), _calibration(report, texts)))
     if report.get("repeats"):
         basis.append((texts.say("rests.repeats"), _repeats(report["repeats"], texts)))
     second = texts.say("rests.second")
@@ -187,11 +187,16 @@ def _split(report: Document, texts: Texts) -> str:
     return " ".join(sentences)
 
 
-def _calibration(temperature: float | None, texts: Texts) -> str:
+def _calibration(report: Document, texts: Texts) -> str:
+    temperature = report["temperature"]
     if temperature is None:
         return texts.say("rests.calibration.none")
     key = "softer" if temperature > 1.05 else "sharper" if temperature < 0.95 else "same"
-    return texts.say(f"rests.calibration.{key}", temperature=temperature)
+    # A head alone is always cross-validated; a fine-tuned network is where there is no validation part to judge it by.
+    fits = [record["fit"] for record in report.get("training", {}).get("records", ())]
+    by_folds = not fits or any(fit.startswith("fold ") for fit in fits)
+    basis = texts.say("rests.calibration.folds" if by_folds else "rests.calibration.val")
+    return texts.say(f"rests.calibration.{key}", temperature=temperature, basis=basis)
 
 
 def _repeats(accuracies: Sequence[float], texts: Texts) -> str:

@@ -105,12 +105,11 @@ ENGLISH: dict[str, Entry] = {
     "so the score is likely to flatter.",
     "rests.calibration": "Stated probabilities",
     "rests.calibration.none": "Not calibrated.",
-    "rests.calibration.softer": "Made more cautious (temperature {temperature:.2f}), fitted on out-of-fold "
-    "predictions.",
-    "rests.calibration.sharper": "Made more confident (temperature {temperature:.2f}), fitted on out-of-fold "
-    "predictions.",
-    "rests.calibration.same": "Left almost as they were (temperature {temperature:.2f}), fitted on out-of-fold "
-    "predictions.",
+    "rests.calibration.softer": "Made more cautious (temperature {temperature:.2f}), fitted on {basis}.",
+    "rests.calibration.sharper": "Made more confident (temperature {temperature:.2f}), fitted on {basis}.",
+    "rests.calibration.same": "Left almost as they were (temperature {temperature:.2f}), fitted on {basis}.",
+    "rests.calibration.folds": "out-of-fold predictions",
+    "rests.calibration.val": "the validation photos",
     "rests.second": "Second opinion",
     "rests.second.agrees": "{what}: {share} on {n:,} photos ({low} to {high}), which agrees.",
     "rests.second.differs": "{what}: {share} on {n:,} photos ({low} to {high}), which differs by more than "

@@ -33,7 +33,7 @@ def show_training(report: Mapping[str, Any], *, sheet: str) -> dict[str, Any] | 
         "texts": texts,
         "facts": _facts(section, summary, records, texts),
         "figure": Markup(curves_svg(records, best=section["epoch"], language=report["language"])) if records else None,
-        "remarks": say_remarks(records, report["language"]),
+        "remarks": say_remarks(records, report["language"], lr=peak_rate(summary)),
         "layers": [(layer.name, layer.kind, layer.frozen, *layer_cells(layer, texts)) for layer in summary.layers],
         "counts": [(texts.say(f"layers.{key}"), cells) for key, cells in count_rows(summary, texts)],
         "sheet": sheet,
@@ -73,6 +73,12 @@ def say_time(seconds: float, texts: Texts) -> str:
     if whole < 3600:
         return texts.say("time.minutes", minutes=whole // 60, seconds=whole % 60)
     return texts.say("time.hours", hours=whole // 3600, minutes=whole % 3600 // 60)
+
+
+def peak_rate(summary: Summary) -> float | None:
+    """The highest learning rate before the head, which is what `train.lr` sets; that of the head where it is alone."""
+    rates = [layer.lr for layer in summary.layers if layer.lr is not None and not layer.frozen]
+    return max(rates[:-1] or rates, default=None)
 
 
 def _facts(
