@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, final
 
@@ -29,40 +30,34 @@ class PictureStore:
     """
 
     def __init__(self, n_rows: int, px: int, *, folder: Path) -> None:
-        """Make room for `n_rows` pictures of `px` x `px` in `folder`.
-
-        Raises:
-            PhotograftError: The folder cannot be written.
-        """
+        """A store for `n_rows` pictures of `px` x `px` in `folder`."""
         self.px = px
         self._n_rows = n_rows
-        self._picture_bytes = 3 * px * px
         self._folder = folder
         self._map: mmap.mmap | None = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = _open(folder)
-        except OSError as error:
-            raise self._failure(error) from error
 
     def fill(self, pictures: Iterable[tuple[int, PixelArray]]) -> PictureStore:
         """Keep every (row, pixels (px, px, 3) uint8), in any order; gives the store.
 
         Raises:
-            PhotograftError: The disk has no room.
+            PhotograftError: The folder cannot be written, or the disk has no room.
         """
-        for row, pixels_HWC in pictures:
-            if pixels_HWC.shape != (self.px, self.px, 3) or not 0 <= row < self._n_rows:
-                raise ValueError(f"row {row} of {self._n_rows}: {pixels_HWC.shape}, not {self.px} px")
-            try:
-                self._file.seek(row * self._picture_bytes)
-                left = np.ascontiguousarray(pixels_HWC).reshape(-1).data
-                while left:
-                    left = left[self._file.write(left) :]
-            except OSError as error:
-                raise self._failure(error) from error
-        self._file.truncate(self._n_rows * self._picture_bytes)
-        self._map = mmap.mmap(self._file.fileno(), self._n_rows * self._picture_bytes, access=mmap.ACCESS_READ)
+        picture_bytes = 3 * self.px * self.px
+        with self._explained():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = _open(self._folder)
+        with file:
+            for row, pixels_HWC in pictures:
+                if pixels_HWC.shape != (self.px, self.px, 3) or not 0 <= row < self._n_rows:
+                    raise ValueError(f"row {row} of {self._n_rows}: {pixels_HWC.shape}, not {self.px} px")
+                with self._explained():
+                    file.seek(row * picture_bytes)
+                    left = np.ascontiguousarray(pixels_HWC).reshape(-1).data
+                    while left:
+                        left = left[file.write(left) :]
+            with self._explained():
+                file.truncate(self._n_rows * picture_bytes)
+                self._map = mmap.mmap(file.fileno(), self._n_rows * picture_bytes, access=mmap.ACCESS_READ)
         return self
 
     def read(self, row_B: IntArray) -> PixelArray:
@@ -74,12 +69,15 @@ class PictureStore:
             self._map.madvise(mmap.MADV_DONTNEED)
         return pixels_BHWC
 
-    def _failure(self, error: OSError) -> PhotograftError:
-        return PhotograftError(
-            f"Fine-tuning needs a temporary file of {self._n_rows * self._picture_bytes / 1e9:.1f} GB in "
-            f"{self._folder}, which could not be written ({error}). Make room there, or set cache.dir to a folder on "
-            "a larger disk."
-        )
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise PhotograftError(
+                f"Fine-tuning needs a temporary file of {3e-9 * self._n_rows * self.px**2:.1f} GB in {self._folder}, "
+                f"which could not be written ({error}). Make room there, or set cache.dir to a folder on a larger disk."
+            ) from error
 
 
 def _open(folder: Path) -> IO[bytes]:

@@ -94,7 +94,7 @@ def _crop(picture: Image.Image, px: int, smallest: float, rng: np.random.Generat
     side = picture.width
     area = rng.uniform(smallest, 1)
     largest = min(math.log(_RATIO), -math.log(area))
-    ratio = math.exp(rng.uniform(-largest, largest))
+    ratio = math.exp(largest * (2 * rng.random() - 1))
     width, height = (side * min(1.0, math.sqrt(a)) for a in (area * ratio, area / ratio))
     left, top = rng.random(2) * (side - width, side - height)
     box = (left, top, min(side, left + width), min(side, top + height))
