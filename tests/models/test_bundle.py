@@ -211,3 +211,16 @@ def test_bundle_json_that_is_no_json_is_refused(bundle_copy: Path) -> None:
     reseal(bundle_copy)
     with pytest.raises(IntegrityError, match="not JSON"):
         read_bundle(bundle_copy)
+
+
+def test_networks_trained_behind_a_cut_and_older_ones_are_read(bundle_copy: Path) -> None:
+    edit(bundle_copy, lambda info: info["networks"][0].update(cut="blocks:2", batchnorm="moved"))
+    network = read_bundle(bundle_copy).info.networks[0]
+    assert (network.cut, network.batchnorm) == ("blocks:2", "moved")
+
+    def as_before(info: Any) -> None:
+        del info["networks"][0]["cut"], info["networks"][0]["batchnorm"]
+
+    edit(bundle_copy, as_before)
+    network = read_bundle(bundle_copy).info.networks[0]
+    assert (network.cut, network.batchnorm) == ("head", "frozen")

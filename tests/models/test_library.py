@@ -15,7 +15,7 @@ pytest.importorskip("torchvision")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from photograft.models.backbone import load_embedder, untrained_outputs  # noqa: E402
+from photograft.models.backbone import load_embedder, measure_outputs, untrained_embedder  # noqa: E402
 from photograft.models.catalogue import library_backbone  # noqa: E402
 from photograft.models.library import build_network, describe, list_names  # noqa: E402
 from photograft.models.networks import Outputs  # noqa: E402
@@ -107,7 +107,7 @@ def test_names_are_listed_by_part_and_by_pattern() -> None:
     ],
 )
 def test_what_networks_give(name: str, px: int, outputs: Outputs) -> None:
-    assert untrained_outputs(name, px=px) == outputs
+    assert measure_outputs(untrained_embedder(name, px=px).trunk, px=px) == outputs
 
 
 def test_stages_are_those_in_the_middle() -> None:

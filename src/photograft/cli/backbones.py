@@ -10,6 +10,9 @@ from photograft.cli import console
 
 app = typer.Typer(help="List the pretrained networks, or show one.", no_args_is_help=True)
 
+_POINT = 11
+"""Width of the column of graft points."""
+
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
@@ -45,10 +48,10 @@ def list_(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as efficientnet-lite0 or timm:resnet50.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as efficientnet-lite0, timm:resnet50 or run:PATH.")],
     json_output: _Json = False,
 ) -> None:
-    """Show all that is known of one network, and what to do where its weights are missing."""
+    """Show all that is known of one network: also where it can be cut, and what to do where its weights are missing."""
     from photograft.workflow.backbones import show_backbone
 
     console.say("Importing timm and torchvision ...")
@@ -58,6 +61,16 @@ def show(
         return
     for key, text in _facts(found):
         console.print_text(f"{key:<14} {text}")
+    for i, point in enumerate(found["points"]):
+        key = "" if i else "model.graft"
+        trained = f"{point['parameters']:>11,} ({point['fraction']:.1%})" if point["parameters"] else "the head alone"
+        console.print_text(f"{key:<14} {point['point']:<{_POINT}} {trained}{_from(point['cut'])}")
+    if found["layers"]:
+        console.print_text(f"{'':<14} {'layer:NAME':<{_POINT}} from any layer on; --json lists their names")
+
+
+def _from(cut: str) -> str:
+    return f", from {cut} on" if cut not in ("", "head") else ""
 
 
 def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:

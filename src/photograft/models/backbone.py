@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from photograft.errors import ModelError
-from photograft.models.catalogue import BACKBONES, Backbone, PackagedBackbone
+from photograft.models.catalogue import Backbone, PackagedBackbone, find_packaged
 from photograft.models.library import build_network
 from photograft.models.networks import Outputs
 from photograft.models.trunks import LiteTrunk, TimmTrunk, TorchvisionTrunk, head_of_torchvision
@@ -44,20 +44,23 @@ class Embedder(nn.Module):  # type: ignore[misc]  # torch is not analysed: it ta
         return (embedding,) if feature_map is None else (embedding, feature_map)
 
 
-def load_embedder(backbone: Backbone, *, embedding: str = "multi", px: int | None = None) -> Embedder:
+def load_embedder(
+    backbone: Backbone, *, embedding: str = "multi", px: int | None = None, scratch: int | None = None
+) -> Embedder:
     """Build the network and load its checked weights; it comes back frozen, in evaluation mode.
 
     `px` is the side it will be used with: stages of networks of timm and torchvision are chosen by the size of their
-    maps. By default the network's own.
+    maps. By default the network's own. `scratch` is a seed: the weights are random then, as its library makes them.
     """
-    path, network = backbone.check_weights(), _untrained(backbone.name)
-    if isinstance(backbone, PackagedBackbone):
-        network.load_state_dict(_in_order(read_weights(path), network.state_dict(), backbone.name))
-    elif backbone.name.startswith("timm:"):
-        _load_timm(network, path, name=backbone.name)
+    built_as = backbone.architecture
+    if scratch is None:
+        network = _untrained(built_as)
+        _load(network, backbone)
     else:
-        load_weights(network, path, name=backbone.name, heads=[head_of_torchvision(network)])
-    trunk = _cut(network, backbone.name, px=px or backbone.own_px, multi=embedding == "multi")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(scratch)
+            network = _untrained(built_as)
+    trunk = _cut(network, built_as, px=px or backbone.own_px, multi=embedding == "multi")
     embedder = Embedder(trunk, backbone.mean, backbone.std)
     embedder.requires_grad_(False)
     embedder.eval()
@@ -74,22 +77,34 @@ def measure_outputs(trunk: nn.Module, *, px: int) -> Outputs:
     return Outputs(pooled + last.shape[1], last.shape[1], names, shape)
 
 
-def untrained_outputs(name: str, *, px: int) -> Outputs:
-    """What a network gives with the `multi` embedding, measured without its weights."""
-    return measure_outputs(_cut(_untrained(name), name, px=px, multi=True).eval(), px=px)
+def untrained_embedder(name: str, *, px: int) -> Embedder:
+    """A network with the `multi` embedding, without its weights: to see its shape."""
+    zero, one = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    embedder = Embedder(_cut(_untrained(name), name, px=px, multi=True), zero, one)
+    embedder.requires_grad_(False)
+    embedder.eval()
+    return embedder
 
 
 def _untrained(name: str) -> nn.Module:
-    packaged = _packaged(name)
+    packaged = find_packaged(name)
     return build_network(name if packaged is None else f"timm:{packaged.timm_name}")
 
 
-def _packaged(name: str) -> PackagedBackbone | None:
-    return next((each for each in BACKBONES if each.name == name), None)
+def _load(network: nn.Module, backbone: Backbone) -> None:
+    path, name = backbone.check_weights(), backbone.name
+    if isinstance(backbone, PackagedBackbone):
+        network.load_state_dict(_in_order(read_weights(path), network.state_dict(), name))
+    elif find_packaged(backbone.architecture) is not None:
+        load_weights(network, path, name=name, heads=["classifier"])
+    elif backbone.architecture.startswith("timm:"):
+        _load_timm(network, path, name=backbone.architecture)
+    else:
+        load_weights(network, path, name=name, heads=[head_of_torchvision(network)])
 
 
 def _cut(network: nn.Module, name: str, *, px: int, multi: bool) -> nn.Module:
-    packaged = _packaged(name)
+    packaged = find_packaged(name)
     if packaged is not None:
         first, last = packaged.pooled_stages
         return LiteTrunk(network, range(first, last + 1) if multi else ())

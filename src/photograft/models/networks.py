@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
+from photograft.contract import canonical_json
 from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, MissingExtraError, ModelError
-from photograft.models.catalogue import Backbone, LibraryBackbone
+from photograft.models.catalogue import Backbone
 from photograft.tracking.atomic import replacing, write_atomically
+
+_FRONT_REVISION = 1
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,22 @@ class BoundaryValue:
 
 @dataclass(frozen=True)
 class _Beside:
-    """The content of the file beside a network."""
+    """The content of the file beside a network, or beside the front of one, which has a boundary instead of outputs."""
 
     sha256: str
-    outputs: Outputs
+    outputs: Outputs | None = None
+    boundary: tuple[BoundaryValue, ...] | None = None
 
 
-_OUTPUTS = TypeAdapter(Outputs)
+@dataclass(frozen=True)
+class Exported:
+    """What the process that exports says about what it wrote."""
+
+    outputs: Outputs | None = None
+    boundary: tuple[BoundaryValue, ...] | None = None
+
+
+_EXPORTED = TypeAdapter(Exported)
 _BESIDE = TypeAdapter(_Beside)
 
 
@@ -71,16 +85,53 @@ def is_intact(network: Path) -> bool:
 def read_outputs(network: Path) -> Outputs:
     """What an intact network gives, from the file that was written beside it when it was exported."""
     try:
-        return _read_sidecar(network).outputs
+        outputs = _read_sidecar(network).outputs
     except (OSError, ValidationError) as error:
-        raise ModelError(f"{_sidecar(network)} is damaged: delete it, and the network is exported anew.") from error
+        raise _damaged(network) from error
+    if outputs is None:
+        raise _damaged(network)
+    return outputs
+
+
+def read_boundary(front: Path) -> tuple[BoundaryValue, ...]:
+    """What an intact front gives, in the order of its outputs, which have the same names."""
+    try:
+        boundary = _read_sidecar(front).boundary
+    except (OSError, ValidationError) as error:
+        raise _damaged(front) from error
+    if boundary is None:
+        raise _damaged(front)
+    return boundary
 
 
 def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
     """The exported network, exporting it where that was not yet done or it was damaged since (half a minute)."""
     path = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
+    _ensure(path, backbone, (embedding, str(px)), cache_dir)
+    return path
+
+
+def front_file(backbone: Backbone, point: str, *, px: int, embedding: str, cache_dir: Path) -> Path:
+    """Where the frozen front of a network, up to a graft point, is kept; the file may not exist yet."""
+    network = backbone.network_id(px=px, embedding=embedding)
+    key = hashlib.sha256(canonical_json({"network": network, "point": point, "revision": _FRONT_REVISION})).hexdigest()
+    return cache_dir / "networks" / f"front-{backbone.file_name}-{embedding}-{px}-{key[:32]}.onnx"
+
+
+def ensure_front(backbone: Backbone, point: str, *, px: int, embedding: str, cache_dir: Path) -> Path:
+    """The frozen front as ONNX: input `pixels`, outputs as `read_boundary` says. Exported where it is not there yet.
+
+    Raises:
+        ModelError: There is no front, since nothing is frozen, or it cannot be exported.
+    """
+    path = front_file(backbone, point, px=px, embedding=embedding, cache_dir=cache_dir)
+    _ensure(path, backbone, (embedding, str(px), point), cache_dir)
+    return path
+
+
+def _ensure(path: Path, backbone: Backbone, what: Sequence[str], cache_dir: Path) -> None:
     if is_intact(path):
-        return path
+        return
     for module in ("torch", "timm", "onnxscript"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(f"Training (module {module})", "train")
@@ -89,14 +140,18 @@ def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Pa
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not is_intact(path):
-                outputs = _export(backbone, embedding, px, path)
-                write_atomically(_sidecar(path), _BESIDE.dump_json(_Beside(hash_file(path), outputs), indent=1))
+                found = _export(backbone, what, path)
+                beside = _Beside(hash_file(path), found.outputs, found.boundary)
+                write_atomically(_sidecar(path), _BESIDE.dump_json(beside, indent=1, exclude_none=True))
     except OSError as error:
         raise ConfigError(
             f"cache.dir: {cache_dir} cannot hold the exported network ({error}); choose a folder that can be written, "
             "with cache.dir or the environment variable PHOTOGRAFT_CACHE."
         ) from error
-    return path
+
+
+def _damaged(network: Path) -> ModelError:
+    return ModelError(f"{_sidecar(network)} is damaged: delete it, and the network is exported anew.")
 
 
 def _sidecar(network: Path) -> Path:
@@ -107,24 +162,16 @@ def _read_sidecar(network: Path) -> _Beside:
     return _BESIDE.validate_json(_sidecar(network).read_bytes())
 
 
-def _export(backbone: Backbone, embedding: str, px: int, path: Path) -> Outputs:
-    """Write the network; gives its outputs as the process prints them."""
-    weights = [str(backbone.weights)] if isinstance(backbone, LibraryBackbone) else []
+def _export(backbone: Backbone, what: Sequence[str], path: Path) -> Exported:
+    """Write the network; gives what the process prints about it."""
     with replacing(path) as temporary:
-        command = [
-            sys.executable,
-            "-m",
-            "photograft.models.onnx_export",
-            backbone.name,
-            embedding,
-            str(px),
-            str(temporary),
-            *weights,
-        ]
+        command = [sys.executable, "-m", "photograft.models.onnx_export", backbone.to_json(), str(temporary), *what]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
         )
         if done.returncode != 0:
             last = (done.stderr.strip() or "no message").splitlines()[-1]
-            raise ModelError(f"{backbone.name} could not be exported to ONNX at {px} px: {last}")
-        return _OUTPUTS.validate_json(done.stdout)
+            if done.returncode == ConfigError.exit_code:
+                raise ConfigError(last)
+            raise ModelError(f"{backbone.name} could not be exported to ONNX at {what[1]} px: {last}")
+        return _EXPORTED.validate_json(done.stdout)

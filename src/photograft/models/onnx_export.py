@@ -1,4 +1,6 @@
-"""Torch network to one ONNX file: `python -m photograft.models.onnx_export BACKBONE EMBEDDING PX FILE [WEIGHTS]`.
+"""Torch network to one ONNX file: `python -m photograft.models.onnx_export BACKBONE FILE EMBEDDING PX [POINT]`.
+
+BACKBONE is what `Backbone.to_json` gives; with a graft POINT the frozen front up to it is written.
 
 Runs in a process of its own: importing torch and timm takes seconds and half a gigabyte that the run itself never
 needs again. The input size is fixed, since "same"-padded convolutions with dynamic sides take many minutes to export;
@@ -11,18 +13,20 @@ import contextlib
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
+from torch import nn
 
 from photograft.errors import ModelError, PhotograftError
 from photograft.models.backbone import Embedder, load_embedder, measure_outputs
-from photograft.models.catalogue import Backbone, find_backbone, library_backbone
-from photograft.models.library import describe
-from photograft.models.networks import Outputs
+from photograft.models.catalogue import backbone_from_json
+from photograft.models.graft import graft
+from photograft.models.networks import BoundaryValue, Exported, Outputs
 
 _TOLERANCE = 1e-3
 """Largest difference from torch, in units of the largest value."""
@@ -34,15 +38,36 @@ def export_onnx(embedder: Embedder, path: Path, *, px: int) -> Outputs:
 
     Input `pixels`, outputs `embedding` and, where the network has one, `feature_map`.
     """
+    _export(embedder, path, px=px, names=_NAMES)
+    return measure_outputs(embedder.trunk, px=px)
+
+
+def export_front(embedder: Embedder, path: Path, *, point: str, px: int) -> tuple[BoundaryValue, ...]:
+    """Write the frozen front of `embedder` as ONNX, compare it with torch, and say what it gives.
+
+    Input `pixels`, outputs named as the boundary's values.
+
+    Raises:
+        ConfigError: The network has no such point.
+        ModelError: Nothing is frozen at this point, or the front cannot be exported.
+    """
+    cut = graft(embedder, point, px=px, batchnorm="frozen")
+    if cut.front is None:
+        raise ModelError(f"model.graft: {point} freezes nothing, so there is no front to export.")
+    _export(cut.front, path, px=px, names=[value.name for value in cut.boundary])
+    return cut.boundary
+
+
+def _export(module: nn.Module, path: Path, *, px: int, names: Sequence[str]) -> None:
     pixels_NHWC = np.random.default_rng(0).integers(0, 256, (3, px, px, 3), dtype=np.uint8)
     with torch.no_grad():
-        expected = [each.numpy() for each in embedder(torch.from_numpy(pixels_NHWC))]
-    names = _NAMES[: len(expected)]
+        expected = [each.numpy() for each in module(torch.from_numpy(pixels_NHWC))]
+    names = names[: len(expected)]
     batch = torch.export.Dim("batch", min=1, max=4096)
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            embedder,
+            module,
             (torch.zeros(2, px, px, 3, dtype=torch.uint8),),
             path,
             input_names=["pixels"],
@@ -53,7 +78,6 @@ def export_onnx(embedder: Embedder, path: Path, *, px: int) -> Outputs:
             verbose=False,
         )
     _compare(path, pixels_NHWC, dict(zip(names, expected, strict=True)))
-    return measure_outputs(embedder.trunk, px=px)
 
 
 def _compare(path: Path, pixels_NHWC: np.ndarray, expected: dict[str, np.ndarray]) -> None:
@@ -70,20 +94,19 @@ def _compare(path: Path, pixels_NHWC: np.ndarray, expected: dict[str, np.ndarray
 
 
 def main(arguments: list[str]) -> int:
-    """Export one network and print what it gives; errors go to stderr as one line."""
-    name, embedding, px, file, *weights = arguments
+    """Export one network, or its front, and print what it gives; errors go to stderr as one line."""
+    backbone, file, embedding, px, *point = arguments
     try:
-        embedder = load_embedder(_find(name, weights), embedding=embedding, px=int(px))
-        outputs = export_onnx(embedder, Path(file), px=int(px))
+        embedder = load_embedder(backbone_from_json(backbone), embedding=embedding, px=int(px))
+        if point:
+            exported = Exported(boundary=export_front(embedder, Path(file), point=point[0], px=int(px)))
+        else:
+            exported = Exported(outputs=export_onnx(embedder, Path(file), px=int(px)))
     except PhotograftError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code
-    print(json.dumps(asdict(outputs)))  # noqa: T201
+    print(json.dumps(asdict(exported)))  # noqa: T201
     return 0
-
-
-def _find(name: str, weights: list[str]) -> Backbone:
-    return library_backbone(describe(name), Path(weights[0])) if weights else find_backbone(name)
 
 
 if __name__ == "__main__":

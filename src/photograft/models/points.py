@@ -36,6 +36,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class NamedPoint:
+    """A graft point for people: the module that training begins with, and how many of the parameters train."""
+
+    point: str
+    cut: str
+    parameters: int
+    fraction: float
+
+
+@dataclass(frozen=True)
 class RunningOrder:
     """When a network first uses its parameters, and first runs its modules: positions in its graph."""
 
@@ -92,11 +102,17 @@ def find_part(point: str, network: nn.Module, order: RunningOrder) -> Part:
     return Part(point, cut, trainable)
 
 
-def named_parts(network: nn.Module, order: RunningOrder) -> list[Part]:
+def named_points(network: nn.Module, order: RunningOrder) -> list[NamedPoint]:
     """Every point that has a name of its own, from the head to all."""
+    sizes = {name: network.get_parameter(name).numel() for name in _only_parameters(network, order)}
     n = len(find_blocks(network, order))
     points = ["head", "last-block", *(f"blocks:{i}" for i in range(2, n + 1)), "all"]
-    return [find_part(point, network, order) for point in points]
+    parts = [find_part(point, network, order) for point in points]
+    counts = [sum(sizes[name] for name in part.trainable) for part in parts]
+    return [
+        NamedPoint(part.point, part.cut, count, round(count / sum(sizes.values()), 4))
+        for part, count in zip(parts, counts, strict=True)
+    ]
 
 
 def find_blocks(network: nn.Module, order: RunningOrder) -> list[str]:

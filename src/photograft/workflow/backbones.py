@@ -10,8 +10,8 @@ import importlib.util
 from dataclasses import asdict
 from typing import Any
 
-from photograft.errors import ConfigError, MissingExtraError, PhotograftError
-from photograft.models.catalogue import BACKBONES, PackagedBackbone
+from photograft.errors import ConfigError, MissingExtraError, ModelError, PhotograftError
+from photograft.models.catalogue import BACKBONES, PackagedBackbone, find_backbone, find_packaged, is_run_name
 from photograft.models.facts import LIBRARIES, Facts
 
 _COUNTED = 40
@@ -41,22 +41,42 @@ def show_backbone(name: str) -> dict[str, Any]:
     """All that is known of one network; `missing` says what to do where its weights are not on this machine.
 
     `embedding`, `last`, `stages` and `feature_map` are what it gives at its own size with the `multi` embedding.
+    `points` are the graft points with what they train, `layers` the names that `layer:NAME` takes; both are empty
+    where the network cannot be cut.
     """
     _require_libraries()
-    from photograft.models.backbone import untrained_outputs
+    from photograft.models.backbone import measure_outputs, untrained_embedder
     from photograft.models.library import describe
 
-    packaged = next((each for each in BACKBONES if each.name == name), None)
-    facts = describe(name if packaged is None else f"timm:{packaged.timm_name}")
+    run = find_backbone(name) if is_run_name(name) else None
+    built_as = name if run is None else run.architecture
+    packaged = find_packaged(built_as)
+    facts = describe(built_as if packaged is None else f"timm:{packaged.timm_name}")
     row = _library_row(facts) if packaged is None else _packaged_row(packaged)
+    if run is not None:
+        row |= {"name": run.name, "weights": str(run.weights_path()), "missing": None}
+    usual = run or packaged or facts
+    px = facts.px if packaged is None else packaged.own_px
+    embedder = untrained_embedder(built_as, px=px)
     return {
         **row,
-        "mean": list(facts.mean if packaged is None else packaged.mean),
-        "std": list(facts.std if packaged is None else packaged.std),
+        "mean": list(usual.mean),
+        "std": list(usual.std),
         "interpolation": facts.interpolation,
         "crop": round(facts.crop, 3),
-        **asdict(untrained_outputs(name, px=facts.px)),
+        **asdict(measure_outputs(embedder.trunk, px=px)),
+        **_points(embedder, px=px),
     }
+
+
+def _points(embedder: Any, *, px: int) -> dict[str, Any]:
+    from photograft.models.graft import graft_points
+
+    try:
+        points, layers = graft_points(embedder, px=px)
+    except ModelError:
+        return {"points": [], "layers": []}
+    return {"points": [asdict(point) for point in points], "layers": layers}
 
 
 def _require_libraries() -> None:
