@@ -21,6 +21,7 @@ HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in na
 TORCH_MODELS = ("backbone", "library", "trunks", "weights", "points", "graft", "head", "autoencoder", "onnx_export")
 TORCH_FILES = {
     "features/engine_torch.py",
+    "models/moments.py",
     *(f"models/{name}.py" for name in TORCH_MODELS),
     *(f"training/{name}.py" for name in ("loop", "optim", "checkpoint", "lr_finder", "measure")),
     *(f"data/{name}.py" for name in ("loaders", "transforms")),

@@ -229,6 +229,15 @@ def test_report(capsys: Capture, tiny_run: TrainedRun, tmp_path: Path) -> None:
 def test_doctor(capsys: Capture) -> None:
     assert run_json(capsys, "doctor", "doctor")["versions"]["photograft"] == photograft.__version__
     assert "versions" in run_text(capsys, "doctor")[0]
+    assert "together with PHOTOS" in run_text(capsys, "doctor", "--set", "input.px=64", code=2)[1]
+
+
+def test_doctor_compares_normalisations(capsys: Capture, photo_folder: Path, tiny_config: object) -> None:
+    arguments = ("doctor", photo_folder, "--set", "input.px=64")
+    found = run_json(capsys, "doctor", *arguments)
+    assert found["photos"] == 60 and found["candidates"][0]["name"] == "configured"
+    out, _ = run_text(capsys, *arguments)
+    assert "60 photos of 3 classes" in out and ("fits" in out or "warning: " in out)
 
 
 def test_cache(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
