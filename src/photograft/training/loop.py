@@ -43,6 +43,8 @@ from photograft.training.optim import (
 from photograft.training.reading import Batch, Labelled, Reader
 from photograft.values import FloatArray, IntArray, Record
 
+__all__ = ["Fit", "Labelled", "Step", "Task"]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -212,9 +214,9 @@ class Fit:
         if info["scaler"]:
             self._scaler.load_state_dict(info["scaler"])
 
-    def trial_step(self, step: int, *, lr: float | None = None) -> float:
+    def trial_step(self, batches: Sequence[Batch], step: int, *, lr: float | None = None) -> float:
         """Take a step outside `run`, to try something out: its loss. `lr` stands for `train.lr` in it."""
-        return self._move_weights(self.reader.step(step), step, 1.0 if lr is None else lr / peak_lr(self.config))
+        return self._move_weights(batches, step, 1.0 if lr is None else lr / peak_lr(self.config))
 
     def _to_device(self, values: Values) -> list[Tensor]:
         tensors = [torch.from_numpy(value).to(self.task.device) for value in values]

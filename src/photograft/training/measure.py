@@ -1,0 +1,231 @@
+"""What a fit will take, measured on a few of its batches: number type, memory layout, batch size, time.
+
+What is measured differs from run to run: the caller writes the choice down, so that a resumed run makes the same one.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from photograft.errors import ConfigError
+from photograft.training.loop import Fit, Task
+from photograft.training.optim import copied, moving_tensors, put
+from photograft.training.reading import Batch
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_WORTHWHILE = 1.15
+_REPEATS = 3
+_ENOUGH_S = 4.0
+_PROBE_PHOTOS = 4
+_IN_FLIGHT = 1.5
+"""Peak of a step's memory over what is kept for the backward pass: gradients and reordered copies come on top."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How to train, and what it takes: `step_s` to compute one step, `read_s` to read it, `epoch_s` with validation.
+
+    `peak_bytes` is the most memory that the process, or the GPU, should need. `reasons` say in words what was chosen.
+    """
+
+    precision: Precision
+    channels_last: bool
+    batch_size: int
+    step_s: float
+    read_s: float
+    epoch_s: float
+    peak_bytes: int
+    reasons: tuple[str, ...]
+
+
+def measure(task: Task, *, memory_limit: int = 3_000_000_000) -> Measured:
+    """Choose what the settings leave open, and estimate time and memory; the network is left as it was.
+
+    Args:
+        task: The fit; what its settings name is kept.
+        memory_limit: Bytes that a batch size may lead to, chosen where `train.batch_size` is ``auto``.
+
+    Raises:
+        ConfigError: the batch size that was asked for does not fit into the memory of the GPU.
+    """
+    before = copied(moving_tensors(task.network))
+    try:
+        return _measure(task, memory_limit)
+    finally:
+        put(before, moving_tensors(task.network))
+        task.network.eval()
+
+
+def _measure(task: Task, memory_limit: int) -> Measured:
+    asked = task.config
+    start = asked.model_copy(
+        update={
+            "lr": 1e-6 if asked.lr == "find" else asked.lr,
+            "precision": "fp32" if asked.precision == "auto" else asked.precision,
+            "channels_last": False if asked.channels_last == "auto" else asked.channels_last,
+        }
+    )
+    task, peak_bytes, reasons = _fit_batch_size(replace(task, config=start), memory_limit)
+    step_s = _time_step(task)
+    if asked.channels_last == "auto":
+        task, step_s, reason = _faster(task, step_s, "channels_last", True, 1.0)
+        reasons.append(reason)
+    if asked.precision == "auto" and _has_bf16(task.device):
+        task, step_s, reason = _faster(task, step_s, "precision", "bf16", _WORTHWHILE)
+        reasons.append(reason)
+    fit = Fit(task)
+    read_s = _best_time(lambda: fit.reader.step(0))
+    steps_s = max(step_s, read_s) if task.device.startswith("cuda") else step_s + read_s  # on a CPU they share it
+    n_val = 0 if task.val is None else len(task.val.row_N)
+    epoch_s = fit.epoch_steps * steps_s + n_val * _time_prediction(fit)
+    chosen = task.config
+    assert chosen.precision != "auto" and chosen.batch_size != "auto" and chosen.channels_last != "auto"
+    return Measured(
+        chosen.precision,
+        chosen.channels_last,
+        chosen.batch_size,
+        step_s,
+        read_s,
+        epoch_s,
+        peak_bytes,
+        tuple(reasons),
+    )
+
+
+def _fit_batch_size(task: Task, memory_limit: int) -> tuple[Task, int, list[str]]:
+    """The task with the largest of its batch size, a half of it, a quarter ... that fits."""
+    asked = task.config.batch_size
+    size = asked = 32 if asked == "auto" else asked
+    fixed = task.config.batch_size != "auto"
+    smallest = 2 if task.config.batchnorm == "moved" else 1
+    on_cpu = not task.device.startswith("cuda")
+    base, per_photo = _memory(task) if on_cpu else (0, 0)
+    while True:
+        sized = replace(task, config=task.config.model_copy(update={"batch_size": size}))
+        peak = base + size * per_photo if on_cpu else _cuda_peak(sized)
+        fits = peak is not None and (not on_cpu or peak <= memory_limit)
+        if fits or fixed or size // 2 < smallest:
+            break
+        size //= 2
+    if peak is None:
+        raise ConfigError(f"train.batch_size={size} does not fit into the memory of {task.device}: try {size // 2}")
+    reasons = []
+    if size < asked:
+        reasons.append(f"batches of {size}: {asked} would need more memory than {memory_limit / 1e9:.1f} GB")
+    elif not fits:
+        reasons.append(f"batches of {size} may need {peak / 1e9:.1f} GB of memory: train.batch_size makes them smaller")
+    return sized, peak, reasons
+
+
+def _memory(task: Task) -> tuple[int, int]:
+    """Bytes that the process takes beside batches, and per photo of a batch."""
+    small = min(_PROBE_PHOTOS, len(task.train.row_N))
+    fit = Fit(replace(task, config=task.config.model_copy(update={"batch_size": small, "accumulate": 1, "ema": 0.0})))
+    batches = fit.reader.step(0)
+    kept = _Kept(fit.network)
+    with torch.autograd.graph.saved_tensors_hooks(kept.note, _unchanged):
+        fit.trial_step(batches, 0)
+    read = sum(value.nbytes for batch in batches for value in batch.values)
+    n_photos = sum(len(batch.target_BK) for batch in batches)
+    per_photo = math.ceil((_IN_FLIGHT * kept.n_bytes + 4 * read) / n_photos)  # a batch in use, two ready, one coming
+    trainable = sum(p.numel() * p.element_size() for p in fit.network.parameters() if p.requires_grad)
+    copies = 1 + 2 + bool(task.config.ema) + (task.val is not None) + 2  # gradients, moments, and one being saved
+    return _resident_bytes() + copies * trainable, per_photo
+
+
+class _Kept:
+    """Counts the memory that is kept for a backward pass, each piece once, weights left out."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.n_bytes = 0
+        tensors = [*network.parameters(), *network.buffers()]
+        self._known = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+
+    def note(self, tensor: Tensor) -> Tensor:
+        """Take in a tensor that the backward pass will need."""
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._known:
+            self._known.add(storage.data_ptr())
+            self.n_bytes += storage.nbytes()
+        return tensor
+
+
+def _unchanged(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _cuda_peak(task: Task) -> int | None:
+    """The most memory that a step took on the GPU; None where it was not enough."""
+    try:
+        torch.cuda.reset_peak_memory_stats(task.device)
+        fit = Fit(task)
+        fit.trial_step(fit.reader.step(0), 0)
+        return int(torch.cuda.max_memory_allocated(task.device))
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return None
+
+
+def _resident_bytes() -> int:
+    """Memory of this process now; where the system does not tell, its peak so far or a typical value (Windows)."""
+    statm = Path("/proc/self/statm")
+    try:
+        import resource
+    except ImportError:
+        return 700_000_000
+    if statm.exists():
+        return int(statm.read_text("ascii").split()[1]) * resource.getpagesize()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _faster(task: Task, step_s: float, setting: str, value: object, worthwhile: float) -> tuple[Task, float, str]:
+    """The task with a setting changed where a step is then faster, the time of its step, and a sentence on it."""
+    changed = replace(task, config=task.config.model_copy(update={setting: value}))
+    changed_s = _time_step(changed)
+    gain = step_s / changed_s
+    sentence = f"train.{setting}={str(value).lower()} makes a step {gain:.2f} times as fast"
+    if gain > worthwhile:
+        return changed, changed_s, f"{sentence}: taken"
+    return task, step_s, f"{sentence}: not taken"
+
+
+def _time_step(task: Task) -> float:
+    fit = Fit(task)
+    batches: Sequence[Batch] = fit.reader.step(0)
+    return _best_time(lambda: fit.trial_step(batches, 0))
+
+
+def _time_prediction(fit: Fit) -> float:
+    """Seconds to judge one photo."""
+    row_N = fit.task.train.row_N[: fit.reader.batch_size]
+    return _best_time(lambda: fit.logits(row_N)) / len(row_N)
+
+
+def _best_time(work: Callable[[], Any]) -> float:
+    """The shortest time of some repeats, after one that warms up; fewer repeats where it is slow."""
+    began = time.perf_counter()
+    work()
+    times_s: list[float] = []
+    while len(times_s) < _REPEATS and (not times_s or time.perf_counter() - began < _ENOUGH_S):
+        start = time.perf_counter()
+        work()
+        times_s.append(time.perf_counter() - start)
+    return min(times_s)
+
+
+def _has_bf16(device: str) -> bool:
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every release that works
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
