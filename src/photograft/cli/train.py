@@ -24,13 +24,20 @@ class Quality(StrEnum):
 
 
 def train(
-    photos: choosing.Photos,
+    photos: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder with one sub-folder per class, a zip or tar of it, or a table of paths and labels.",
+            show_default=False,
+        ),
+    ] = None,
     config: choosing.ConfigFile = None,
     assignments: choosing.Assignments = None,
     quality: Annotated[
         Quality | None,
         typer.Option(
-            "--quality", help="fast: 224 px, one view. good: 320 px, two views (default). best: equals good for now."
+            "--quality",
+            help="fast: 224 px, one view. good: 320 px, two views (default). best: trains the last blocks too.",
         ),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run; by default that of the folder.")] = None,
@@ -42,8 +49,12 @@ def train(
     per_class: choosing.PerClass = None,
     edits: choosing.EditsFile = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done and how long it would take, then stop.")
+        bool,
+        typer.Option("--dry-run", help="Say what would be done, what trains and how long it would take, then stop."),
     ] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run, which was stopped while it was fine-tuned.")
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Train a classifier on a folder of photos.
@@ -51,7 +62,16 @@ def train(
     The head is calibrated and tested; the run folder holds the report and the bundle.
     """
     from photograft.config import load_config
+    from photograft.errors import ConfigError
     from photograft.workflow import train as workflow
+
+    if resume is not None:
+        if photos is not None or config or assignments or quality or name or dry_run:
+            raise ConfigError("--resume goes on with a run as it was begun: give nothing but --json beside it")
+        _show(workflow.resume(resume, narrator=console), json_output=json_output)
+        return
+    if photos is None:
+        raise ConfigError("give a folder of photos, or --resume RUN. Try `photograft train --help`.")
 
     chosen = choosing.settings(classes=classes, top_classes=top_classes, per_class=per_class, edits=edits)
     settings = load_config(config, assignments or (), quality=None if quality is None else quality.value, **chosen)
@@ -59,8 +79,14 @@ def train(
         planned = workflow.plan(photos, config=settings, narrator=console)
         if json_output:
             console.print_json(planned.to_json())
+        elif planned.summary is not None:
+            console.print_text("\n".join(planned.details()))
         return
     done = workflow.train(photos, name=name, runs_dir=runs_dir, config=settings, narrator=console)
+    _show(done, json_output=json_output)
+
+
+def _show(done: TrainedRun, *, json_output: bool) -> None:
     if json_output:
         console.print_json(done.to_json())
     else:

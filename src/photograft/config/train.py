@@ -33,6 +33,10 @@ class TrainConfig(Section):
     """What the head begins fine-tuning with: `linear`, the logistic regression on the frozen features, so that a good
     head does not tear the network apart; or `zero`."""
 
+    blend: bool | Literal["auto"] = "auto"
+    """Average the tuned network with the linear head on the frozen one, in shares that photos chose which neither has
+    seen. `auto`: where a part stays frozen, so that most of the work is shared."""
+
     epochs: Annotated[int, Field(ge=1, le=10_000)] | Literal["auto"] = "auto"
     """Times every photo is seen in fine-tuning. `auto`: 8, 10 for `all`, 40 for `scratch`."""
 

@@ -35,8 +35,6 @@ _AHEAD = 2
 class Front:
     """The frozen part in ONNX Runtime: pixels of one photo to the boundary's values, from any thread."""
 
-    name = "onnxruntime-fp32"
-
     def __init__(self, network: Path) -> None:
         """Load an ONNX file with the input `pixels` (N, px, px, 3) uint8.
 

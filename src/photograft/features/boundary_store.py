@@ -114,9 +114,6 @@ class BoundaryStore:
             names, self._record_NVE = [], _map_records(self.folder, self.space, 0)
         self._numbers = {name: i for i, name in enumerate(names)}
 
-    def __contains__(self, content: str) -> bool:
-        return content in self._numbers
-
     def missing(self, contents: Iterable[str]) -> list[str]:
         """The photos without a record, each once, in the order given."""
         return [content for content in dict.fromkeys(contents) if content not in self._numbers]

@@ -44,6 +44,23 @@ class Embedder(nn.Module):  # type: ignore[misc]  # torch is not analysed: it ta
         return (embedding,) if feature_map is None else (embedding, feature_map)
 
 
+class Pair(nn.Module):  # type: ignore[misc]
+    """Two states of one network side by side: the embedding of the frozen one, then that of the tuned one.
+
+    Layers that are the same in both run twice here; the export merges them.
+    """
+
+    def __init__(self, frozen: Embedder, tuned: Embedder) -> None:
+        super().__init__()
+        self.frozen = frozen
+        self.tuned = tuned
+
+    def forward(self, pixels_NHWC: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Both embeddings (N, D) and, where there is one, the tuned network's feature map (N, C, h, w)."""
+        embedding, *feature_map = self.tuned(pixels_NHWC)
+        return (torch.cat([self.frozen(pixels_NHWC)[0], embedding], dim=1), *feature_map)
+
+
 def load_embedder(
     backbone: Backbone, *, embedding: str = "multi", px: int | None = None, scratch: int | None = None
 ) -> Embedder:

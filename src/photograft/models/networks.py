@@ -20,6 +20,7 @@ from photograft.models.catalogue import Backbone
 from photograft.tracking.atomic import replacing, write_atomically
 
 _FRONT_REVISION = 1
+_PAIR_REVISION = 1
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,24 @@ def read_boundary(front: Path) -> tuple[BoundaryValue, ...]:
 def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
     """The exported network, exporting it where that was not yet done or it was damaged since (half a minute)."""
     path = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
-    _ensure(path, backbone, (embedding, str(px)), cache_dir)
+    _ensure(path, "network", (str(px), embedding), (backbone,), cache_dir)
+    return path
+
+
+def pair_id(frozen: Backbone, tuned: Backbone, *, px: int, embedding: str) -> str:
+    """Names two states of a network side by side exactly; `embedding` is the frozen one's."""
+    states = [frozen.network_id(px=px, embedding=embedding), tuned.network_id(px=px, embedding="last")]
+    return hashlib.sha256(canonical_json({"states": states, "revision": _PAIR_REVISION})).hexdigest()[:32]
+
+
+def ensure_pair(frozen: Backbone, tuned: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
+    """Two states of a network as one: the frozen one's embedding, then the tuned one's; exported where it is not yet.
+
+    Layers that are the same in both are there, and run, once.
+    """
+    name = pair_id(frozen, tuned, px=px, embedding=embedding)
+    path = cache_dir / "networks" / f"{tuned.file_name}-{embedding}-tuned-{px}-{name}.onnx"
+    _ensure(path, "pair", (str(px), embedding), (frozen, tuned), cache_dir)
     return path
 
 
@@ -125,22 +143,27 @@ def ensure_front(backbone: Backbone, point: str, *, px: int, embedding: str, cac
         ModelError: There is no front, since nothing is frozen, or it cannot be exported.
     """
     path = front_file(backbone, point, px=px, embedding=embedding, cache_dir=cache_dir)
-    _ensure(path, backbone, (embedding, str(px), point), cache_dir)
+    _ensure(path, "front", (str(px), embedding), (backbone,), cache_dir, point)
     return path
 
 
-def _ensure(path: Path, backbone: Backbone, what: Sequence[str], cache_dir: Path) -> None:
+def _ensure(
+    path: Path, kind: str, sizes: Sequence[str], backbones: Sequence[Backbone], cache_dir: Path, *more: str
+) -> None:
     if is_intact(path):
         return
     for module in ("torch", "timm", "onnxscript"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(f"Training (module {module})", "train")
-    backbone.weights_path()
+    for backbone in backbones:
+        backbone.weights_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not is_intact(path):
-                found = _export(backbone, what, path)
+                found = _export(
+                    path, kind, (*sizes, *(each.to_json() for each in backbones), *more), backbones[-1].name
+                )
                 beside = _Beside(hash_file(path), found.outputs, found.boundary)
                 write_atomically(_sidecar(path), _BESIDE.dump_json(beside, indent=1, exclude_none=True))
     except OSError as error:
@@ -162,10 +185,10 @@ def _read_sidecar(network: Path) -> _Beside:
     return _BESIDE.validate_json(_sidecar(network).read_bytes())
 
 
-def _export(backbone: Backbone, what: Sequence[str], path: Path) -> Exported:
+def _export(path: Path, kind: str, arguments: Sequence[str], name: str) -> Exported:
     """Write the network; gives what the process prints about it."""
     with replacing(path) as temporary:
-        command = [sys.executable, "-m", "photograft.models.onnx_export", backbone.to_json(), str(temporary), *what]
+        command = [sys.executable, "-m", "photograft.models.onnx_export", kind, str(temporary), *arguments]
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
         )
@@ -173,5 +196,5 @@ def _export(backbone: Backbone, what: Sequence[str], path: Path) -> Exported:
             last = (done.stderr.strip() or "no message").splitlines()[-1]
             if done.returncode == ConfigError.exit_code:
                 raise ConfigError(last)
-            raise ModelError(f"{backbone.name} could not be exported to ONNX at {what[1]} px: {last}")
+            raise ModelError(f"{name} could not be exported to ONNX at {arguments[0]} px: {last}")
         return _EXPORTED.validate_json(done.stdout)

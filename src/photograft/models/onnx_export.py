@@ -18,12 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import onnx_ir
 import onnxruntime
 import torch
+from onnx_ir.passes.common import CommonSubexpressionEliminationPass, DeduplicateInitializersPass
 from torch import nn
 
 from photograft.errors import ModelError, PhotograftError
-from photograft.models.backbone import Embedder, load_embedder, measure_outputs
+from photograft.models.backbone import Embedder, Pair, load_embedder, measure_outputs
 from photograft.models.catalogue import backbone_from_json
 from photograft.models.graft import graft
 from photograft.models.networks import BoundaryValue, Exported, Outputs
@@ -56,6 +58,17 @@ def export_front(embedder: Embedder, path: Path, *, point: str, px: int) -> tupl
         raise ModelError(f"model.graft: {point} freezes nothing, so there is no front to export.")
     _export(cut.front, path, px=px, names=[value.name for value in cut.boundary])
     return cut.boundary
+
+
+def export_pair(pair: Pair, path: Path, *, px: int) -> Outputs:
+    """Write two states of one network as one ONNX file, in which what is the same in both is there once."""
+    _export(pair, path, px=px, names=_NAMES)
+    model = onnx_ir.load(path)
+    for shared in (DeduplicateInitializersPass(size_limit=sys.maxsize), CommonSubexpressionEliminationPass()):
+        model = shared(model).model
+    onnx_ir.save(model, path)
+    frozen, tuned = (measure_outputs(each.trunk, px=px) for each in (pair.frozen, pair.tuned))
+    return Outputs(frozen.embedding + tuned.embedding, tuned.embedding, frozen.stages, tuned.feature_map)
 
 
 def _export(module: nn.Module, path: Path, *, px: int, names: Sequence[str]) -> None:
@@ -94,14 +107,22 @@ def _compare(path: Path, pixels_NHWC: np.ndarray, expected: dict[str, np.ndarray
 
 
 def main(arguments: list[str]) -> int:
-    """Export one network, or its front, and print what it gives; errors go to stderr as one line."""
-    backbone, file, embedding, px, *point = arguments
+    """Export one network, its front or a pair, and print what it gives; errors go to stderr as one line.
+
+    Arguments: `network FILE PX EMBEDDING BACKBONE`, `front ... BACKBONE POINT` or `pair ... FROZEN TUNED`, where
+    backbones are JSON. Of a pair, EMBEDDING is the frozen one's.
+    """
+    kind, file, px_text, embedding, backbone, *more = arguments
+    path, px = Path(file), int(px_text)
     try:
-        embedder = load_embedder(backbone_from_json(backbone), embedding=embedding, px=int(px))
-        if point:
-            exported = Exported(boundary=export_front(embedder, Path(file), point=point[0], px=int(px)))
+        embedder = load_embedder(backbone_from_json(backbone), embedding=embedding, px=px)
+        if kind == "front":
+            exported = Exported(boundary=export_front(embedder, path, point=more[0], px=px))
+        elif kind == "pair":
+            tuned = load_embedder(backbone_from_json(more[0]), embedding="last", px=px)
+            exported = Exported(outputs=export_pair(Pair(embedder, tuned), path, px=px))
         else:
-            exported = Exported(outputs=export_onnx(embedder, Path(file), px=int(px)))
+            exported = Exported(outputs=export_onnx(embedder, path, px=px))
     except PhotograftError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code

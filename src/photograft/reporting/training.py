@@ -43,7 +43,8 @@ class Training:
 
     `records` are those of every fit, in order. `epoch` is the one whose state was judged best, and so the number of
     epochs of a refit. `seconds` are those of all fits together. `augment` is None where no changed copies were used,
-    `boundary` where the frozen part ran in every epoch.
+    `boundary` where the frozen part ran in every epoch. `share` is that of the tuned network (0 to 1) where it is
+    averaged with the linear head on the frozen one, else None.
     """
 
     summary: Summary
@@ -53,6 +54,7 @@ class Training:
     augment: AugmentConfig | None = None
     boundary: BoundaryFacts | None = None
     linear: LinearComparison | None = None
+    share: float | None = None
 
 
 def training_document(training: Training | None) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def training_document(training: Training | None) -> dict[str, Any]:
             "augment": training.augment and training.augment.model_dump(mode="json"),
             "boundary": training.boundary and asdict(training.boundary),
             "linear": training.linear and asdict(training.linear),
+            "share": training.share,
         }
     }
 

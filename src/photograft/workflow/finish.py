@@ -18,6 +18,7 @@ from photograft.evaluation.label_errors import suspect_labels
 from photograft.evaluation.slices import evaluate_slices
 from photograft.features.matrix import Scratch, row_blocks
 from photograft.inference.classifier import Classifier
+from photograft.metrics.intervals import paired_difference
 from photograft.metrics.softmax import softmax
 from photograft.models.catalogue import Backbone
 from photograft.reporting.confusion_png import confusion_png
@@ -25,6 +26,8 @@ from photograft.reporting.document import build_report
 from photograft.reporting.figures import confusion_svg
 from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
 from photograft.reporting.tables import confusion_csv, predictions_csv
+from photograft.reporting.training import LinearComparison, Training
+from photograft.reporting.training_records import records_jsonl
 from photograft.tracking.openings import count_opening
 from photograft.tracking.run_folder import RunFolder
 from photograft.training.linear import HeadFit, LinearHead, fit_at
@@ -91,7 +94,7 @@ class Trained:
     scratch: Scratch
     warnings: tuple[str, ...]
     on_all: Model | None = None
-    training: Any = None
+    training: Training | None = None
 
     @property
     def label_N(self) -> IntArray:
@@ -124,6 +127,9 @@ def finish_run(
         openings = _count_opening(run, trained, test_rows, warnings)
         with clock.stage("evaluate"):
             evaluations = _evaluate(trained, judged_NK, test_rows, test, warnings)
+        if trained.training is not None:
+            compared = _compare_with_linear(trained, judged_NK, test_rows, test)
+            trained = replace(trained, training=replace(trained.training, linear=compared))
         fitted_on = _refit(trained, bundle, warnings)
         headline = next(iter(evaluations.values()))
         with clock.stage("bundle"):
@@ -244,6 +250,24 @@ def _evaluate(
     return evaluations
 
 
+def _compare_with_linear(
+    trained: Trained, judged_NK: DoubleArray, test_rows: IntArray, test: Predictions
+) -> LinearComparison:
+    """Whether fine-tuning was worth it: against the linear head, on the photos of the headline."""
+    clean = ~trained.splits.leaked_N[test_rows] & test.ok_N
+    if clean.any():
+        what, rows = "test", test_rows[clean]
+        best_N = test.best_N[clean]
+        linear_NK = trained.fit.head.logits(trained.table.embedding_ND[rows])
+    else:
+        what, rows = _NAMES[trained.judged.what], trained.judged.rows
+        best_N = judged_NK.argmax(axis=1)
+        linear_NK = trained.fit.honest_logits_NK[np.searchsorted(trained.rows, rows)]
+    tuned_N, linear_N = (best == trained.label_N[rows] for best in (best_N, linear_NK.argmax(axis=1)))
+    _, low, high = paired_difference(tuned_N, linear_N, trained.splits.group_N[rows])
+    return LinearComparison(what, len(rows), float(tuned_N.mean()), float(linear_N.mean()), low, high)
+
+
 def _slice_values(trained: Trained, rows: IntArray) -> dict[str, list[str]]:
     """The values of each column that the report is split by, one per photo."""
     photos = trained.manifest.usable.photos
@@ -313,7 +337,9 @@ def _write_results(
     part_N, fold_N = trained.splits.part_N[rows], trained.splits.fold_N[rows]
     run.write("predictions.csv", predictions_csv(table, part_N=part_N, fold_N=fold_N))
     losses = trained.fit.cv_loss.items()
-    run.write("records.jsonl", "".join(f'{{"strength": {s!r}, "oof_log_loss": {loss!r}}}\n' for s, loss in losses))
+    lines = "".join(f'{{"strength": {s!r}, "oof_log_loss": {loss!r}}}\n' for s, loss in losses)
+    tuned = () if trained.training is None else trained.training.records
+    run.write("records.jsonl", lines + records_jsonl(tuned))
 
 
 def _write_report(
@@ -346,6 +372,7 @@ def _write_report(
         warnings=warnings,
         worst=trained.config.report.worst,
         repeats=_repeats(trained),
+        training=trained.training,
     )
     run.write_json("report.json", report)
     run.write_json(
@@ -380,8 +407,16 @@ def _model_facts(trained: Trained) -> dict[str, Any]:
         "graft": config.model.graft,
         "px": trained.contract.px,
         "crop": config.input.crop,
-        "embedding": f"{config.model.embedding}, {trained.table.embedding_ND.shape[1]:,} numbers",
+        "embedding": _embedding(trained),
         "views": len(trained.views),
         "strength": trained.fit.strength,
         "refit": config.train.refit,
     }
+
+
+def _embedding(trained: Trained) -> str:
+    kept = f"{trained.config.model.embedding}, {trained.table.embedding_ND.shape[1]:,} numbers"
+    if trained.training is None:
+        return kept
+    tuned = f"tuned, {trained.model.outputs.last:,} numbers"
+    return tuned if trained.training.share is None else f"{kept}, and {tuned}"

@@ -6,7 +6,7 @@ import csv
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,15 @@ from photograft.features.extract import FeatureStore
 from photograft.models.catalogue import Backbone, find_backbone, is_library_name
 from photograft.models.facts import facts_file
 from photograft.models.networks import Outputs, ensure_network, is_intact, network_file, read_outputs
+from photograft.reporting.layer_table import summary_text
+from photograft.reporting.training import summary_document
 from photograft.tracking.cache import Cache, cache_folder
+from photograft.values import Summary
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import Estimate, PhotoReader
+from photograft.workflow.grafting import Grafting, cut_network, describe_grafting, plan_epochs
 from photograft.workflow.narrator import Narrator
-from photograft.workflow.resolve import resolve_input
+from photograft.workflow.resolve import resolve_graft, resolve_input
 from photograft.workflow.source import Source, contract_of, open_source
 
 
@@ -38,12 +42,18 @@ class Plan:
 
     lines: tuple[str, ...]
     estimate: Estimate
+    summary: Summary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `photograft train --dry-run --json` prints it."""
         e = self.estimate
         cost = {"photos": e.n_photos, "new": e.n_new, "seconds": round(e.seconds, 1), "peak_mb": round(e.peak_mb)}
-        return {"plan": list(self.lines), "estimate": cost}
+        layers = {} if self.summary is None else {"summary": summary_document(self.summary)}
+        return {"plan": list(self.lines), "estimate": cost, **layers}
+
+    def details(self) -> list[str]:
+        """What trains, layer by layer; nothing where the head alone does."""
+        return [] if self.summary is None else summary_text(self.summary)
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,7 @@ class Setup:
     network: Path
     outputs: Outputs
     views: tuple[str, ...]
+    grafting: Grafting | None = None
 
     @property
     def listing(self) -> Listing:
@@ -73,6 +84,8 @@ def prepared(
     limits = asked.cache
     backbone = _find_backbone(asked, cache_folder(limits.dir), narrator)
     config, reasons = resolve_input(asked, only_px=backbone.own_px if backbone.fixed_px else None)
+    config, graft_reasons = resolve_graft(config)
+    reasons |= graft_reasons
     with (
         Cache(cache_folder(limits.dir), max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache,
         open_source(photos, config, clock) as source,
@@ -98,10 +111,17 @@ def prepared(
             with clock.stage("estimate"):
                 size = setup.outputs.embedding
                 estimate = reader.estimate(listing.files, embedding_size=size, n_classes=len(listing.classes))
-            lines = _describe_plan(setup, store.engine_name, estimate)
+            lines = _describe_plan(setup, store.engine_name)
+            if setup.config.model.graft != "head":
+                with clock.stage("cut network"):
+                    setup, estimate = _cut(setup, estimate, cache.folder)
+                assert setup.grafting is not None
+                lines += describe_grafting(setup.grafting)
+            lines.append(f"Estimate: {estimate}")
             for line in lines:
                 narrator.say(line)
-            yield setup, reader, Plan(tuple(lines), estimate)
+            summary = None if setup.grafting is None else setup.grafting.summary
+            yield setup, reader, Plan(tuple(lines), estimate, summary)
 
 
 def _is_complete(store: FeatureStore, listing: Listing, scanning: Scan) -> bool:
@@ -137,7 +157,8 @@ def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbo
     name = asked.model.backbone
     if is_library_name(name) and not facts_file(name, cache_dir).is_file():
         narrator.say(f"Looking up {name}, once (imports torch, some seconds) ...")
-    return find_backbone(name, weights=asked.model.weights, cache_dir=cache_dir)
+    model = asked.model
+    return find_backbone(name, weights=model.weights, mean=model.mean, std=model.std, cache_dir=cache_dir)
 
 
 def _export(
@@ -153,19 +174,36 @@ def _export(
     return network, read_outputs(network)
 
 
-def _describe_plan(setup: Setup, engine: str, estimate: Estimate) -> list[str]:
+def _cut(setup: Setup, estimate: Estimate, cache_dir: Path) -> tuple[Setup, Estimate]:
+    """The network cut at its graft point, and what all of it will cost."""
+    n_classes, n_photos = len(setup.listing.classes), len(setup.listing.files)
+    px, folds = setup.contract.px, 0 if _has_test(setup) else setup.config.split.folds
+    grafting = cut_network(
+        setup.backbone,
+        setup.config,
+        n_classes=n_classes,
+        n_features=setup.outputs.last,
+        px=px,
+        cache_dir=cache_dir,
+    )
+    grafting, seconds = plan_epochs(grafting, n_photos=n_photos, n_fold_fits=folds)
+    setup = replace(setup, config=grafting.config, reasons={**setup.reasons, **grafting.reasons}, grafting=grafting)
+    total_s, training_s = estimate.seconds + seconds, estimate.training_s + seconds
+    peak_mb = max(estimate.peak_mb, grafting.peak_mb)
+    return setup, replace(estimate, seconds=total_s, training_s=training_s, peak_mb=peak_mb)
+
+
+def _describe_plan(setup: Setup, engine: str) -> list[str]:
     config = setup.config
-    equal = " (equals good for now)" if config.quality == "best" else ""
     views = "two views, whole and mirrored" if len(setup.views) > 1 else "one view"
     whole = "the whole photo" if config.data.boxes == "none" else f"the photo cropped to its box ({config.data.boxes})"
     shape = whole if config.input.crop == "none" else f"the central square of {whole}"
     what = "objects" if any(found.object for found in setup.listing.files) else "files"
     return [
         f"{len(setup.listing.files):,} {what} in {len(setup.listing.classes)} classes",
-        f"Quality {config.quality}{equal}: {setup.backbone.name}, {shape} at {setup.contract.px} px, {views}, "
+        f"Quality {config.quality}: {setup.backbone.name}, {shape} at {setup.contract.px} px, {views}, "
         f"{config.model.embedding} embedding, linear head; {engine}",
         _describe_split(setup),
-        f"Estimate: {estimate}",
     ]
 
 

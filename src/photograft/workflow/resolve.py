@@ -7,7 +7,8 @@ import importlib.util
 from photograft.config import Config
 from photograft.errors import ConfigError, MissingExtraError
 
-_PX = {"fast": 224, "good": 320, "best": 320}
+_PX = {"fast": 224, "good": 320, "best": 288}
+_HEAD_LR = 2.5
 
 
 def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config, dict[str, str]]:
@@ -36,6 +37,32 @@ def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config
         _require_heif()
     chosen = config.input.model_copy(update={"px": px, "flip": flip})
     return config.model_copy(update={"input": chosen}), reasons
+
+
+def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
+    """Settle where the network is cut, and what of training follows from that alone."""
+    reasons: dict[str, str] = {}
+    graft, train = config.model.graft, config.train
+    if graft == "auto":
+        graft = "blocks:2" if config.quality == "best" else "head"
+        reasons["model.graft"] = f"auto: quality {config.quality}"
+    config = config.model_copy(update={"model": config.model.model_copy(update={"graft": graft})})
+    if graft == "head":
+        return config, reasons
+    lr = {"adamw": 4e-4, "adam": 4e-4, "sgd": 0.01}[train.optimizer] if train.lr == "auto" else train.lr
+    chosen = {
+        "epochs": ({"scratch": 40, "all": 10}.get(graft, 8), f"auto: graft point {graft}"),
+        "lr": (lr, f"auto: usual for {train.optimizer}"),
+        "warmup": (0.25 if train.schedule == "one-cycle" else 0.05, f"auto: schedule {train.schedule}"),
+        "batchnorm": ("moved" if graft == "scratch" else "frozen", f"auto: graft point {graft}"),
+        "blend": (graft not in ("all", "scratch"), f"auto: graft point {graft}"),
+    }
+    settled = {name: value for name, (value, _) in chosen.items() if getattr(train, name) == "auto"}
+    reasons |= {f"train.{name}": chosen[name][1] for name in settled}
+    if train.head_lr == "auto" and lr != "find":
+        settled["head_lr"] = _HEAD_LR * float(lr)
+        reasons["train.head_lr"] = f"auto: {_HEAD_LR:g} x train.lr"
+    return config.model_copy(update={"train": train.model_copy(update=settled)}), reasons
 
 
 def resolve_test(

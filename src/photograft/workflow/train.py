@@ -7,6 +7,7 @@ is written into the run folder here and nowhere else.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,17 @@ from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import FeatureStore
 from photograft.features.matrix import Scratch
 from photograft.reporting.document import slice_rows
-from photograft.tracking.run_folder import create_run, run_stem
+from photograft.tracking.run_folder import RunFolder, create_run, run_stem
 from photograft.training.linear import HeadFit, fit_head
 from photograft.values import Evaluation, FeatureTable, IntArray, Issue, Manifest, Splits
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import PhotoReader
+from photograft.workflow.finetune import fine_tune
 from photograft.workflow.finish import Judged, Trained, finish_run
 from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.prepare import Plan, Setup, prepared
 from photograft.workflow.resolve import resolve_strength, resolve_test
+from photograft.workflow.resume import Unfinished, forget_progress, open_unfinished
 from photograft.workflow.ship import Model
 from photograft.workflow.source import build_manifest
 from photograft.workflow.untouched import photo_folders, require_outside
@@ -42,7 +45,11 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run: its folder, its bundle, and its scores (`test` where there is a test part, `oof` out of fold)."""
+    """A finished run: its folder, its bundle, and its scores.
+
+    `test` is there where there is a test part; `oof` is out of fold, or, where validation photos were held out for
+    fine-tuning, `val`.
+    """
 
     run: Path
     bundle: Path
@@ -51,17 +58,22 @@ class TrainedRun:
     oof: Evaluation | None
     seconds: dict[str, float]
     warnings: tuple[str, ...]
+    val: Evaluation | None = None
 
     @property
     def headline(self) -> Evaluation:
         """The evaluation to quote: the test part's, else the out-of-fold one."""
-        evaluation = self.test or self.oof
+        evaluation = self.test or self.oof or self.val
         assert evaluation is not None
         return evaluation
 
+    @property
+    def _evaluations(self) -> dict[str, Evaluation | None]:
+        return {"test": self.test, "oof": self.oof, "val": self.val}
+
     def to_json(self) -> dict[str, Any]:
         """As `photograft train --json` prints it."""
-        scores = {name: e.scores for name, e in (("test", self.test), ("oof", self.oof)) if e is not None}
+        scores = {name: e.scores for name, e in self._evaluations.items() if e is not None}
         slices = {"slices": slice_rows(self.headline.slices)} if self.headline.slices else {}
         return {
             "run": str(self.run),
@@ -99,21 +111,63 @@ def train(
         DataError: The photos need attention: no class folders, too many damaged files, a class too small for the split.
         MissingExtraError: The network was never exported here, and the `train` extra is not installed.
     """
-    root, asked, narrator, clock = Path(photos), _asked(config, quality), narrator or Silent(), Clock()
+    root, narrator = Path(photos), narrator or Silent()
     name = name or (root.resolve().name if root.is_dir() else root.name.partition(".")[0])
     run_stem(name)
     if root.is_dir():
         require_outside(Path(runs_dir), [root], option="--runs-dir")
+    return _train(root, _asked(config, quality), Path(runs_dir), narrator, lambda: create_run(Path(runs_dir), name))
+
+
+def resume(run: str | os.PathLike[str], *, narrator: Narrator | None = None) -> TrainedRun:
+    """Go on with a run that was stopped while it was fine-tuned, however it was stopped.
+
+    Gives what the run would have given: the same weights, bit for bit, on the same machine's CPU.
+
+    Raises:
+        ModelError: the folder is no run, or one that is finished.
+        DataError: the photos are no longer those of the run.
+        ConfigError: another process is at it.
+    """
+    unfinished = open_unfinished(Path(run))
+    narrator = narrator or Silent()
+    narrator.say(f"Going on with {unfinished.folder.path}")
+    parent = unfinished.folder.path.parent
+    return _train(unfinished.photos, unfinished.config, parent, narrator, lambda: unfinished.folder, unfinished)
+
+
+def _train(
+    root: Path,
+    asked: Config,
+    runs_dir: Path,
+    narrator: Narrator,
+    make_folder: Callable[[], RunFolder],
+    unfinished: Unfinished | None = None,
+) -> TrainedRun:
+    clock = Clock()
     with prepared(root, asked, clock, narrator) as (setup, reader, _):
-        require_outside(Path(runs_dir), photo_folders(root, setup.listing), option="--runs-dir")
+        require_outside(runs_dir, photo_folders(root, setup.listing), option="--runs-dir")
         _require_one_label(setup.listing)
         manifest, table = _read_photos(setup, reader, clock, narrator)
     trained = _train_on(setup, asked, manifest, table, reader.store, clock, narrator)
-    run = create_run(Path(runs_dir), name)
-    with run.locked(), run.removed_on_failure():
-        evaluations, warnings = finish_run(run, trained, clock, narrator)
-    test, oof = evaluations.get("test"), evaluations.get("oof")
-    return TrainedRun(run.path, run.model, manifest.usable.classes, test, oof, clock.seconds, tuple(warnings))
+    if unfinished is not None:
+        trained = unfinished.taken_up(trained)
+    run = make_folder()
+    with run.locked():
+        if setup.grafting is None:
+            with run.removed_on_failure():
+                evaluations, warnings = finish_run(run, trained, clock, narrator)
+        else:
+            cache_dir = reader.store.cache.folder
+            trained = fine_tune(
+                run, setup.grafting, trained, root=root, cache_dir=cache_dir, clock=clock, narrator=narrator
+            )
+            evaluations, warnings = finish_run(run, trained, clock, narrator)
+            forget_progress(run)
+    test, judged = evaluations.get("test"), evaluations.get(trained.judged.what)
+    oof, val = (judged, None) if trained.judged.what == "oof" else (None, judged)
+    classes = manifest.usable.classes
+    return TrainedRun(run.path, run.model, classes, test, oof, clock.seconds, tuple(warnings), val)
 
 
 def plan(

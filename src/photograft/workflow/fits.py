@@ -1,0 +1,119 @@
+"""One fit of fine-tuning from beginning to end: progress, records, checkpoints, and going on after a stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from photograft.errors import ConfigError
+from photograft.reporting.training_records import records_jsonl
+from photograft.tracking.run_folder import RunFolder
+from photograft.values import Record
+from photograft.workflow.narrator import Narrator
+from photograft.workflow.stopping import stop_on_request
+
+if TYPE_CHECKING:
+    from photograft.training.loop import Fit, Task
+
+_CHECKPOINT_S = 60.0
+
+
+@dataclass
+class FitRunner:
+    """Runs the fits of one run, one after the other.
+
+    What was saved under the name of a fit is taken up. `records` are those of all fits so far.
+    """
+
+    run: RunFolder
+    narrator: Narrator
+    checkpoint_steps: int | Literal["auto"]
+    records: dict[str, Sequence[Record]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def complete(self, task: Task) -> Fit:
+        """Run the fit to its end, from where its newest checkpoint stands.
+
+        A first Ctrl-C or SIGTERM ends the step, saves and then stops the program.
+
+        Raises:
+            TrainingError: the loss is no longer finite; the checkpoint before it stays.
+            ConfigError: a checkpoint cannot be written.
+        """
+        from photograft.training.checkpoint import load_checkpoint
+        from photograft.training.loop import Fit
+
+        fit, folder = Fit(task), checkpoint_folder(self.run, task.name)
+        saved = load_checkpoint(folder)
+        if saved is not None:
+            fit.load_state(saved.tensors, saved.info)
+            for name in saved.damaged:
+                self.narrator.say(f"{name} is damaged; the checkpoint before it is used.")
+            if fit.step < fit.last_step and not fit.ended:
+                self.narrator.say(f"{_title(task.name)}: going on at step {fit.step} of {fit.last_step}.")
+        else:
+            self._save(fit, folder)
+        if not fit.ended:
+            with self.narrator.progress(fit.last_step - fit.step, _title(task.name)) as progress:
+                self._follow(fit, folder, progress.advance)
+        else:
+            for _ in fit.run():  # puts the best weights in place
+                pass
+        self.records[task.name] = tuple(fit.records)
+        self.seconds += fit.seconds
+        return fit
+
+    def _follow(self, fit: Fit, folder: Path, advance: Callable[[], None]) -> None:
+        from photograft.training.loop import Step
+
+        saved_at = time.monotonic()
+        with stop_on_request() as stop:
+            for event in fit.run():
+                if isinstance(event, Step):
+                    advance()
+                    due = self.checkpoint_steps != "auto" and event.step % self.checkpoint_steps == 0
+                else:
+                    self._tell(event)
+                    self._write_records(fit)
+                    due = True
+                if due or stop.made or time.monotonic() - saved_at >= _CHECKPOINT_S:
+                    self._save(fit, folder)
+                    saved_at = time.monotonic()
+                if stop.made:
+                    self.narrator.say(f"Saved. Go on with: photograft train --resume {self.run.path}")
+                    return
+            self._save(fit, folder)
+
+    def _save(self, fit: Fit, folder: Path) -> None:
+        from photograft.training.checkpoint import save_checkpoint
+
+        try:
+            save_checkpoint(folder, *fit.state(), step=fit.step)
+        except OSError as error:
+            raise ConfigError(
+                f"{folder}: a checkpoint cannot be written ({error}). Make room there, then go on with: "
+                f"photograft train --resume {self.run.path}"
+            ) from error
+
+    def _write_records(self, fit: Fit) -> None:
+        every = {**self.records, fit.task.name: fit.records}
+        self.run.write("records.jsonl", "".join(records_jsonl(records) for records in every.values()))
+
+    def _tell(self, record: Record) -> None:
+        judged = ""
+        if record.val_loss is not None and record.val_accuracy is not None:
+            judged = f", validation loss {record.val_loss:.3f}, accuracy {record.val_accuracy:.3f}"
+        best = " (best)" if record.best else ""
+        self.narrator.say(f"{_title(record.fit)}: epoch {record.epoch:g}, loss {record.train_loss:.3f}{judged}{best}")
+
+
+def checkpoint_folder(run: RunFolder, fit: str) -> Path:
+    """Where the checkpoints of a fit are."""
+    return run.path / "checkpoints" / fit.replace(" ", "-")
+
+
+def _title(fit: str) -> str:
+    return f"Fine-tuning ({fit})"

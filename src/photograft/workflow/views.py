@@ -1,0 +1,198 @@
+"""The photos of a run as fine-tuning reads them: kept outputs of the frozen part, or pixels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from photograft.config import Config
+from photograft.contract import Contract
+from photograft.data.boxes import Boxed
+from photograft.data.contact_sheet import contact_sheet
+from photograft.data.files import PhotoFiles, open_files
+from photograft.data.pool import DecodePool
+from photograft.data.scan import decoder_key
+from photograft.errors import DataError, ImageRejected
+from photograft.features.boundary_store import BoundaryStore, Space
+from photograft.features.extract import VIEWS
+from photograft.reporting.training import BoundaryFacts
+from photograft.tracking.boundary_files import make_room
+from photograft.training.inputs import Inputs
+from photograft.values import Manifest, Photo, PixelArray
+from photograft.workflow.narrator import Narrator
+from photograft.workflow.source import contract_of, read_as_scanned
+
+if TYPE_CHECKING:
+    from photograft.data.transforms import Augmentation
+
+_SHEET_PHOTOS, _SHEET_COPIES = 6, 6
+
+
+@dataclass(frozen=True)
+class Views:
+    """Where photos come from, and how they are changed.
+
+    `larger` is the contract at the size that changed copies are cut from, None where photos are trained on as they are.
+    """
+
+    manifest: Manifest
+    config: Config
+    contract: Contract
+    larger: Contract | None
+    names: tuple[str, ...]
+
+    @property
+    def photos(self) -> tuple[Photo, ...]:
+        """The usable photos, one per row."""
+        return self.manifest.usable.photos
+
+    def augmentation(self) -> Augmentation | None:
+        """What changes a copy; None where nothing does."""
+        from photograft.data.transforms import Augmentation
+
+        if self.larger is None:
+            return None
+        return Augmentation(self.config.augment, self.contract.px, seed=self.config.train.seed)
+
+
+def views_of(manifest: Manifest, config: Config, contract: Contract, names: tuple[str, ...]) -> Views:
+    """Views `names` of the usable photos, and the changed copies that the settings ask for."""
+    from photograft.data.transforms import source_px
+
+    larger = None
+    if config.augment.views:
+        px = source_px(contract.px)
+        larger = contract_of(config.model_copy(update={"input": config.input.model_copy(update={"px": px})}))
+    return Views(manifest, config, contract, larger, names)
+
+
+def draw_sheet(views: Views) -> bytes | None:
+    """A JPEG of some photos with changed copies beside them; None where photos are not changed."""
+    augmentation = views.augmentation()
+    if augmentation is None or views.larger is None:
+        return None
+    photos = views.photos
+    rows = [int(row) for row in np.unique(np.linspace(0, len(photos) - 1, _SHEET_PHOTOS).astype(int))]
+    copies = [
+        [augmentation.copy(pixels, photos[row].content, number) for number in range(_SHEET_COPIES)]
+        for row, pixels in _decoded(views, rows, views.larger)
+    ]
+    return contact_sheet([pixels for _, pixels in _decoded(views, rows, views.contract)], copies)
+
+
+def open_boundary(
+    views: Views, front: Path, origin: dict[str, Any], cache: Path, narrator: Narrator
+) -> tuple[Inputs, BoundaryFacts]:
+    """Inputs behind the frozen part `front`, whose outputs are computed where they are not kept already.
+
+    `origin` names the frozen network exactly.
+    """
+    from photograft.features.boundary import BoundaryInputs, Front, fill
+
+    started = time.perf_counter()
+    opened = Front(front)
+    space = _space(views, opened.names, opened.shapes, origin)
+    contents = [photo.content for photo in views.photos]
+    size_bytes = space.estimate_bytes(len(set(contents)))
+    make_room(cache, space.id, space_bytes=size_bytes, budget_bytes=int(views.config.train.boundary_gb * 1e9))
+    store = BoundaryStore(cache, space)
+    missing = set(store.missing(contents))
+    if missing:
+        rows = {photo.content: row for row, photo in enumerate(views.photos) if photo.content in missing}
+        augmentation = views.augmentation()
+        with narrator.progress(len(rows), "Frozen part") as progress:
+            fill(
+                _photos_to_fill(views, sorted(rows.values())),
+                store,
+                opened,
+                augmentation and augmentation.copy,
+                advance=progress.advance,
+                waiting=lambda: narrator.say("Waiting for another run that computes the same outputs ..."),
+            )
+    seconds = time.perf_counter() - started
+    return BoundaryInputs(store, contents), BoundaryFacts(len(set(contents)), space.n_views, size_bytes, seconds)
+
+
+@contextmanager
+def pixel_inputs(views: Views, cache: Path, narrator: Narrator) -> Iterator[Inputs]:
+    """Inputs that are pixels: every photo is decoded once, and changed anew in every epoch."""
+    from photograft.data.loaders import PictureStore, PixelInputs
+
+    photos = views.photos
+    contracts = [contract for contract in (views.contract, views.larger) if contract is not None]
+    with narrator.progress(len(photos) * len(contracts), "Reading photos") as progress:
+        stores = [
+            PictureStore(len(photos), contract.px, folder=cache).fill(
+                _counted(_decoded(views, range(len(photos)), contract), progress.advance)
+            )
+            for contract in contracts
+        ]
+    augmentation = views.augmentation()
+    inputs = PixelInputs(
+        stores[0],
+        stores[1] if views.larger else None,
+        [photo.content for photo in photos],
+        augmentation and augmentation.copy,
+        n_plain=len(views.names),
+    )
+    try:
+        yield inputs
+    finally:
+        inputs.close()
+
+
+def _space(views: Views, names: tuple[str, ...], shapes: Sequence[tuple[int, ...]], origin: dict[str, Any]) -> Space:
+    """What the kept outputs of the frozen part hang on."""
+    augment = views.config.augment.model_dump(mode="json", exclude={"mixup", "cutmix"})
+    changed = {"augment": augment, "seed": views.config.train.seed} if views.larger is not None else {}
+    origin = {**origin, "contract": views.contract.id, "decoder": decoder_key(views.contract), **changed}
+    n_copies = views.config.augment.views if views.larger is not None else 0
+    return Space(names, tuple(tuple(shape) for shape in shapes), len(views.names), n_copies, origin)
+
+
+def _photos_to_fill(views: Views, rows: Sequence[int]) -> Iterator[tuple[str, PixelArray, PixelArray | None]]:
+    """(content, plain views (V, px, px, 3), larger picture) of some rows."""
+    larger = _decoded(views, rows, views.larger) if views.larger else None
+    for row, pixels in _decoded(views, rows, views.contract):
+        source = None if larger is None else next(larger)[1]
+        plain_VHWC = np.concatenate([VIEWS[name](pixels[None]) for name in views.names])
+        yield views.photos[row].content, plain_VHWC, source
+
+
+def _decoded(views: Views, rows: Sequence[int], contract: Contract) -> Iterator[tuple[int, PixelArray]]:
+    """(row, pixels) under a contract; a photo that can no longer be read ends the run, which may be resumed."""
+    data = views.config.data
+    with open_files(views.manifest.root) as files, DecodePool(contract, timeout_s=data.timeout_s) as pool:
+        # An archive's photos in one pass.
+        ordered = sorted(rows, key=lambda row: files.position(views.photos[row].path))
+        inputs = ((row, _readable(views.photos[row], files, data.max_file_mb)) for row in ordered)
+        for row, outcome in pool.map(inputs):
+            if isinstance(outcome, ImageRejected):
+                raise _gone(views.photos[row], outcome)
+            yield row, outcome.pixels
+
+
+def _readable(photo: Photo, files: PhotoFiles, max_file_mb: int) -> bytes | Boxed:
+    found = read_as_scanned(photo, files, max_file_mb=max_file_mb)
+    if isinstance(found, ImageRejected):
+        raise _gone(photo, found)
+    assert isinstance(found, bytes | Boxed)
+    return found
+
+
+def _gone(photo: Photo, rejected: ImageRejected) -> DataError:
+    return DataError(f"{photo.name} was fine a moment ago and cannot be read now ({rejected}); put it back.")
+
+
+def _counted(
+    pictures: Iterator[tuple[int, PixelArray]], advance: Callable[[], None]
+) -> Iterator[tuple[int, PixelArray]]:
+    for picture in pictures:
+        advance()
+        yield picture
