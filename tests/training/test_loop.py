@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from tests.training.fits import make_task
-from torch import Tensor
+from tests.training.fits import DrawnInputs, make_network, make_task
+from torch import Tensor, nn
 
 from photograft.config.augment import AugmentConfig
-from photograft.training.loop import Fit
+from photograft.errors import ConfigError, ModelError, TrainingError
+from photograft.training.inputs import Values
+from photograft.training.loop import Fit, Step
+from photograft.values import IntArray, Record
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "step", "plateau", "constant")
@@ -52,6 +58,240 @@ def check_every_step(settings: dict[str, Any], augment: AugmentConfig) -> None:
         for _ in resumed.run():
             pass
         assert final(resumed) == expected, f"differs when resumed at step {info['step']}"
+
+
+def test_resuming_is_exact_with_two_threads_too() -> None:
+    torch.set_num_threads(2)
+    check_every_step({"epochs": 1}, AugmentConfig(mixup=1.0))
+
+
+def test_a_state_is_a_copy_and_one_of_another_fit_is_refused() -> None:
+    fit = Fit(make_task())
+    tensors, info = fit.state()
+    for _ in fit.run():
+        pass
+    assert not torch.equal(tensors["network.head.weight"], fit.network.head.weight)
+    for other in (make_task(name="fold 1"), make_task(n_train=20), make_task(settings={"epochs": 4})):
+        with pytest.raises(ModelError, match="saved state of fit 'train' belongs to other photos"):
+            Fit(other).load_state(tensors, info)
+
+
+def test_a_fit_that_ended_stays_ended() -> None:
+    fit = Fit(make_task())
+    for _ in fit.run():
+        pass
+    assert list(fit.run()) == []
+    tensors, info = fit.state()
+    assert {name.partition(".")[0] for name in tensors} == {"network"}
+    again = Fit(make_task())
+    again.load_state(tensors, info)
+    assert list(again.run()) == []
+    assert (again.records, again.best, again.ended) == (fit.records, fit.best, "epochs")
+    np.testing.assert_array_equal(again.logits(np.arange(5)), fit.logits(np.arange(5)))
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.1])
+def test_accumulated_batches_are_one_large_batch(clip: float) -> None:
+    weights = []
+    for batch_size, accumulate in ((4, 2), (8, 1)):
+        network = make_network(batchnorm=False, dropout=0.0)
+        settings = {"batch_size": batch_size, "accumulate": accumulate, "optimizer": "sgd", "clip": clip}
+        for _ in Fit(make_task(network=network, n_train=24, n_val=0, settings=settings)).run():
+            pass
+        weights.append(network.state_dict())
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("balance", ["none", "balanced"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_is_what_a_hand_computes(balance: str, smoothing: float) -> None:
+    inputs = DrawnInputs()
+    inputs.label_N = np.array([0] * 12 + [1] * 5 + [2] * 3)
+    network = make_network(batchnorm=False, dropout=0.0)
+    values = [torch.from_numpy(value).float() for value in inputs.changed(np.arange(20), epoch=0)]
+    with torch.no_grad():
+        log_NK = torch.log_softmax(network(*values), dim=1).double().numpy()
+    target_NK = (1 - smoothing) * np.eye(3)[inputs.label_N] + smoothing / 3
+    weight_K = np.array([20 / (3 * 12), 20 / (3 * 5), 20 / (3 * 3)]) if balance == "balanced" else np.ones(3)
+    expected = -(weight_K * target_NK * log_NK).sum(axis=1).mean()
+    settings = {"batch_size": 20, "label_smoothing": smoothing, "balance": balance}
+    task = make_task(network=network, inputs=inputs, n_train=20, n_val=0, settings=settings)
+    first = next(Fit(task).run())
+    assert isinstance(first, Step)
+    assert first.loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_best_weights_are_the_result_and_are_judged_over_all_views() -> None:
+    settings = {"epochs": 30, "lr": 0.5, "schedule": "constant", "optimizer": "sgd", "early_stopping": 2, "ema": 0.0}
+    task = make_task(settings=settings)
+    fit = Fit(task)
+    records = [event for event in fit.run() if isinstance(event, Record)]
+    assert records == fit.records
+    assert [record.epoch for record in records] == list(range(1, len(records) + 1))
+    lowest = min(records, key=lambda record: record.val_loss or 0.0)
+    assert fit.best == lowest
+    assert fit.best == records[-3]
+    assert task.val is not None
+    logits_NK = np.zeros((9, 3))
+    with torch.no_grad():
+        for view in (0, 1):
+            values = task.inputs.plain(task.val.row_N, view=view)
+            logits_NK += fit.network(*(torch.from_numpy(value).float() for value in values)).double().numpy() / 2
+    np.testing.assert_allclose(fit.logits(task.val.row_N), logits_NK, atol=1e-5)
+    chosen_N = torch.from_numpy(logits_NK), torch.from_numpy(task.val.label_N)
+    assert nn.functional.cross_entropy(*chosen_N).item() == pytest.approx(lowest.val_loss, rel=1e-5)
+    assert (logits_NK.argmax(axis=1) == task.val.label_N).mean() == pytest.approx(lowest.val_accuracy)
+
+
+def test_without_validation_photos_the_last_average_is_the_result() -> None:
+    fit = Fit(make_task(n_val=0, settings={"evaluate_steps": 1, "early_stopping": 1}))
+    steps = [event.step for event in fit.run() if isinstance(event, Step)]
+    assert steps == list(range(1, 10))
+    assert [(r.val_loss, r.val_accuracy, r.best, r.step) for r in fit.records] == [
+        (None, None, False, 3),
+        (None, None, False, 6),
+        (None, None, False, 9),
+    ]
+    assert fit.best is None
+    assert fit._average is not None
+    assert torch.equal(fit.network.head.weight, fit._average["head.weight"])
+
+
+def test_evaluations_take_place_when_they_are_asked_for() -> None:
+    fit = Fit(make_task(settings={"evaluate_steps": 2, "evaluate_from": 2}))
+    for _ in fit.run():
+        pass
+    assert [(r.step, r.val_loss is not None) for r in fit.records] == [
+        (3, False),
+        (4, True),
+        (6, True),
+        (8, True),
+        (9, True),
+    ]
+    assert fit.records[1].epoch == pytest.approx(4 / 3)
+
+
+def test_no_state_counts_as_best_below_the_floor() -> None:
+    fit = Fit(make_task(settings={"best_from": 1.0, "lr": 1e-6}))
+    for _ in fit.run():
+        pass
+    assert fit.best is None
+    assert not any(record.best for record in fit.records)
+
+
+def test_early_stopping_ends_after_epochs_without_a_better_loss() -> None:
+    settings = {"epochs": 30, "lr": 0.5, "schedule": "constant", "optimizer": "sgd", "early_stopping": 2, "ema": 0.0}
+    fit = Fit(make_task(settings=settings))
+    for _ in fit.run():
+        pass
+    assert fit.ended == "early stopping"
+    assert fit.best is not None
+    assert fit.records[-1].epoch == fit.best.epoch + 2 < 30
+
+
+def test_a_deadline_ends_at_an_evaluation_with_the_best_weights() -> None:
+    fit = Fit(make_task(settings={"epochs": 50}, deadline=time.monotonic() - 1))
+    for _ in fit.run():
+        pass
+    assert (fit.ended, len(fit.records), fit.step) == ("time limit", 1, 3)
+
+
+def test_a_refit_follows_the_schedule_of_the_whole_fit_to_the_chosen_epoch() -> None:
+    whole, part = Fit(make_task(n_val=0)), Fit(make_task(n_val=0, stop_after_epoch=2))
+    rates = [[event.lr for event in fit.run() if isinstance(event, Step)] for fit in (whole, part)]
+    assert rates[1] == rates[0][:6]
+    assert part.ended == "epochs"
+    assert [(r.epoch, r.train_loss) for r in part.records] == [(r.epoch, r.train_loss) for r in whole.records[:2]]
+
+
+@pytest.mark.parametrize("batchnorm", ["moved", "frozen"])
+def test_statistics_of_batchnorm_move_only_where_they_should(batchnorm: str) -> None:
+    task = make_task(settings={"batchnorm": batchnorm})
+    before = task.network.norm.running_mean.clone()
+    for _ in Fit(task).run():
+        pass
+    assert torch.equal(before, task.network.norm.running_mean) == (batchnorm == "frozen")
+    assert not task.network.training
+
+
+def test_batches_of_one_photo_are_refused_where_batchnorm_moves() -> None:
+    with pytest.raises(ConfigError, match=r"train\.batchnorm=moved needs batches of two"):
+        Fit(make_task(settings={"batch_size": 1}))
+
+
+class FaultyInputs(DrawnInputs):
+    """The second epoch is not made of numbers."""
+
+    def changed(self, row_B: IntArray, *, epoch: int) -> Values:
+        values = super().changed(row_B, epoch=epoch)
+        if epoch == 1:
+            values[0][:] = np.nan
+        return values
+
+
+def test_a_loss_that_is_no_number_stops_and_leaves_the_weights_before_it() -> None:
+    fit = Fit(make_task(inputs=FaultyInputs()))
+    states = []
+    with pytest.raises(TrainingError, match=r"diverged: the loss became nan in step 4 of 9 \(epoch 2\)") as caught:
+        states.extend(fit.state() for _ in fit.run())
+    assert "train.lr=0.001" in str(caught.value)
+    assert caught.value.exit_code == 5
+    assert not prefetch_threads()
+    tensors, info = states[-1]
+    assert info["step"] == fit.step == 3
+    assert all(torch.equal(tensors[f"network.{name}"], p) for name, p in fit.network.named_parameters())
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+
+
+def test_gradients_that_overflow_stop_before_they_reach_the_weights() -> None:
+    network = make_network(batchnorm=False, dropout=0.0)
+    with torch.no_grad():
+        for parameter in network.first.parameters():
+            parameter.mul_(1e-20)
+        for parameter in (network.second.weight, network.head.weight):
+            parameter.mul_(1e20)
+    fit = Fit(make_task(network=network))
+    with pytest.raises(TrainingError, match=r"norm of the gradients became (inf|nan) in step 1"):
+        next(fit.run())
+    assert all(torch.isfinite(tensor).all() for tensor in fit.state()[0].values())
+
+
+def test_an_abandoned_run_ends_its_thread_and_the_user_keeps_the_random_generator() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit = Fit(make_task())
+    run = fit.run()
+    for _ in range(5):
+        next(run)
+    run.close()
+    assert not prefetch_threads()
+    assert torch.equal(torch.rand(3), expected)
+    for _ in fit.run():  # a second run goes on where the first one was left
+        pass
+    whole = Fit(make_task())
+    for _ in whole.run():
+        pass
+    assert final(fit) == final(whole)
+
+
+def test_training_learns_and_photos_alone_equal_photos_in_a_batch() -> None:
+    fit = Fit(make_task(settings={"epochs": 12, "balance": "sampled"}, augment=AugmentConfig(mixup=0.2)))
+    for _ in fit.run():
+        pass
+    assert fit.best is not None
+    assert fit.best.val_accuracy is not None
+    assert fit.best.val_accuracy > 0.7
+    together_NK = fit.logits(np.arange(31, 40))
+    alone_NK = np.concatenate([fit.logits(np.array([row])) for row in range(31, 40)])
+    np.testing.assert_allclose(together_NK, alone_NK, atol=1e-5)
+    assert together_NK.dtype == np.float32
+    assert fit.logits(np.zeros(0, np.int64)).shape == (0, 3)
+
+
+def prefetch_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "photograft-prefetch"]
 
 
 def final(fit: Fit) -> tuple[dict[str, bytes], list[tuple[Any, ...]], str]:

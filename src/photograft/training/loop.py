@@ -140,7 +140,8 @@ class Fit:
             A `Step` after every optimizer step, a `Record` after every evaluation.
 
         Raises:
-            TrainingError: the loss or the gradients are no longer finite.
+            TrainingError: the loss or the gradients are no longer finite. The weights are those before the step, but
+                statistics of BatchNorm may not be: go on from what was saved before.
         """
         if self._finished:
             return
