@@ -39,12 +39,12 @@ Triple = tuple[float, float, float]
 _IMAGENET: tuple[Triple, Triple] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _PER_CLASS, _IN_ALL, _FOLDS = 40, 400, 5
 _WATCHED = 48
-"""Photos whose BatchNorm inputs are compared; more change nothing, as each gives thousands of places."""
+"""Photos whose BatchNorm inputs are compared: few are enough, as each gives thousands of places."""
 _PX = 160
 _RESAMPLES = 200
 _CLEARLY = 1.25
-"""How many times as far from its training statistics a network must be before another normalisation is named: photos
-of a domain of their own move it by less, whichever normalisation is right."""
+"""How many times nearer another normalisation must be to be named: with the right one configured, none was more than
+1.11 times nearer on eight kinds of photos (docs/guides/doctor.md)."""
 _ERROR_RATE = 0.05
 """Chance that any of the candidates seems better where none is; shared among them."""
 
