@@ -165,7 +165,7 @@ def _ensure(
                     path, kind, (*sizes, *(each.to_json() for each in backbones), *more), backbones[-1].name
                 )
                 beside = _Beside(hash_file(path), found.outputs, found.boundary)
-                write_atomically(_sidecar(path), _BESIDE.dump_json(beside, indent=1, exclude_none=True))
+                write_atomically(_sidecar(path), _BESIDE.dump_json(beside, indent=1))
     except OSError as error:
         raise ConfigError(
             f"cache.dir: {cache_dir} cannot hold the exported network ({error}); choose a folder that can be written, "
