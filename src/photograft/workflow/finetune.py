@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import save as save_tensors
 
+from photograft.errors import ConfigError
 from photograft.evaluation.blend import Blend, blend
+from photograft.features.boundary_store import BoundaryStore
 from photograft.features.matrix import row_blocks
 from photograft.models.catalogue import NETWORK_FILE, find_backbone
 from photograft.models.networks import ensure_network, ensure_pair, pair_id, read_outputs
@@ -34,7 +36,7 @@ from photograft.workflow.narrator import Narrator
 from photograft.workflow.render import CONTACT_SHEET
 from photograft.workflow.resume import begin, has_begun
 from photograft.workflow.ship import Model
-from photograft.workflow.views import draw_sheet, open_boundary, pixel_inputs, views_of
+from photograft.workflow.views import Views, draw_sheet, fill_boundary, pixel_inputs, reserve_boundary, views_of
 
 if TYPE_CHECKING:
     from photograft.training.loop import Fit
@@ -56,23 +58,46 @@ def fine_tune(
 
     A run that was begun goes on where it was stopped. `root` is what the photos were given as.
     """
+    views = views_of(trained.manifest, trained.config, trained.contract, trained.views)
+    grafting, trained, store = _reserve(views, grafting, trained, cache_dir, narrator)
     if not has_begun(run):
         begin(run, trained, root)
     shutil.rmtree(run.model, ignore_errors=True)
-    views = views_of(trained.manifest, trained.config, trained.contract, trained.views)
     if (sheet := draw_sheet(views)) is not None:
         run.write(CONTACT_SHEET, sheet)
     runner = FitRunner(run, narrator, trained.config.train.checkpoint_steps)
     with ExitStack() as stack:
         boundary = None
-        with clock.stage("frozen part"):
-            if grafting.front is None:
+        inputs: Inputs
+        with clock.stage("frozen part" if store else "read photos"):
+            if store is None or grafting.front is None:
                 inputs = stack.enter_context(pixel_inputs(views, cache_dir, narrator))
             else:
-                inputs, boundary = open_boundary(views, grafting.front, grafting.origin, cache_dir, narrator)
+                inputs, boundary = fill_boundary(views, store, grafting.front, narrator)
         with clock.stage("fine-tune"):
             tuning = FineTuning(run, grafting, trained, inputs, runner)
             return tuning.complete(cache_dir=cache_dir, boundary=boundary)
+
+
+def _reserve(
+    views: Views, grafting: Grafting, trained: Trained, cache_dir: Path, narrator: Narrator
+) -> tuple[Grafting, Trained, BoundaryStore | None]:
+    """Room for the frozen part's outputs, where they are kept; the choice is written into the settings."""
+    store, reason = None, ""
+    if grafting.front is not None:
+        try:
+            store = reserve_boundary(views, grafting.front, grafting.origin, cache_dir)
+        except ConfigError as error:
+            if trained.config.train.boundary != "auto":
+                raise
+            reason = f"auto: {error}"
+            narrator.say(f"The frozen part runs in every epoch, which takes longer. {error}")
+            grafting = replace(grafting, front=None)
+    train = trained.config.train.model_copy(update={"boundary": "off" if store is None else "cache"})
+    reasons = {**trained.reasons, "train.boundary": reason or "auto: it fits into train.boundary_gb"}
+    if trained.config.train.boundary != "auto" or grafting.graft.front is None:
+        return grafting, trained, store
+    return grafting, replace(trained, config=trained.config.model_copy(update={"train": train}), reasons=reasons), store
 
 
 @dataclass(frozen=True)

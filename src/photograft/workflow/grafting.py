@@ -7,16 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from photograft.config import Config
 from photograft.errors import ConfigError
 from photograft.models.catalogue import Backbone
 from photograft.models.device import accelerator_hint
 from photograft.models.networks import ensure_front
-from photograft.values import Layer, Summary
+from photograft.training.inputs import Values
+from photograft.values import IntArray, Layer, Summary
 from photograft.workflow.narrator import duration
 
 if TYPE_CHECKING:
     from photograft.models.graft import Graft
+
+_MEASURED_PHOTOS = 512
+"""Rows of the fit that time and memory are measured on: it reads a few batches of them."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +76,12 @@ def cut_network(
     elif train.boundary == "cache":
         why = f"works on the CPU, not on {device}" if cut.front else f"but nothing is frozen at graft point {point}"
         raise ConfigError(f"train.boundary: cache {why}; leave it at auto")
-    blocks = _blocks(cut)
     settled, reasons, photo_s, peak_mb = _measured(
-        cut, blocks, config, kept=front is not None, n_classes=n_classes, device=device
+        cut, config, kept=front is not None, n_classes=n_classes, n_features=n_features, device=device
     )
     return Grafting(
         graft=cut,
-        blocks=blocks,
+        blocks=_blocks(cut),
         config=settled,
         reasons=reasons,
         summary=_summary(cut, settled, n_features, n_classes),
@@ -148,6 +154,56 @@ def _summary(cut: Graft, config: Config, n_features: int, n_classes: int) -> Sum
     return cut.summary([head], lr=rates)
 
 
-def _measured(cut: Graft, blocks: Any, config: Config, *, kept: bool, n_classes: int, device: str) -> Any:
-    settled = {"precision": "fp32", "channels_last": False, "batch_size": 32}
-    return config.model_copy(update={"train": config.train.model_copy(update=settled)}), {}, 0.01, 1500.0
+class _Noise:
+    """Inputs of random numbers in the shapes of the real ones: time and memory do not depend on what photos show."""
+
+    n_plain = 1
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]] | None, *, px: int) -> None:
+        rng = np.random.default_rng(0)
+        if shapes is None:
+            self._values: list[npt.NDArray[Any]] = [rng.integers(0, 256, (1, px, px, 3), dtype=np.uint8)]
+        else:
+            self._values = [rng.normal(size=(1, *shape)).astype(np.float16) for shape in shapes]
+
+    def plain(self, row_B: IntArray, *, view: int) -> Values:
+        return tuple(np.repeat(value, len(row_B), axis=0) for value in self._values)
+
+    def changed(self, row_B: IntArray, *, epoch: int) -> Values:
+        return self.plain(row_B, view=0)
+
+
+def _measured(
+    cut: Graft, config: Config, *, kept: bool, n_classes: int, n_features: int, device: str
+) -> tuple[Config, dict[str, str], float, float]:
+    """Settings with what was measured, why, seconds per photo and epoch, and megabytes."""
+    from photograft.models.head import GraftedNetwork
+    from photograft.training.loop import Task
+    from photograft.training.measure import measure
+    from photograft.training.reading import Labelled
+
+    zero_D, one_D = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
+    with_front = cut.front is not None and not kept
+    network = GraftedNetwork(
+        cut, n_classes=n_classes, mean_D=zero_D, std_D=one_D, head=None, dropout=0.0, with_front=with_front
+    )
+    row_N = np.arange(_MEASURED_PHOTOS)
+    shapes = [value.shape for value in cut.boundary] if kept else None
+    task = Task(
+        network=network,
+        blocks=_blocks(cut),
+        inputs=_Noise(shapes, px=cut.px),
+        train=Labelled(row_N, row_N % n_classes),
+        n_classes=n_classes,
+        config=config.train,
+        augment=config.augment,
+        device=device,
+    )
+    found = measure(task)
+    train = config.train
+    values = {"precision": found.precision, "channels_last": found.channels_last, "batch_size": found.batch_size}
+    settled = {name: value for name, value in values.items() if getattr(train, name) == "auto"}
+    reason = f"measured when the run began: {'; '.join(found.reasons)}" if found.reasons else "auto"
+    config = config.model_copy(update={"train": train.model_copy(update=settled)})
+    reasons = {f"train.{name}": reason for name in settled}
+    return config, reasons, (found.step_s + found.read_s) / found.batch_size, found.peak_bytes / 1e6

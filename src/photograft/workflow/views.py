@@ -20,9 +20,9 @@ from photograft.data.pool import DecodePool
 from photograft.data.scan import decoder_key
 from photograft.errors import DataError, ImageRejected
 from photograft.features.boundary_store import BoundaryStore, Space
+from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import VIEWS
 from photograft.reporting.training import BoundaryFacts
-from photograft.tracking.boundary_files import make_room
 from photograft.training.inputs import Inputs
 from photograft.values import Manifest, Photo, PixelArray
 from photograft.workflow.narrator import Narrator
@@ -30,6 +30,7 @@ from photograft.workflow.source import contract_of, read_as_scanned
 
 if TYPE_CHECKING:
     from photograft.data.transforms import Augmentation
+    from photograft.features.boundary import BoundaryInputs
 
 _SHEET_PHOTOS, _SHEET_COPIES = 6, 6
 
@@ -86,22 +87,36 @@ def draw_sheet(views: Views) -> bytes | None:
     return contact_sheet([pixels for _, pixels in _decoded(views, rows, views.contract)], copies)
 
 
-def open_boundary(
-    views: Views, front: Path, origin: dict[str, Any], cache: Path, narrator: Narrator
-) -> tuple[Inputs, BoundaryFacts]:
-    """Inputs behind the frozen part `front`, whose outputs are computed where they are not kept already.
+def reserve_boundary(views: Views, front: Path, origin: dict[str, Any], cache: Path) -> BoundaryStore:
+    """The store that keeps what the frozen part `front` gives for these photos, with room for all of it.
 
     `origin` names the frozen network exactly.
+
+    Raises:
+        ConfigError: it does not fit into `train.boundary_gb`, or onto the disk.
     """
+    from photograft.features.boundary import Front
+
+    opened = Front(front)
+    augment = views.config.augment.model_dump(mode="json", exclude={"mixup", "cutmix"})
+    changed = {"augment": augment, "seed": views.config.train.seed} if views.larger is not None else {}
+    read = {"contract": views.contract.id, "decoder": decoder_key(views.contract), "engine": OnnxEngine.name}
+    n_copies = views.config.augment.views
+    space = Space(opened.names, opened.shapes, len(views.names), n_copies, {**origin, **read, **changed})
+    store = BoundaryStore(cache, space)
+    contents = [photo.content for photo in views.photos]
+    store.make_room(contents, budget_bytes=int(views.config.train.boundary_gb * 1e9))
+    return store
+
+
+def fill_boundary(
+    views: Views, store: BoundaryStore, front: Path, narrator: Narrator
+) -> tuple[BoundaryInputs, BoundaryFacts]:
+    """Run the frozen part over the photos whose outputs are not kept yet; gives all as inputs."""
     from photograft.features.boundary import BoundaryInputs, Front, fill
 
     started = time.perf_counter()
-    opened = Front(front)
-    space = _space(views, opened.names, opened.shapes, origin)
     contents = [photo.content for photo in views.photos]
-    size_bytes = space.estimate_bytes(len(set(contents)))
-    make_room(cache, space.id, space_bytes=size_bytes, budget_bytes=int(views.config.train.boundary_gb * 1e9))
-    store = BoundaryStore(cache, space)
     missing = set(store.missing(contents))
     if missing:
         rows = {photo.content: row for row, photo in enumerate(views.photos) if photo.content in missing}
@@ -110,13 +125,14 @@ def open_boundary(
             fill(
                 _photos_to_fill(views, sorted(rows.values())),
                 store,
-                opened,
+                Front(front),
                 augmentation and augmentation.copy,
                 advance=progress.advance,
                 waiting=lambda: narrator.say("Waiting for another run that computes the same outputs ..."),
             )
-    seconds = time.perf_counter() - started
-    return BoundaryInputs(store, contents), BoundaryFacts(len(set(contents)), space.n_views, size_bytes, seconds)
+    n_photos, seconds = len(set(contents)), time.perf_counter() - started
+    size_bytes = store.space.estimate_bytes(n_photos)
+    return BoundaryInputs(store, contents), BoundaryFacts(n_photos, store.space.n_views, size_bytes, seconds)
 
 
 @contextmanager
@@ -145,15 +161,6 @@ def pixel_inputs(views: Views, cache: Path, narrator: Narrator) -> Iterator[Inpu
         yield inputs
     finally:
         inputs.close()
-
-
-def _space(views: Views, names: tuple[str, ...], shapes: Sequence[tuple[int, ...]], origin: dict[str, Any]) -> Space:
-    """What the kept outputs of the frozen part hang on."""
-    augment = views.config.augment.model_dump(mode="json", exclude={"mixup", "cutmix"})
-    changed = {"augment": augment, "seed": views.config.train.seed} if views.larger is not None else {}
-    origin = {**origin, "contract": views.contract.id, "decoder": decoder_key(views.contract), **changed}
-    n_copies = views.config.augment.views if views.larger is not None else 0
-    return Space(names, tuple(tuple(shape) for shape in shapes), len(views.names), n_copies, origin)
 
 
 def _photos_to_fill(views: Views, rows: Sequence[int]) -> Iterator[tuple[str, PixelArray, PixelArray | None]]:
