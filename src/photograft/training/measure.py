@@ -193,6 +193,7 @@ def _faster(task: Task, step_s: float, setting: str, value: object, worthwhile: 
     """The task with a setting changed where a step is then faster, the time of its step, and a sentence on it."""
     changed = replace(task, config=task.config.model_copy(update={setting: value}))
     changed_s = _time_step(changed)
+    step_s = min(step_s, _time_step(task))  # again: the machine may have been busier before
     gain = step_s / changed_s
     sentence = f"train.{setting}={str(value).lower()} makes a step {gain:.2f} times as fast"
     if gain > worthwhile:
