@@ -61,8 +61,9 @@ class TrainConfig(Section):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of `sgd`."""
 
-    weight_decay: float = Field(default=0.05, ge=0, le=1)
-    """Decay of weights per step, times the learning rate. Biases and BatchNorm are left out."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    """Decay of weights. Biases and BatchNorm are left out. `auto`: 0.05 for `adamw`, 1e-4 for `sgd`, none for `adam`,
+    where it would be added to the gradients."""
 
     schedule: Literal["one-cycle", "cosine", "step", "plateau", "constant"] = "one-cycle"
     """How the learning rate changes: up and down along a cosine, down along a cosine, times `train.gamma` every

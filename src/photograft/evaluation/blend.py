@@ -28,17 +28,23 @@ class Blend:
 
 
 def blend(linear_NK: FloatArray, tuned_NK: FloatArray, label_N: IntArray) -> Blend:
-    """The blend of two models' logits with the lowest log loss on these photos, each at a temperature of its own.
+    """The blend of two models' logits for these photos, each at a temperature of its own.
 
-    `label_N` holds the true class indices. Both models must not have been trained on the photos.
+    Of all shares whose log loss is within one standard error of the lowest, the one nearest to one half is taken: some
+    dozen photos cannot tell more, and equal shares are the best guess before any photo was seen. `label_N` holds the
+    true class indices. Both models must not have been trained on the photos.
     """
     by_linear, by_tuned = (1 / calibrate(logits_NK, label_N) for logits_NK in (linear_NK, tuned_NK))
     candidates = [Blend((1 - share) * by_linear, share * by_tuned, float(share)) for share in _SHARES]
-    return min(candidates, key=lambda each: _log_loss(each.logits(linear_NK, tuned_NK), label_N))
+    loss_CN = np.stack([_log_loss(each.logits(linear_NK, tuned_NK), label_N) for each in candidates])
+    worse_CN = loss_CN - loss_CN[loss_CN.mean(axis=1).argmin()]
+    error_C = worse_CN.std(axis=1) / np.sqrt(len(label_N))
+    as_good = [each for each, ok in zip(candidates, worse_CN.mean(axis=1) <= error_C, strict=True) if ok]
+    return min(as_good, key=lambda each: abs(each.share - 0.5))
 
 
-def _log_loss(logits_NK: FloatArray, label_N: IntArray) -> float:
-    """Mean negative log likelihood at the temperature that fits best: a blend is softer than its parts."""
+def _log_loss(logits_NK: FloatArray, label_N: IntArray) -> DoubleArray:
+    """Negative log likelihood of each photo at the temperature that fits best: a blend is softer than its parts."""
     probability_NK: DoubleArray = softmax(logits_NK, temperature=calibrate(logits_NK, label_N))
     own_N = probability_NK[np.arange(len(label_N)), label_N]
-    return float(-np.log(np.maximum(own_N, np.finfo(np.float64).tiny)).mean())
+    return np.asarray(-np.log(np.maximum(own_N, np.finfo(np.float64).tiny)))

@@ -17,6 +17,8 @@ from photograft.config.train import TrainConfig
 Blocks = Sequence[tuple[str, Sequence[str]]]
 """Names of blocks and of their trainable parameters in the network, in running order; the head comes last."""
 
+_WEIGHT_DECAY = {"adamw": 0.05, "adam": 0.0, "sgd": 1e-4}
+"""What is usual for each optimizer: that of Adam acts through its running averages, and is better left out."""
 _ONE_CYCLE_START = 25.0
 _ONE_CYCLE_END = 1e4
 
@@ -41,12 +43,16 @@ def build_optimizer(network: nn.Module, blocks: Blocks, config: TrainConfig) -> 
         for decays in (True, False):
             members = [parameters[name] for name in names if (parameters[name].ndim > 1) == decays]
             if members:
-                decay = config.weight_decay if decays else 0.0
+                decay = _weight_decay(config) if decays else 0.0
                 groups.append({"params": members, "lr": rate, "peak": rate, "weight_decay": decay, "block": block})
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=peak_lr(config), momentum=config.momentum)
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=peak_lr(config))
+
+
+def _weight_decay(config: TrainConfig) -> float:
+    return _WEIGHT_DECAY[config.optimizer] if config.weight_decay == "auto" else config.weight_decay
 
 
 def learning_rates(blocks: Sequence[str], config: TrainConfig) -> dict[str, float]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors.numpy import save as save_tensors
 
+from photograft.config import to_yaml
 from photograft.errors import ConfigError
 from photograft.evaluation.blend import Blend, blend
 from photograft.features.boundary_store import BoundaryStore
@@ -31,15 +32,16 @@ from photograft.values import DoubleArray, FloatArray, IntArray
 from photograft.workflow.clock import Clock
 from photograft.workflow.finish import Judged, Trained
 from photograft.workflow.fits import FitRunner
-from photograft.workflow.grafting import Grafting
+from photograft.workflow.grafting import Grafting, summarise
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.render import CONTACT_SHEET
+from photograft.workflow.resolve import HEAD_LR
 from photograft.workflow.resume import begin, has_begun
 from photograft.workflow.ship import Model
 from photograft.workflow.views import Views, draw_sheet, fill_boundary, pixel_inputs, reserve_boundary, views_of
 
 if TYPE_CHECKING:
-    from photograft.training.loop import Fit
+    from photograft.training.loop import Fit, Task
 
 _SMALLEST_STD = 1e-4
 
@@ -127,8 +129,10 @@ class FineTuning:
 
     def complete(self, *, cache_dir: Path, boundary: BoundaryFacts | None) -> Trained:
         """Run all fits; gives `trained` with the tuned model in the place of the linear one."""
-        trained = self.trained
+        if self.trained.config.train.lr == "find":
+            self._find_lr()
         verdict = self._judge()
+        trained = self.trained
         shares = self._shares(verdict, np.ones(len(verdict.rows), bool))
         model = self._export(self._final(verdict.epoch), shares, cache_dir)
         on_all = None
@@ -217,9 +221,34 @@ class FineTuning:
         weight_DK, bias_K = fit.network.linear_head()
         return _Tuned(tensors, LinearHead(weight_DK, bias_K), rows)
 
+    def _find_lr(self) -> None:
+        """Try rising rates on the train part; what is found is written down, so that a resumed run has it too."""
+        from photograft.training.lr_finder import find_lr
+
+        found = find_lr(self._task("train", self.trained.splits.rows("train")))
+        settled = {"lr": found.lr}
+        if self.trained.config.train.head_lr == "auto":
+            settled["head_lr"] = HEAD_LR * found.lr
+        self.runner.narrator.say(f"Learning rate {found.lr:.2g}: {found.reason}")
+        config = self.trained.config
+        config = config.model_copy(update={"train": config.train.model_copy(update=settled)})
+        reasons = {**self.trained.reasons, "train.lr": f"found: {found.reason}"}
+        self.trained = replace(self.trained, config=config, reasons=reasons)
+        n_features, n_classes = len(self._mean_D), len(self.trained.manifest.usable.classes)
+        summary = summarise(self.grafting.graft, config, n_features=n_features, n_classes=n_classes)
+        self.grafting = replace(self.grafting, config=config, summary=summary)
+        self.run.write("config.resolved.yaml", to_yaml(config, reasons=reasons))
+
     def _fit(
         self, name: str, rows: IntArray, *, val_rows: IntArray | None = None, stop_after_epoch: int | None = None
     ) -> Fit:
+        task = self._task(name, rows, val_rows=val_rows, stop_after_epoch=stop_after_epoch)
+        return self.runner.complete(replace(task, deadline=self._deadline(len(rows))))
+
+    def _task(
+        self, name: str, rows: IntArray, *, val_rows: IntArray | None = None, stop_after_epoch: int | None = None
+    ) -> Task:
+        """A fit from the pretrained weights on."""
         from photograft.models.head import GraftedNetwork
         from photograft.training.loop import Task
         from photograft.training.reading import Labelled
@@ -237,7 +266,7 @@ class FineTuning:
             dropout=config.train.dropout,
             with_front=not self.grafting.kept,
         )
-        task = Task(
+        return Task(
             network=network,
             blocks=self.grafting.blocks,
             inputs=self.inputs,
@@ -249,9 +278,7 @@ class FineTuning:
             name=name,
             device=self.grafting.device,
             stop_after_epoch=stop_after_epoch,
-            deadline=self._deadline(len(rows)),
         )
-        return self.runner.complete(task)
 
     def _linear(self, rows: IntArray, *, last: bool = False) -> LinearHead:
         """The linear head on these photos alone; with `last` on what the tuned network will give, its end alone."""

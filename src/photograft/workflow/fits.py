@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,8 +71,8 @@ class FitRunner:
         from photograft.training.loop import Step
 
         saved_at = time.monotonic()
-        with stop_on_request() as stop:
-            for event in fit.run():
+        with stop_on_request() as stop, closing(fit.run()) as events:
+            for event in events:
                 if isinstance(event, Step):
                     advance()
                     due = self.checkpoint_steps != "auto" and event.step % self.checkpoint_steps == 0

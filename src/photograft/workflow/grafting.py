@@ -84,7 +84,7 @@ def cut_network(
         blocks=_blocks(cut),
         config=settled,
         reasons=reasons,
-        summary=_summary(cut, settled, n_features, n_classes),
+        summary=summarise(cut, settled, n_features=n_features, n_classes=n_classes),
         front=front,
         origin={"network": backbone.network_id(px=px, embedding="last"), "point": point},
         device=device,
@@ -123,6 +123,19 @@ def _device(asked: str) -> str:
     raise ConfigError(f"model.device: {asked} was asked for, but torch finds no such device; use cpu or auto")
 
 
+def summarise(cut: Graft, config: Config, *, n_features: int, n_classes: int) -> Summary:
+    """What trains, layer by layer, with the head on `n_features` values at the end."""
+    from photograft.training.optim import learning_rates
+
+    train = config.train
+    if train.lr == "find":
+        train = train.model_copy(update={"lr": "auto"})
+    rates = learning_rates([name for name, _ in _blocks(cut)], train)
+    size = (n_features + 1) * n_classes
+    head = Layer("head", "Linear", (n_classes,), size, 0, frozen=False, lr=rates["head"])
+    return cut.summary([head], lr=rates)
+
+
 def describe_grafting(grafting: Grafting) -> list[str]:
     """What trains, in a sentence."""
     summary, train = grafting.summary, grafting.config.train
@@ -140,18 +153,6 @@ def _blocks(cut: Graft) -> list[tuple[str, list[str]]]:
     """Parameters by block under the names that they have in the network with its head."""
     blocks = [(name, [f"tail.{each}" for each in names]) for name, names in cut.blocks.items()]
     return [*blocks, ("head", ["head.weight", "head.bias"])]
-
-
-def _summary(cut: Graft, config: Config, n_features: int, n_classes: int) -> Summary:
-    from photograft.training.optim import learning_rates
-
-    train = config.train
-    if train.lr == "find":
-        train = train.model_copy(update={"lr": "auto"})
-    rates = learning_rates([name for name, _ in _blocks(cut)], train)
-    size = (n_features + 1) * n_classes
-    head = Layer("head", "Linear", (n_classes,), size, 0, frozen=False, lr=rates["head"])
-    return cut.summary([head], lr=rates)
 
 
 class _Noise:

@@ -8,7 +8,8 @@ from photograft.config import Config
 from photograft.errors import ConfigError, MissingExtraError
 
 _PX = {"fast": 224, "good": 320, "best": 288}
-_HEAD_LR = 2.5
+HEAD_LR = 2.5
+"""Learning rate of the head, over that of the network before it."""
 
 
 def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config, dict[str, str]]:
@@ -53,6 +54,10 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
     chosen = {
         "epochs": ({"scratch": 40, "all": 10}.get(graft, 8), f"auto: graft point {graft}"),
         "lr": (lr, f"auto: usual for {train.optimizer}"),
+        "weight_decay": (
+            {"adamw": 0.05, "adam": 0.0, "sgd": 1e-4}[train.optimizer],
+            f"auto: usual for {train.optimizer}",
+        ),
         "warmup": (0.25 if train.schedule == "one-cycle" else 0.05, f"auto: schedule {train.schedule}"),
         "batchnorm": ("moved" if graft == "scratch" else "frozen", f"auto: graft point {graft}"),
         "blend": (graft not in ("all", "scratch"), f"auto: graft point {graft}"),
@@ -60,8 +65,8 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
     settled = {name: value for name, (value, _) in chosen.items() if getattr(train, name) == "auto"}
     reasons |= {f"train.{name}": chosen[name][1] for name in settled}
     if train.head_lr == "auto" and lr != "find":
-        settled["head_lr"] = _HEAD_LR * float(lr)
-        reasons["train.head_lr"] = f"auto: {_HEAD_LR:g} x train.lr"
+        settled["head_lr"] = HEAD_LR * float(lr)
+        reasons["train.head_lr"] = f"auto: {HEAD_LR:g} x train.lr"
     return config.model_copy(update={"train": train.model_copy(update=settled)}), reasons
 
 
