@@ -23,6 +23,7 @@ from photograft.tracking.cache import cache_folder
 from photograft.tracking.run_folder import RunFolder, open_run
 
 RUN = "run"
+_RANDOM = "random"
 NETWORK_FILE = "network.safetensors"
 """Every tensor of the network that a run has fine-tuned, under the names of its library."""
 
@@ -49,6 +50,11 @@ class Backbone(ABC):
     def architecture(self) -> str:
         """The name that the network is built by."""
         return self.name
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are pretrained weights; else it can only be trained from random ones."""
+        return self.weights_sha256 != _RANDOM
 
     @property
     def file_name(self) -> str:
@@ -299,6 +305,21 @@ def backbone_from_json(text: str) -> Backbone:
     if "weights" in fields:
         fields["weights"] = Path(fields["weights"])
     return kind(**fields)
+
+
+def without_weights(name: str, *, cache_dir: Path) -> Backbone:
+    """The network of timm or torchvision of that name, to be trained from random weights."""
+    facts = read_facts(name, cache_dir)
+    return LibraryBackbone(
+        name=facts.name,
+        licence=facts.licence,
+        weights_sha256=_RANDOM,
+        mean=facts.mean,
+        std=facts.std,
+        own_px=facts.px,
+        fixed_px=facts.fixed,
+        weights=Path(),
+    )
 
 
 def library_backbone(facts: Facts, weights: Path) -> LibraryBackbone:

@@ -123,7 +123,11 @@ class FineTuning:
         self._pretrained = {n: t.detach().clone() for n, t in grafting.graft.tail.state_dict().items()}
         embedding_ND = trained.table.embedding_ND
         self._last = slice(embedding_ND.shape[1] - trained.model.outputs.last, None)
-        self._mean_D, self._std_D = _moments(embedding_ND, trained.rows, self._last)
+        if trained.config.model.graft == "scratch":  # nobody knows yet what the network will give
+            n_features = grafting.n_features
+            self._mean_D, self._std_D = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
+        else:
+            self._mean_D, self._std_D = _moments(embedding_ND, trained.rows, self._last)
         self._began = time.monotonic()
         self._to_come = self._photos_to_come()
 
@@ -142,6 +146,7 @@ class FineTuning:
         logits_NK = _blended(shares, verdict.linear_NK, verdict.tuned_NK)
         return replace(
             trained,
+            backbone=self.grafting.backbone,
             model=model,
             judged=Judged("val" if self._holds_out else "oof", verdict.rows, logits_NK, self._honest(verdict)),
             exact_features=False,
@@ -234,7 +239,7 @@ class FineTuning:
         config = config.model_copy(update={"train": config.train.model_copy(update=settled)})
         reasons = {**self.trained.reasons, "train.lr": f"found: {found.reason}"}
         self.trained = replace(self.trained, config=config, reasons=reasons)
-        n_features, n_classes = len(self._mean_D), len(self.trained.manifest.usable.classes)
+        n_features, n_classes = self.grafting.n_features, len(self.trained.manifest.usable.classes)
         summary = summarise(self.grafting.graft, config, n_features=n_features, n_classes=n_classes)
         self.grafting = replace(self.grafting, config=config, summary=summary)
         self.run.write("config.resolved.yaml", to_yaml(config, reasons=reasons))
@@ -255,13 +260,13 @@ class FineTuning:
 
         config, graft, label_N = self.trained.config, self.grafting.graft, self.trained.label_N
         graft.tail.load_state_dict(self._pretrained)
-        scratch = config.model.graft == "scratch"
-        start = None if scratch or config.train.start == "zero" else self._linear(rows, last=True)
+        from_zero = config.model.graft == "scratch" or config.train.start == "zero"
+        start = None if from_zero else self._linear(rows, last=True)
         network = GraftedNetwork(
             graft,
             n_classes=len(self.trained.manifest.usable.classes),
-            mean_D=np.zeros_like(self._mean_D) if scratch else self._mean_D,
-            std_D=np.ones_like(self._std_D) if scratch else self._std_D,
+            mean_D=self._mean_D,
+            std_D=self._std_D,
             head=None if start is None else (start.weight_DK, start.bias_K),
             dropout=config.train.dropout,
             with_front=not self.grafting.kept,

@@ -30,12 +30,15 @@ _MEASURED_PHOTOS = 512
 class Grafting:
     """A network that is cut and ready to be trained, with every setting settled.
 
-    `blocks` are the trainable parameters by block, the head's last, as the fit takes them. `front` is the frozen part
-    as ONNX where its output is kept on disk, and `origin` names it exactly. `photo_s` are seconds of training per photo
-    and epoch.
+    `backbone` is what was cut. `n_features` are the values that its end gives, on which its head is trained. `blocks`
+    are the trainable parameters by block, the head's last, as the fit takes them. `front` is the frozen part as ONNX
+    where its output is kept on disk, and `origin` names it exactly. `photo_s` are seconds of training per photo and
+    epoch.
     """
 
+    backbone: Backbone
     graft: Graft
+    n_features: int
     blocks: Sequence[tuple[str, Sequence[str]]]
     config: Config
     reasons: dict[str, str]
@@ -52,24 +55,21 @@ class Grafting:
         return self.front is not None
 
 
-def cut_network(
-    backbone: Backbone, config: Config, *, n_classes: int, n_features: int, px: int, cache_dir: Path
-) -> Grafting:
+def cut_network(backbone: Backbone, config: Config, *, n_classes: int, px: int, cache_dir: Path) -> Grafting:
     """Load the network, cut it at `model.graft`, and settle on this machine what is still `auto`.
-
-    `n_features` are the values that the end of the network gives, on which its head is trained.
 
     Raises:
         ConfigError: The network has no such graft point, or a setting does not fit it.
         ModelError: The network cannot be cut.
     """
-    from photograft.models.backbone import load_embedder
+    from photograft.models.backbone import load_embedder, measure_outputs
     from photograft.models.graft import graft
 
     train, point, device = config.train, config.model.graft, _device(config.model.device)
     assert train.batchnorm != "auto"
     embedder = load_embedder(backbone, embedding="last", px=px, scratch=train.seed if point == "scratch" else None)
     cut = graft(embedder, point, px=px, batchnorm=train.batchnorm)
+    n_features = measure_outputs(embedder.trunk, px=px).last
     front = None
     if train.boundary != "off" and cut.front is not None and device == "cpu":
         front = ensure_front(backbone, point, px=px, embedding="last", cache_dir=cache_dir)
@@ -80,7 +80,9 @@ def cut_network(
         cut, config, kept=front is not None, n_classes=n_classes, n_features=n_features, device=device
     )
     return Grafting(
+        backbone=backbone,
         graft=cut,
+        n_features=n_features,
         blocks=_blocks(cut),
         config=settled,
         reasons=reasons,

@@ -21,7 +21,7 @@ from photograft.data.tables import table_bytes
 from photograft.errors import ConfigError, DataError
 from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.extract import FeatureStore
-from photograft.models.catalogue import Backbone, find_backbone, is_library_name
+from photograft.models.catalogue import BACKBONES, Backbone, find_backbone, is_library_name, without_weights
 from photograft.models.facts import facts_file
 from photograft.models.networks import Outputs, ensure_network, is_intact, network_file, read_outputs
 from photograft.reporting.layer_table import summary_text
@@ -58,7 +58,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything that is settled before the first photo is read."""
+    """Everything that is settled before the first photo is read.
+
+    `backbone` gives the features, and `trained` is the network that is trained: the same, save where it has no weights
+    and is trained from random ones.
+    """
 
     config: Config
     reasons: dict[str, str]
@@ -68,6 +72,7 @@ class Setup:
     network: Path
     outputs: Outputs
     views: tuple[str, ...]
+    trained: Backbone
     grafting: Grafting | None = None
 
     @property
@@ -83,6 +88,7 @@ def prepared(
     """Settle everything, open cache and decoders, and tell what will be done and what it will cost."""
     limits = asked.cache
     backbone = _find_backbone(asked, cache_folder(limits.dir), narrator)
+    extractor = _extractor(backbone, narrator)
     config, reasons = resolve_input(asked, only_px=backbone.own_px if backbone.fixed_px else None)
     config, graft_reasons = resolve_graft(config)
     reasons |= graft_reasons
@@ -92,7 +98,8 @@ def prepared(
     ):
         if cache.warning:
             narrator.say(f"warning: {cache.warning}")
-        setup = _set_up(source, config, reasons, backbone, cache.folder, clock, narrator)
+        setup = _set_up(source, config, reasons, extractor, cache.folder, clock, narrator)
+        setup = replace(setup, trained=backbone)
         model, listing = setup.config.model, source.listing
         # Without a test part the cross-validated score is the one to quote, and it must come from the bundle's own
         # engine: a GPU in mixed precision differs from it. Small sets take a minute on the CPU anyway.
@@ -150,7 +157,7 @@ def _set_up(
             config = config.model_copy(update={"model": config.model.model_copy(update={"embedding": "last"})})
             network, outputs = _export(backbone, contract, config.model.embedding, cache_dir, narrator)
     views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
-    return Setup(config, reasons, source, backbone, contract, network, outputs, views)
+    return Setup(config, reasons, source, backbone, contract, network, outputs, views, trained=backbone)
 
 
 def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbone:
@@ -158,7 +165,21 @@ def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbo
     if is_library_name(name) and not facts_file(name, cache_dir).is_file():
         narrator.say(f"Looking up {name}, once (imports torch, some seconds) ...")
     model = asked.model
-    return find_backbone(name, weights=model.weights, mean=model.mean, std=model.std, cache_dir=cache_dir)
+    try:
+        return find_backbone(name, weights=model.weights, mean=model.mean, std=model.std, cache_dir=cache_dir)
+    except ConfigError:
+        if model.graft != "scratch" or model.weights is not None or not is_library_name(name):
+            raise
+        return without_weights(name, cache_dir=cache_dir)
+
+
+def _extractor(backbone: Backbone, narrator: Narrator) -> Backbone:
+    """The network whose features find duplicates and feed the linear head: one with weights."""
+    if backbone.has_weights:
+        return backbone
+    other = BACKBONES[0]
+    narrator.say(f"{backbone.name} has no weights here: the linear head to compare with stands on {other.name}.")
+    return other
 
 
 def _export(
@@ -179,10 +200,9 @@ def _cut(setup: Setup, estimate: Estimate, cache_dir: Path) -> tuple[Setup, Esti
     n_classes, n_photos = len(setup.listing.classes), len(setup.listing.files)
     px, folds = setup.contract.px, 0 if _has_test(setup) else setup.config.split.folds
     grafting = cut_network(
-        setup.backbone,
+        setup.trained,
         setup.config,
         n_classes=n_classes,
-        n_features=setup.outputs.last,
         px=px,
         cache_dir=cache_dir,
     )
@@ -201,7 +221,7 @@ def _describe_plan(setup: Setup, engine: str) -> list[str]:
     what = "objects" if any(found.object for found in setup.listing.files) else "files"
     return [
         f"{len(setup.listing.files):,} {what} in {len(setup.listing.classes)} classes",
-        f"Quality {config.quality}: {setup.backbone.name}, {shape} at {setup.contract.px} px, {views}, "
+        f"Quality {config.quality}: {setup.trained.name}, {shape} at {setup.contract.px} px, {views}, "
         f"{config.model.embedding} embedding, linear head; {engine}",
         _describe_split(setup),
     ]
