@@ -12,6 +12,7 @@ from photograft.cli import choosing, console
 from photograft.cli.scores import class_table, headline, slice_table
 
 if TYPE_CHECKING:
+    from photograft.workflow.prepare import Plan
     from photograft.workflow.train import TrainedRun
 
 
@@ -66,7 +67,8 @@ def train(
     from photograft.workflow import train as workflow
 
     if resume is not None:
-        if photos is not None or config or assignments or quality or name or dry_run:
+        others = (photos, config, assignments, quality, name, classes, top_classes, per_class, edits, dry_run)
+        if any(others) or runs_dir != Path("runs"):
             raise ConfigError("--resume goes on with a run as it was begun: give nothing but --json beside it")
         _show(workflow.resume(resume, narrator=console), json_output=json_output)
         return
@@ -76,14 +78,17 @@ def train(
     chosen = choosing.settings(classes=classes, top_classes=top_classes, per_class=per_class, edits=edits)
     settings = load_config(config, assignments or (), quality=None if quality is None else quality.value, **chosen)
     if dry_run:
-        planned = workflow.plan(photos, config=settings, narrator=console)
-        if json_output:
-            console.print_json(planned.to_json())
-        elif planned.summary is not None:
-            console.print_text("\n".join(planned.details()))
+        _show_plan(workflow.plan(photos, config=settings, narrator=console), json_output=json_output)
         return
     done = workflow.train(photos, name=name, runs_dir=runs_dir, config=settings, narrator=console)
     _show(done, json_output=json_output)
+
+
+def _show_plan(planned: Plan, *, json_output: bool) -> None:
+    if json_output:
+        console.print_json(planned.to_json())
+    elif planned.summary is not None:
+        console.print_text("\n".join(planned.details()))
 
 
 def _show(done: TrainedRun, *, json_output: bool) -> None:

@@ -24,7 +24,10 @@ _LONGEST_NAME = 240
 
 
 _CHECKSUMS = "checksums.json"
-_NOT_SEALED = ("model", "report.html", _CHECKSUMS)
+STARTED, CHECKPOINTS = "started.json", "checkpoints"
+"""What a run has only until it is finished."""
+
+_NOT_SEALED = ("model", "report.html", _CHECKSUMS, STARTED, CHECKPOINTS)
 _CHECKED_ON_OPENING = ("config.resolved.yaml", "report.json", "run.json")
 _REMEDY = "copy the run again from where it was made, or train again."
 
@@ -59,8 +62,8 @@ class RunFolder:
     def seal(self) -> None:
         """Write checksums.json, the last step of a run: SHA-256 of every file of the run.
 
-        Left out are hidden files, `model/`, which has checksums of its own, and report.html, which may be rendered
-        again at any time.
+        Left out are hidden files, `model/`, which has checksums of its own, report.html, which may be rendered
+        again at any time, and what is removed at the end.
         """
         digests = {name: _sha256(self.path / name) for name in sorted(self._sealed_names())}
         self.write_json(_CHECKSUMS, digests)

@@ -7,9 +7,8 @@ per fold judges every photo, and one on all of them is shipped.
 
 from __future__ import annotations
 
-import shutil
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,10 +60,10 @@ def fine_tune(
     A run that was begun goes on where it was stopped. `root` is what the photos were given as.
     """
     views = views_of(trained.manifest, trained.config, trained.contract, trained.views)
-    grafting, trained, store = _reserve(views, grafting, trained, cache_dir, narrator)
-    if not has_begun(run):
-        begin(run, trained, root)
-    shutil.rmtree(run.model, ignore_errors=True)
+    with nullcontext() if has_begun(run) else run.removed_on_failure():
+        grafting, trained, store = _reserve(views, grafting, trained, cache_dir, narrator)
+        if not has_begun(run):
+            begin(run, trained, root)
     if (sheet := draw_sheet(views)) is not None:
         run.write(CONTACT_SHEET, sheet)
     runner = FitRunner(run, narrator, trained.config.train.checkpoint_steps)

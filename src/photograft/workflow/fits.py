@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from photograft.errors import ConfigError
 from photograft.reporting.training_records import records_jsonl
-from photograft.tracking.run_folder import RunFolder
+from photograft.tracking.run_folder import CHECKPOINTS, RunFolder
 from photograft.values import Record
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.stopping import stop_on_request
@@ -84,7 +84,6 @@ class FitRunner:
                     self._save(fit, folder)
                     saved_at = time.monotonic()
                 if stop.made:
-                    self.narrator.say(f"Saved. Go on with: photograft train --resume {self.run.path}")
                     return
             self._save(fit, folder)
 
@@ -95,8 +94,7 @@ class FitRunner:
             save_checkpoint(folder, *fit.state(), step=fit.step)
         except OSError as error:
             raise ConfigError(
-                f"{folder}: a checkpoint cannot be written ({error}). Make room there, then go on with: "
-                f"photograft train --resume {self.run.path}"
+                f"{folder}: a checkpoint cannot be written ({error}); the one before it is kept. Make room there."
             ) from error
 
     def _write_records(self, fit: Fit) -> None:
@@ -113,7 +111,7 @@ class FitRunner:
 
 def checkpoint_folder(run: RunFolder, fit: str) -> Path:
     """Where the checkpoints of a fit are."""
-    return run.path / "checkpoints" / fit.replace(" ", "-")
+    return run.path / CHECKPOINTS / fit.replace(" ", "-")
 
 
 def _title(fit: str) -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from photograft.config import Config, load_config, to_yaml
-from photograft.errors import DataError, ModelError
+from photograft.errors import ConfigError, DataError, ModelError, PhotograftError, TrainingError
 from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
-from photograft.tracking.run_folder import RunFolder
+from photograft.tracking.run_folder import CHECKPOINTS, STARTED, RunFolder
 from photograft.workflow.environment import command_line, data_sha256, git_state, versions
 from photograft.workflow.finish import Trained
+from photograft.workflow.narrator import Narrator
 
-_STARTED = "started.json"
 _FORMAT = 1
 _SETTLED = ("precision", "channels_last", "batch_size", "lr", "head_lr", "epochs", "boundary")
 """Settings that were measured when the run began, and might come out otherwise now."""
@@ -24,12 +26,18 @@ _SETTLED = ("precision", "channels_last", "batch_size", "lr", "head_lr", "epochs
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run that can go on: its folder, what it was given, and what it had found."""
+    """A run that can go on: its folder, what it was given, and what it had found.
+
+    `config` is to be trained with, `settled` are the settings in it that were found; what was given is `asked`, and
+    `time_limit` its limit: the epochs that fit into it are settled.
+    """
 
     folder: RunFolder
     photos: Path
     config: Config
+    settled: tuple[str, ...]
     asked: str
+    time_limit: float | None
     data_sha256: str
 
     def taken_up(self, trained: Trained) -> Trained:
@@ -39,14 +47,17 @@ class Unfinished:
             DataError: photos, labels or their split are not what they were.
         """
         changed = "photos or labels" if data_sha256(trained.manifest) != self.data_sha256 else ""
-        if not changed and splits_csv(trained.manifest, trained.splits) != self.folder.read("splits.csv"):
+        if not changed and splits_csv(trained.manifest, trained.splits) != _read_exactly(self.folder, "splits.csv"):
             changed = "the split"
         if changed:
             raise DataError(
                 f"{self.photos}: {changed} changed since {self.folder.path} was begun, so it cannot go on: "
                 "put them back, or train a new run."
             )
-        return replace(trained, asked=self.asked)
+        train = trained.config.train.model_copy(update={"time_limit": self.time_limit})
+        config = trained.config.model_copy(update={"train": train})
+        settled = {f"train.{name}": "settled when the run began" for name in self.settled}
+        return replace(trained, asked=self.asked, config=config, reasons={**trained.reasons, **settled})
 
 
 def begin(run: RunFolder, trained: Trained, root: Path) -> None:
@@ -56,57 +67,117 @@ def begin(run: RunFolder, trained: Trained, root: Path) -> None:
     run.write("manifest.csv", manifest_csv(trained.manifest))
     run.write("splits.csv", splits_csv(trained.manifest, trained.splits))
     run.write("issues.csv", issues_csv(trained.issues))
-    run.write_json(
-        _STARTED,
-        {
-            "format": _FORMAT,
-            "photos": str(root.absolute()),
-            "data_sha256": data_sha256(trained.manifest),
-            "command": command_line(),
-            "git": git_state(Path.cwd()),
-            "versions": versions(),
-        },
-    )
+    started = {
+        "format": _FORMAT,
+        "photos": str(root.absolute()),
+        "data_sha256": data_sha256(trained.manifest),
+        "command": command_line(),
+        "git": git_state(Path.cwd()),
+        "versions": versions(),
+    }
+    run.write(STARTED, json.dumps(started, indent=2) + "\n")  # in ASCII, which gives back names that are not UTF-8
 
 
 def has_begun(run: RunFolder) -> bool:
     """Whether `begin` has come to its end, and the run not to its own."""
-    return (run.path / _STARTED).is_file()
+    return (run.path / STARTED).is_file()
 
 
-def open_unfinished(path: Path) -> Unfinished:
-    """A run that was stopped while it was fine-tuned.
+@contextmanager
+def unfinished_run(path: Path) -> Iterator[Unfinished]:
+    """A run that was stopped while it was fine-tuned, held against other processes in the block.
 
     Raises:
         ModelError: the folder is no run, one that is finished, or one of a newer release.
+        ConfigError: another process is at it.
     """
     run = RunFolder(path)
-    if not has_begun(run):
-        if (path / "report.json").is_file():
-            raise ModelError(f"--resume: {path} is finished: its report is {path / 'report.html'}")
-        raise ModelError(f"--resume: {path} is no run that was stopped while it was fine-tuned (no {_STARTED})")
-    started = _read_started(run)
-    resolved = load_config(path / "config.resolved.yaml").train
-    asked = load_config(path / "config.yaml")
-    settled = {name: getattr(resolved, name) for name in _SETTLED}
-    config = asked.model_copy(update={"train": asked.train.model_copy(update=settled)})
-    return Unfinished(run, Path(started["photos"]), config, run.read("config.yaml"), str(started["data_sha256"]))
+    _require_unfinished(run)
+    with run.locked():
+        _require_unfinished(run)  # the process that held it until now may have finished it
+        unfinished = _read(run)
+        _remove_halves(run)
+        yield unfinished
+
+
+@contextmanager
+def resumable(run: RunFolder, narrator: Narrator) -> Iterator[None]:
+    """Whatever stops the work in the block, once it has begun, says how to go on."""
+    how = f"photograft train --resume {shlex.quote(str(run.path))}"
+    try:
+        yield
+    except KeyboardInterrupt:
+        if has_begun(run):
+            narrator.say(f"Go on with: {how}")
+        raise
+    except TrainingError:
+        raise  # it would come to the same end
+    except PhotograftError as error:
+        if has_begun(run):
+            error.args = (f"{error} Then go on with: {how}",)
+        raise
+    except OSError as error:
+        if not has_begun(run):
+            raise
+        raise ConfigError(f"{run.path} cannot be finished ({error}). Put that right, then go on with: {how}") from error
 
 
 def forget_progress(run: RunFolder) -> None:
     """Remove what only a run that goes on needs; the report and the bundle are there."""
-    (run.path / _STARTED).unlink(missing_ok=True)
-    shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+    (run.path / STARTED).unlink(missing_ok=True)
+    shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
+
+
+def _require_unfinished(run: RunFolder) -> None:
+    if has_begun(run):
+        return
+    if (run.path / "report.json").is_file():
+        raise ModelError(f"--resume: {run.path} is finished: its report is {run.path / 'report.html'}")
+    raise ModelError(f"--resume: {run.path} is no run that was stopped while it was fine-tuned (no {STARTED})")
+
+
+def _read(run: RunFolder) -> Unfinished:
+    started = _read_started(run)
+    resolved = load_config(run.path / "config.resolved.yaml").train
+    asked = load_config(run.path / "config.yaml")
+    settled = {name: getattr(resolved, name) for name in _SETTLED}
+    train = asked.train.model_copy(update={**settled, "time_limit": None})
+    return Unfinished(
+        folder=run,
+        photos=Path(started["photos"]),
+        config=asked.model_copy(update={"train": train}),
+        settled=tuple(name for name in _SETTLED if getattr(asked.train, name) in ("auto", "find")),
+        asked=run.read("config.yaml"),
+        time_limit=asked.train.time_limit,
+        data_sha256=str(started["data_sha256"]),
+    )
+
+
+def _remove_halves(run: RunFolder) -> None:
+    """Remove what a process that was killed left half done, and checksums of what will be written anew."""
+    (run.path / "checksums.json").unlink(missing_ok=True)
+    for path in run.path.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+    for folder in (run.model, run.path / ".model"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_exactly(run: RunFolder, name: str) -> str:
+    """A file as it was written: names may hold line ends of any kind, and bytes that are not UTF-8."""
+    try:
+        return (run.path / name).read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise ModelError(f"{run.path / name} cannot be read ({error}): train a new run.") from error
 
 
 def _read_started(run: RunFolder) -> Mapping[str, Any]:
     try:
-        started: Mapping[str, Any] = json.loads(run.read(_STARTED))
+        started: Mapping[str, Any] = json.loads(run.read(STARTED))
         if started["format"] != _FORMAT:
             raise ModelError(
-                f"{run.path / _STARTED} has format {started['format']}, this release reads {_FORMAT}: "
+                f"{run.path / STARTED} has format {started['format']}, this release reads {_FORMAT}: "
                 "pip install -U photograft"
             )
         return {"photos": started["photos"], "data_sha256": started["data_sha256"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{run.path / _STARTED} is damaged ({error}): train a new run.") from error
+        raise ModelError(f"{run.path / STARTED} is damaged ({error}): train a new run.") from error

@@ -7,7 +7,8 @@ is written into the run folder here and nowhere else.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from photograft.workflow.finish import Judged, Trained, finish_run
 from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.prepare import Plan, Setup, prepared
 from photograft.workflow.resolve import resolve_strength, resolve_test
-from photograft.workflow.resume import Unfinished, forget_progress, open_unfinished
+from photograft.workflow.resume import Unfinished, forget_progress, resumable, unfinished_run
 from photograft.workflow.ship import Model
 from photograft.workflow.source import build_manifest
 from photograft.workflow.untouched import photo_folders, require_outside
@@ -116,7 +117,7 @@ def train(
     run_stem(name)
     if root.is_dir():
         require_outside(Path(runs_dir), [root], option="--runs-dir")
-    return _train(root, _asked(config, quality), Path(runs_dir), narrator, lambda: create_run(Path(runs_dir), name))
+    return _train(root, _asked(config, quality), Path(runs_dir), narrator, lambda: _new_run(Path(runs_dir), name))
 
 
 def resume(run: str | os.PathLike[str], *, narrator: Narrator | None = None) -> TrainedRun:
@@ -129,11 +130,19 @@ def resume(run: str | os.PathLike[str], *, narrator: Narrator | None = None) -> 
         DataError: the photos are no longer those of the run.
         ConfigError: another process is at it.
     """
-    unfinished = open_unfinished(Path(run))
     narrator = narrator or Silent()
-    narrator.say(f"Going on with {unfinished.folder.path}")
-    parent = unfinished.folder.path.parent
-    return _train(unfinished.photos, unfinished.config, parent, narrator, lambda: unfinished.folder, unfinished)
+    with unfinished_run(Path(run)) as unfinished:
+        folder = unfinished.folder
+        narrator.say(f"Going on with {folder.path}")
+        photos, config, parent = unfinished.photos, unfinished.config, folder.path.parent
+        return _train(photos, config, parent, narrator, lambda: nullcontext(folder), unfinished)
+
+
+@contextmanager
+def _new_run(runs_dir: Path, name: str) -> Iterator[RunFolder]:
+    run = create_run(runs_dir, name)
+    with run.locked():
+        yield run
 
 
 def _train(
@@ -141,7 +150,7 @@ def _train(
     asked: Config,
     runs_dir: Path,
     narrator: Narrator,
-    make_folder: Callable[[], RunFolder],
+    open_folder: Callable[[], AbstractContextManager[RunFolder]],
     unfinished: Unfinished | None = None,
 ) -> TrainedRun:
     clock = Clock()
@@ -152,18 +161,18 @@ def _train(
     trained = _train_on(setup, asked, manifest, table, reader.store, clock, narrator)
     if unfinished is not None:
         trained = unfinished.taken_up(trained)
-    run = make_folder()
-    with run.locked():
+    with open_folder() as run:
         if setup.grafting is None:
             with run.removed_on_failure():
                 evaluations, warnings = finish_run(run, trained, clock, narrator)
         else:
             cache_dir = reader.store.cache.folder
-            trained = fine_tune(
-                run, setup.grafting, trained, root=root, cache_dir=cache_dir, clock=clock, narrator=narrator
-            )
-            evaluations, warnings = finish_run(run, trained, clock, narrator)
-            forget_progress(run)
+            with resumable(run, narrator):
+                trained = fine_tune(
+                    run, setup.grafting, trained, root=root, cache_dir=cache_dir, clock=clock, narrator=narrator
+                )
+                evaluations, warnings = finish_run(run, trained, clock, narrator)
+                forget_progress(run)
     test, judged = evaluations.get("test"), evaluations.get(trained.judged.what)
     oof, val = (judged, None) if trained.judged.what == "oof" else (None, judged)
     classes = manifest.usable.classes
