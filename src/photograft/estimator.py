@@ -76,6 +76,8 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def fit(self, X: Sequence[Any], y: npt.ArrayLike) -> Self:
         """Learn from N photos and their N labels."""
+        if self.quality == "best":
+            raise ConfigError("quality: 'best' trains the network too, which photograft.train does; use 'good' here.")
         if self.balance not in ("none", "balanced"):
             raise ConfigError(f"balance: {self.balance!r} is not possible; use 'none' or 'balanced'.")
         self.classes_, label_N = np.unique(np.asarray(y), return_inverse=True)
@@ -123,7 +125,8 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         config, _ = resolve_input(load_config(None, assignments, quality=self.quality))
         assert isinstance(config.input.px, int)
         contract = make_contract(config.input.px, crop=config.input.crop)
-        backbone = find_backbone(config.model.backbone)
+        model = config.model
+        backbone = find_backbone(model.backbone, weights=model.weights, mean=model.mean, std=model.std)
         network_id = backbone.network_id(px=contract.px, embedding=config.model.embedding)
         views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
         with Cache(cache_folder()) as cache, DecodePool(contract) as pool:
