@@ -23,6 +23,7 @@ _WHERE = {
     "split": "photograft.workflow.split",
     "train": "photograft.workflow.train",
     "plan": "photograft.workflow.train",
+    "resume": "photograft.workflow.train",
     "report": "photograft.workflow.render",
     "load": "photograft.inference.classifier",
     "evaluate": "photograft.workflow.evaluate",
@@ -42,6 +43,7 @@ __all__ = [
     "load_config",
     "plan",
     "report",
+    "resume",
     "split",
     "train",
     "verify",
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from photograft.workflow.evaluate import evaluate
     from photograft.workflow.render import report
     from photograft.workflow.split import split
-    from photograft.workflow.train import plan, train
+    from photograft.workflow.train import plan, resume, train
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from photograft.config.section import Section
 
 Positive = Annotated[float, Field(gt=0)]
-Rate = Annotated[float, Field(gt=0, le=100)]
+Rate = Annotated[float, Field(gt=0, le=10)]
 
 
 class TrainConfig(Section):

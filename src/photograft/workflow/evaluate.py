@@ -26,10 +26,10 @@ from photograft.inference.classifier import Classifier, PhotoInput
 from photograft.metrics.intervals import paired_difference
 from photograft.models.bundle import Bundle, read_bundle
 from photograft.reporting.document import slice_rows
-from photograft.reporting.records import read_manifest, read_parts
 from photograft.values import Evaluation, IntArray, Photo, Predictions
 from photograft.workflow.clock import Clock
 from photograft.workflow.narrator import Narrator, Silent
+from photograft.workflow.seen import photos_trained_on
 from photograft.workflow.source import Source, open_source
 
 
@@ -225,13 +225,7 @@ def _number(keys: Iterable[str]) -> IntArray:
 def _seen_before(bundle: Bundle, sha256s: list[str]) -> list[str]:
     """A warning where the model was trained on some of these photos; its run's held-out photos may be tested again."""
     run = bundle.folder.absolute().parent
-    fitted_on = bundle.info.tested.get("fitted_on", ())
-    try:
-        parts = read_parts((run / "splits.csv").read_bytes())
-        photos = read_manifest((run / "manifest.csv").read_bytes(), run).photos
-    except (OSError, KeyError, ValueError):
-        return []  # the bundle was copied without its run
-    known = {p.sha256 for p in photos if p.sha256 and parts.get(p.name) in fitted_on}
+    known = photos_trained_on(run, bundle.info.tested.get("fitted_on", ()))
     n = sum(sha256 in known for sha256 in sha256s)
     return (
         [f"The model was trained on {n} of these {len(sha256s)} photos: the score is too good for them."] if n else []

@@ -21,7 +21,15 @@ from photograft.data.tables import table_bytes
 from photograft.errors import ConfigError, DataError
 from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.extract import FeatureStore
-from photograft.models.catalogue import BACKBONES, Backbone, find_backbone, is_library_name, without_weights
+from photograft.models.catalogue import (
+    BACKBONES,
+    RUN,
+    Backbone,
+    find_backbone,
+    is_library_name,
+    is_run_name,
+    without_weights,
+)
 from photograft.models.facts import facts_file
 from photograft.models.networks import Outputs, ensure_network, is_intact, network_file, read_outputs
 from photograft.reporting.layer_table import summary_text
@@ -87,6 +95,7 @@ def prepared(
 ) -> Iterator[tuple[Setup, PhotoReader, Plan]]:
     """Settle everything, open cache and decoders, and tell what will be done and what it will cost."""
     limits = asked.cache
+    asked = _with_whole_path(asked)
     backbone = _find_backbone(asked, cache_folder(limits.dir), narrator)
     extractor = _extractor(backbone, narrator)
     config, reasons = resolve_input(asked, only_px=backbone.own_px if backbone.fixed_px else None)
@@ -160,6 +169,15 @@ def _set_up(
     return Setup(config, reasons, source, backbone, contract, network, outputs, views, trained=backbone)
 
 
+def _with_whole_path(asked: Config) -> Config:
+    """A run that is named as backbone is found from any folder later."""
+    name = asked.model.backbone
+    if not is_run_name(name):
+        return asked
+    whole = f"{RUN}:{Path(name.removeprefix(f'{RUN}:')).absolute()}"
+    return asked.model_copy(update={"model": asked.model.model_copy(update={"backbone": whole})})
+
+
 def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbone:
     name = asked.model.backbone
     if is_library_name(name) and not facts_file(name, cache_dir).is_file():
@@ -218,11 +236,13 @@ def _describe_plan(setup: Setup, engine: str) -> list[str]:
     views = "two views, whole and mirrored" if len(setup.views) > 1 else "one view"
     whole = "the whole photo" if config.data.boxes == "none" else f"the photo cropped to its box ({config.data.boxes})"
     shape = whole if config.input.crop == "none" else f"the central square of {whole}"
+    graft = config.model.graft
+    trained = "linear head" if graft == "head" else f"linear head, then fine-tuned ({graft})"
     what = "objects" if any(found.object for found in setup.listing.files) else "files"
     return [
         f"{len(setup.listing.files):,} {what} in {len(setup.listing.classes)} classes",
         f"Quality {config.quality}: {setup.trained.name}, {shape} at {setup.contract.px} px, {views}, "
-        f"{config.model.embedding} embedding, linear head; {engine}",
+        f"{config.model.embedding} embedding, {trained}; {engine}",
         _describe_split(setup),
     ]
 

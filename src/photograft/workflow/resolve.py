@@ -65,7 +65,7 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
     settled = {name: value for name, (value, _) in chosen.items() if getattr(train, name) == "auto"}
     reasons |= {f"train.{name}": chosen[name][1] for name in settled}
     if train.head_lr == "auto" and lr != "find":
-        settled["head_lr"] = HEAD_LR * float(lr)
+        settled["head_lr"] = min(HEAD_LR * float(lr), 10.0)
         reasons["train.head_lr"] = f"auto: {HEAD_LR:g} x train.lr"
     return config.model_copy(update={"train": train.model_copy(update=settled)}), reasons
 

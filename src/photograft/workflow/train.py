@@ -37,6 +37,7 @@ from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.prepare import Plan, Setup, prepared
 from photograft.workflow.resolve import resolve_strength, resolve_test
 from photograft.workflow.resume import Unfinished, forget_progress, resumable, unfinished_run
+from photograft.workflow.seen import seen_by_backbone
 from photograft.workflow.ship import Model
 from photograft.workflow.source import build_manifest
 from photograft.workflow.untouched import photo_folders, require_outside
@@ -288,7 +289,7 @@ def _train_on(
         model=_linear_model(setup, fit),
         judged=Judged("oof", rows, fit.oof_logits_NK, fit.honest_logits_NK),
         scratch=scratch,
-        warnings=(store.cache.warning,) if store.cache.warning else (),
+        warnings=(*filter(None, [store.cache.warning]), *seen_by_backbone(config.model.backbone, manifest, splits)),
     )
 
 

@@ -74,9 +74,9 @@ def views_of(manifest: Manifest, config: Config, contract: Contract, names: tupl
 
 
 def draw_sheet(views: Views) -> bytes | None:
-    """A JPEG of some photos with changed copies beside them; None where photos are not changed."""
+    """A JPEG of some photos with changed copies beside them; None where photos are not changed, or not to be shown."""
     augmentation = views.augmentation()
-    if augmentation is None or views.larger is None:
+    if augmentation is None or views.larger is None or not views.config.report.thumbnails:
         return None
     photos = views.photos
     rows = [int(row) for row in np.unique(np.linspace(0, len(photos) - 1, _SHEET_PHOTOS).astype(int))]
