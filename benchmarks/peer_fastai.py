@@ -110,7 +110,7 @@ def measure(photos: Path, scratch: Path, arguments: argparse.Namespace) -> dict[
         "start_s": start_s,
         "epoch_s": time.perf_counter() - started,
         "batch_s": watch.batch_s,
-        "batches": len(watch.ends),
+        "batches": watch.n_batches,
         "process_s": time.perf_counter() - _STARTED,
         "accuracy": None if arguments.batches else float(learner.recorder.values[-1][-1]),
         "versions": machine.versions(),
@@ -122,19 +122,27 @@ class Watch(Callback):
 
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
-        self.ends: list[float] = []
+        self.times: list[float] = []
+
+    @property
+    def n_batches(self) -> int:
+        """Batches that were trained on."""
+        return len(self.times) - 1
 
     @property
     def batch_s(self) -> float:
-        """Mean seconds from one batch to the next, behind those that warm up where there are enough."""
-        first = min(WARM_UP, len(self.ends) // 2)
-        return (self.ends[-1] - self.ends[first]) / max(len(self.ends) - 1 - first, 1)
+        """Mean seconds from one batch to the next, behind those that warm up, at most half of all."""
+        first = min(WARM_UP, self.n_batches // 2)
+        return (self.times[-1] - self.times[first]) / (self.n_batches - first)
+
+    def before_train(self) -> None:
+        self.times.append(time.perf_counter())
 
     def after_batch(self) -> None:
         if not self.training:
             return
-        self.ends.append(time.perf_counter())
-        if self.limit is not None and len(self.ends) > WARM_UP + self.limit:
+        self.times.append(time.perf_counter())
+        if self.limit is not None and self.n_batches >= WARM_UP + self.limit:
             raise CancelFitException
 
 
