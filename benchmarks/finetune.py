@@ -284,7 +284,8 @@ def _print_speed(results: Results, first: Results, arguments: argparse.Namespace
         after = epochs_until_it_pays(
             kept["before_s"]["median"], kept_s, off["before_s"]["median"], off["epoch_s"]["median"]
         )
-        print("It never pays." if after is None else f"It pays from epoch {after} on, all fits of a run together.")
+        pays = "It never pays." if after is None else f"It pays from epoch {after} on, all fits of a run together."
+        print(f"{pays} The one export of the frozen part for a network, cut and size is not in these seconds.")
     if FASTAI in results:
         what = f"{arguments.fastai_batches} batches are" if arguments.fastai_batches else "its whole epoch is"
         print(f"fastai: {what} timed, reading included, behind some that warm up, and scaled to all photos.")
