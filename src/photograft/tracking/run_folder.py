@@ -18,7 +18,9 @@ from filelock import FileLock, Timeout
 from photograft.errors import ConfigError, IntegrityError, ModelError
 from photograft.tracking.atomic import write_atomically
 
-_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
+_FORBIDDEN = re.compile(r'[\x00-\x1f<>:"/\\|?*\ud800-\udfff]+')
+"""Lone surrogates stand for bytes that are no UTF-8, which safetensors takes in no path."""
+
 _LONGEST_NAME = 240
 """Bytes of a run's folder name: file systems allow 255, and a number may come behind it."""
 

@@ -70,7 +70,8 @@ def _measure(task: Task, memory_limit: int) -> Measured:
     asked = task.config
     start = asked.model_copy(
         update={
-            "lr": 1e-6 if asked.lr == "find" else asked.lr,
+            "lr": 1e-6,  # takes as long as any other, and what is only tried out does not diverge
+            "head_lr": 1e-6,
             "precision": "fp32" if asked.precision == "auto" else asked.precision,
             "channels_last": False if asked.channels_last == "auto" else asked.channels_last,
         }
