@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss as reference_log_loss
 
-from photograft.evaluation.calibration import calibrate, fit_temperature
+from photograft.evaluation.calibration import calibrate
 from photograft.metrics.probability import expected_calibration_error, log_loss
 from photograft.metrics.softmax import softmax
+from photograft.metrics.temperature import fit_temperature
 from photograft.values import DoubleArray, IntArray
 
 

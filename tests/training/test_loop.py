@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import torch
 from tests.training.fits import DrawnInputs, make_network, make_task
-from torch import Tensor, nn
+from torch import Tensor
 
 from photograft.config.augment import AugmentConfig
 from photograft.errors import ConfigError, ModelError, TrainingError
+from photograft.metrics.probability import log_loss
+from photograft.metrics.softmax import softmax
+from photograft.metrics.temperature import fit_temperature
 from photograft.training.inputs import Values
 from photograft.training.loop import Fit, Step
-from photograft.values import IntArray, Record
+from photograft.values import DoubleArray, IntArray, Record
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "step", "plateau", "constant")
@@ -122,26 +125,33 @@ def test_the_loss_is_what_a_hand_computes(balance: str, smoothing: float) -> Non
     assert first.loss == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_best_weights_are_the_result_and_are_judged_over_all_views() -> None:
+def test_the_best_weights_are_the_result_and_are_judged_calibrated_over_all_views() -> None:
     settings = {"epochs": 30, "lr": 0.5, "schedule": "constant", "optimizer": "sgd", "early_stopping": 2, "ema": 0.0}
     task = make_task(settings=settings)
     fit = Fit(task)
-    records = [event for event in fit.run() if isinstance(event, Record)]
-    assert records == fit.records
-    assert [record.epoch for record in records] == list(range(1, len(records) + 1))
-    lowest = min(records, key=lambda record: record.val_loss or 0.0)
-    assert fit.best == lowest
-    assert fit.best == records[-3]
     assert task.val is not None
-    logits_NK = np.zeros((9, 3))
-    with torch.no_grad():
-        for view in (0, 1):
-            values = task.inputs.plain(task.val.row_N, view=view)
-            logits_NK += fit.network(*(torch.from_numpy(value).float() for value in values)).double().numpy() / 2
-    np.testing.assert_allclose(fit.logits(task.val.row_N), logits_NK, atol=1e-5)
-    chosen_N = torch.from_numpy(logits_NK), torch.from_numpy(task.val.label_N)
-    assert nn.functional.cross_entropy(*chosen_N).item() == pytest.approx(lowest.val_loss, rel=1e-5)
-    assert (logits_NK.argmax(axis=1) == task.val.label_N).mean() == pytest.approx(lowest.val_accuracy)
+    label_N = task.val.label_N
+
+    def predict() -> DoubleArray:
+        logits_NK = np.zeros((9, 3))
+        with torch.no_grad():
+            for view in (0, 1):
+                values = task.inputs.plain(task.val.row_N, view=view)
+                logits_NK += fit.network(*(torch.from_numpy(value).float() for value in values)).double().numpy() / 2
+        return logits_NK
+
+    losses, calibrated = [], []
+    for event in fit.run():
+        if isinstance(event, Record):  # the network is in evaluation mode, and without an average it is the judged one
+            losses.append(log_loss(softmax(predict()), label_N))
+            calibrated.append(log_loss(softmax(predict(), temperature=fit_temperature(predict(), label_N)), label_N))
+    records = fit.records
+    assert [record.epoch for record in records] == list(range(1, len(records) + 1))
+    np.testing.assert_allclose([record.val_loss for record in records], losses, rtol=1e-5)
+    lowest = records[int(np.argmin(calibrated))]
+    assert fit.best == lowest == records[-3]
+    np.testing.assert_allclose(fit.logits(task.val.row_N), predict(), atol=1e-5)
+    assert (predict().argmax(axis=1) == label_N).mean() == pytest.approx(lowest.val_accuracy)
 
 
 def test_without_validation_photos_the_last_average_is_the_result() -> None:

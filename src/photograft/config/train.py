@@ -117,7 +117,7 @@ class TrainConfig(Section):
     """Validation accuracy below which no state counts as best."""
 
     early_stopping: int = Field(default=0, ge=0)
-    """Epochs without a better validation loss after which training ends; 0 never ends it early."""
+    """Epochs without a better validation loss (calibrated) after which training ends; 0 never ends it early."""
 
     time_limit: Positive | None = None
     """Minutes that training may take, as far as epochs go: fewer are planned where it would take longer."""

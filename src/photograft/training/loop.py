@@ -23,7 +23,9 @@ from torch import Tensor, nn
 from photograft.config.augment import AugmentConfig
 from photograft.config.train import TrainConfig
 from photograft.errors import ModelError, TrainingError
+from photograft.metrics.probability import log_loss
 from photograft.metrics.softmax import softmax
+from photograft.metrics.temperature import fit_temperature
 from photograft.training.batches import class_weights, seed_of
 from photograft.training.inputs import Inputs, Values
 from photograft.training.optim import (
@@ -88,7 +90,7 @@ class Fit:
     """A fit that can be taken up at any step.
 
     `run` trains; between what it yields, `state` and `load_state` save and restore all of it. When it has ended the
-    network holds the result: the weights of lowest validation loss, without validation photos the last ones.
+    network holds the result: the weights of lowest calibrated validation loss, without validation photos the last ones.
     `records` are the evaluations so far, `best` the one whose weights are kept, `ended` says why it ended.
     """
 
@@ -123,6 +125,7 @@ class Fit:
         self._weight_K = None if weights is None else torch.from_numpy(weights).to(task.device)
         self._loss_sum, self._loss_photos = 0.0, 0
         self._evaluated = 0
+        self._best_loss: float | None = None
         self._lowest: tuple[float, float] | None = None
         self._finished = False
         self._began: float | None = None
@@ -176,6 +179,7 @@ class Fit:
             "seconds": self.seconds,
             "records": [asdict(record) for record in self.records],
             "best": None if self.best is None else self.records.index(self.best),
+            "best_loss": self._best_loss,
             "lowest": self._lowest,
             "loss": [self._loss_sum, self._loss_photos],
             "plateau": self._plateau.state(),
@@ -209,6 +213,7 @@ class Fit:
         self._finished, self.ended, self._seconds = info["finished"], info["ended"], info["seconds"]
         self.records = [Record(**record) for record in info["records"]]
         self.best = None if info["best"] is None else self.records[info["best"]]
+        self._best_loss = info["best_loss"]
         self._lowest = None if info["lowest"] is None else (info["lowest"][0], info["lowest"][1])
         self._loss_sum, self._loss_photos = info["loss"]
         self._plateau.load(info["plateau"])
@@ -312,12 +317,12 @@ class Fit:
     def _evaluate(self) -> Record:
         epoch = self.step / self.epoch_steps
         train_loss = self._loss_sum / self._loss_photos
-        val_loss = val_accuracy = None
+        val_loss = val_accuracy = calibrated = None
         if self.task.val is not None and self._counts():
-            val_loss, val_accuracy = self._judge(self.task.val)
-        best = self._keep_if_best(val_loss, val_accuracy)
+            val_loss, val_accuracy, calibrated = self._judge(self.task.val)
+        best = self._keep_if_best(calibrated, val_accuracy)
         lr = peak_lr(self.config) * self._factor(self.step - 1)
-        watched = val_loss if self.task.val is not None else train_loss
+        watched = calibrated if self.task.val is not None else train_loss
         if watched is not None:
             if self._lowest is None or watched < self._lowest[0]:
                 self._lowest = (watched, epoch)
@@ -333,20 +338,26 @@ class Fit:
         self.ended = self._reason_to_end(epoch)
         return record
 
-    def _judge(self, val: Labelled) -> tuple[float, float]:
+    def _judge(self, val: Labelled) -> tuple[float, float, float]:
+        """Validation loss, accuracy, and the loss at the temperature that fits best.
+
+        The last one chooses: what is shipped is calibrated, and a network in training is too sure long before it is
+        more often wrong.
+        """
         with self._holding(self._average or self._moving):
             logits_NK = self._predict(val.row_N)
-        probability_N = softmax(logits_NK)[np.arange(len(val.label_N)), val.label_N]
-        loss = float(-np.log(np.maximum(probability_N, np.finfo(np.float64).tiny)).mean())
+        loss = log_loss(softmax(logits_NK), val.label_N) if np.isfinite(logits_NK).all() else math.nan
         self._check_finite(loss, "validation loss", self.step - 1)
-        return loss, float((logits_NK.argmax(axis=1) == val.label_N).mean())
+        temperature = fit_temperature(logits_NK, val.label_N)
+        calibrated = log_loss(softmax(logits_NK, temperature=temperature), val.label_N)
+        return loss, float((logits_NK.argmax(axis=1) == val.label_N).mean()), calibrated
 
     def _keep_if_best(self, loss: float | None, accuracy: float | None) -> bool:
         if loss is None or accuracy is None or accuracy < self.config.best_from:
             return False
-        if self.best is not None and self.best.val_loss is not None and loss >= self.best.val_loss:
+        if self._best_loss is not None and loss >= self._best_loss:
             return False
-        self._best = copied(self._average or self._moving)
+        self._best, self._best_loss = copied(self._average or self._moving), loss
         return True
 
     def _reason_to_end(self, epoch: float) -> str:
