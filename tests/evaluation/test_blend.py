@@ -66,3 +66,18 @@ def test_logits_are_the_weighted_sum() -> None:
     found = Blend(linear=2, tuned=0.5, share=0.5).logits(ones_NK, 4 * ones_NK)
     assert np.array_equal(found, 4 * ones_NK)
     assert log_loss(found, np.array([0, 1])) == pytest.approx(np.log(3))
+
+
+def test_without_photos_shares_are_equal() -> None:
+    nothing_NK = np.empty((0, 3), np.float32)
+    assert blend(nothing_NK, nothing_NK, np.empty(0, np.int64)) == Blend(0.5, 0.5, 0.5)
+
+
+def test_of_very_many_logits_some_choose_the_share_and_all_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    label_N, rng = draw(900)
+    linear_NK, tuned_NK = (logits_of(label_N, rng, strength=s) for s in (0, 3))
+    every = blend(linear_NK, tuned_NK, label_N)
+    monkeypatch.setattr("photograft.evaluation.blend._ENOUGH", linear_NK.size // 3)
+    some = blend(linear_NK, tuned_NK, label_N)
+    assert min(some.share, every.share) >= 0.9
+    assert some.tuned / some.share == pytest.approx(every.tuned / every.share)

@@ -29,7 +29,7 @@ from photograft.training.inputs import Inputs
 from photograft.training.linear import LinearHead, fit_at
 from photograft.values import DoubleArray, FloatArray, IntArray
 from photograft.workflow.clock import Clock
-from photograft.workflow.finish import Judged, Trained
+from photograft.workflow.finish import Judged, Trained, judging_folds
 from photograft.workflow.fits import FitRunner
 from photograft.workflow.grafting import Grafting, summarise
 from photograft.workflow.narrator import Narrator
@@ -200,7 +200,7 @@ class FineTuning:
     def _honest(self, verdict: Verdict) -> FloatArray:
         """Logits whose shares were chosen on the other folds: the ones to report."""
         honest_NK = verdict.tuned_NK.copy()
-        fold_N = self.trained.splits.fold_N[verdict.rows]
+        fold_N = judging_folds(self.trained.splits, verdict.rows)
         for fold in np.unique(fold_N):
             held = fold_N == fold
             shares = self._shares(verdict, ~held)
@@ -302,9 +302,12 @@ class FineTuning:
 
     def _photos_to_come(self) -> int:
         """Photos per epoch of all fits together."""
-        splits, rows = self.trained.splits, self.trained.rows
-        judging = len(splits.rows("train")) if self._holds_out else (splits.n_folds - 1) * len(rows)
-        return judging + len(rows)
+        splits, rows, refit = self.trained.splits, self.trained.rows, self.trained.config.train.refit
+        n_train, n_every = len(splits.rows("train")), len(splits.rows("train", "val", "test"))
+        judging = n_train if self._holds_out else (splits.n_folds - 1) * len(rows)
+        if refit == "none":
+            return judging if self._holds_out else judging + n_train
+        return judging + len(rows) + (n_every if refit == "all" and n_every > len(rows) else 0)
 
     def _deadline(self, n_photos: int) -> float | None:
         """When a fit must end so that those behind it have their share of `train.time_limit`."""

@@ -146,13 +146,24 @@ def finish_run(
     return evaluations, warnings
 
 
+def judging_folds(splits: Splits, rows: IntArray) -> IntArray:
+    """Folds of the photos in `rows`, in which those of one are judged by what the others chose.
+
+    Validation photos may all be in one fold, where a table of parts says so: then their groups are divided in two.
+    """
+    fold_N = splits.fold_N[rows]
+    if len(np.unique(fold_N)) > 1:
+        return fold_N
+    return np.asarray(np.unique(splits.group_N[rows], return_inverse=True)[1] % 2, dtype=np.int64)
+
+
 def _cross_calibrate(trained: Trained, rows: IntArray, logits_NK: FloatArray) -> DoubleArray:
-    """Honest probabilities: the temperature of each fold comes from the other folds."""
-    label_N, fold_N = trained.label_N[rows], trained.splits.fold_N[rows]
+    """Honest probabilities: the temperature of each fold comes from the other folds, where there are others."""
+    label_N, fold_N = trained.label_N[rows], judging_folds(trained.splits, rows)
     probabilities_NK = np.empty(logits_NK.shape)
     for fold in np.unique(fold_N):
         held = fold_N == fold
-        temperature = calibrate(logits_NK[~held], label_N[~held])
+        temperature = 1.0 if held.all() else calibrate(logits_NK[~held], label_N[~held])
         probabilities_NK[held] = softmax(logits_NK[held], temperature=temperature)
     return probabilities_NK
 
