@@ -52,7 +52,7 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
         return config, reasons
     lr = {"adamw": 4e-4, "adam": 4e-4, "sgd": 0.01}[train.optimizer] if train.lr == "auto" else train.lr
     chosen = {
-        "epochs": ({"scratch": 40, "all": 10}.get(graft, 8), f"auto: graft point {graft}"),
+        "epochs": ({"scratch": 40, "all": 10}.get(graft, 6), f"auto: graft point {graft}"),
         "lr": (lr, f"auto: usual for {train.optimizer}"),
         "weight_decay": (
             {"adamw": 0.05, "adam": 0.0, "sgd": 1e-4}[train.optimizer],
