@@ -254,7 +254,7 @@ def test_a_run_that_wrote_two_networks_is_finished_anew(
 def test_a_run_killed_at_any_write_goes_on_to_the_same(tuning: Tuning, unbroken: TrainedRun, tmp_path: Path) -> None:
     (whole,) = run_cases([Case(tuning.command(tmp_path / "whole"), {})], tmp_path)
     check_equal(the_run(tmp_path / "whole"), unbroken)
-    moments = range(1, 2 * whole.moved, 7)
+    moments = range(1, 2 * whole.moved, 9)
     runs = [tmp_path / f"runs {k}" for k in moments]
     again = [["train", "--resume", str(each / unbroken.run.name)] for each in runs]
     cases = [
