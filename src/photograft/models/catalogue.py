@@ -307,19 +307,10 @@ def backbone_from_json(text: str) -> Backbone:
     return kind(**fields)
 
 
-def without_weights(name: str, *, cache_dir: Path) -> Backbone:
+def without_weights(name: str, *, mean: Triple | None, std: Triple | None, cache_dir: Path) -> Backbone:
     """The network of timm or torchvision of that name, to be trained from random weights."""
-    facts = read_facts(name, cache_dir)
-    return LibraryBackbone(
-        name=facts.name,
-        licence=facts.licence,
-        weights_sha256=_RANDOM,
-        mean=facts.mean,
-        std=facts.std,
-        own_px=facts.px,
-        fixed_px=facts.fixed,
-        weights=Path(),
-    )
+    found = _of_library(read_facts(name, cache_dir), Path(), _RANDOM)
+    return replace(found, mean=mean or found.mean, std=std or found.std)
 
 
 def library_backbone(facts: Facts, weights: Path) -> LibraryBackbone:
@@ -328,6 +319,10 @@ def library_backbone(facts: Facts, weights: Path) -> LibraryBackbone:
         sha256 = hash_file(weights)
     except OSError as error:
         raise ConfigError(f"model.weights: {weights} cannot be read ({error})") from error
+    return _of_library(facts, weights, sha256)
+
+
+def _of_library(facts: Facts, weights: Path, sha256: str) -> LibraryBackbone:
     return LibraryBackbone(
         name=facts.name,
         licence=facts.licence,
