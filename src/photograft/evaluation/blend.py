@@ -34,9 +34,10 @@ def blend(linear_NK: FloatArray, tuned_NK: FloatArray, label_N: IntArray) -> Ble
 
     Of all shares whose log loss is within one standard error of the lowest, the one nearest to one half is taken: some
     dozen photos cannot tell more, and equal shares are the best guess before any photo was seen. `label_N` holds the
-    true class indices. Both models must not have been trained on the photos. Without photos the shares are equal.
+    true class indices. Both models must not have been trained on the photos. Of one photo and of
+    none equal shares come.
     """
-    if not len(label_N):
+    if len(label_N) < 2:
         return Blend(0.5, 0.5, 0.5)
     by_linear, by_tuned = (1 / calibrate(logits_NK, label_N) for logits_NK in (linear_NK, tuned_NK))
     candidates = [Blend(float((1 - s) * by_linear), float(s * by_tuned), float(s)) for s in _SHARES]

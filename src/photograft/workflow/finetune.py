@@ -60,9 +60,10 @@ def fine_tune(
     A run that was begun goes on where it was stopped. `root` is what the photos were given as.
     """
     views = views_of(trained.manifest, trained.config, trained.contract, trained.views)
-    with nullcontext() if has_begun(run) else run.removed_on_failure():
+    goes_on = has_begun(run)
+    with nullcontext() if goes_on else run.removed_on_failure():
         grafting, trained, store = _reserve(views, grafting, trained, cache_dir, narrator)
-        if not has_begun(run):
+        if not goes_on:
             begin(run, trained, root)
     if (sheet := draw_sheet(views)) is not None:
         run.write(CONTACT_SHEET, sheet)
@@ -76,7 +77,8 @@ def fine_tune(
             else:
                 inputs, boundary = fill_boundary(views, store, grafting.front, narrator)
         with clock.stage("fine-tune"):
-            tuning = FineTuning(run, grafting, trained, inputs, runner)
+            limit_min = None if goes_on else trained.config.train.time_limit
+            tuning = FineTuning(run, grafting, trained, inputs, runner, limit_min=limit_min)
             return tuning.complete(cache_dir=cache_dir, boundary=boundary)
 
 
@@ -115,10 +117,24 @@ class Verdict:
 
 
 class FineTuning:
-    """The fits of one run. `trained` holds the linear head that they begin with."""
+    """The fits of one run. `trained` holds the linear head that they begin with.
 
-    def __init__(self, run: RunFolder, grafting: Grafting, trained: Trained, inputs: Inputs, runner: FitRunner) -> None:
+    `limit_min` ends them after so many minutes, however slow the machine turns out; a run that goes on has none, since
+    it would end elsewhere than one that was never stopped.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        grafting: Grafting,
+        trained: Trained,
+        inputs: Inputs,
+        runner: FitRunner,
+        *,
+        limit_min: float | None = None,
+    ) -> None:
         self.run, self.grafting, self.trained, self.inputs, self.runner = run, grafting, trained, inputs, runner
+        self._limit_min = limit_min
         self._pretrained = {n: t.detach().clone() for n, t in grafting.graft.tail.state_dict().items()}
         embedding_ND = trained.table.embedding_ND
         self._last = slice(embedding_ND.shape[1] - trained.model.outputs.last, None)
@@ -154,7 +170,7 @@ class FineTuning:
                 summary=self.grafting.summary,
                 records=[record for records in self.runner.records.values() for record in records],
                 epoch=verdict.epoch or self._n_epochs,
-                seconds=self.runner.seconds,
+                seconds=sum(self.runner.seconds.values()),
                 augment=trained.config.augment if trained.config.augment.views else None,
                 boundary=boundary,
                 share=None if shares is None else shares.share,
@@ -311,11 +327,10 @@ class FineTuning:
 
     def _deadline(self, n_photos: int) -> float | None:
         """When a fit must end so that those behind it have their share of `train.time_limit`."""
-        limit = self.trained.config.train.time_limit
-        if limit is None:
+        if self._limit_min is None:
             return None
         now = time.monotonic()
-        left_s = max(self._began + 60 * limit - now, 0.0)
+        left_s = max(self._began + 60 * self._limit_min - now, 0.0)
         share = n_photos / max(self._to_come, n_photos)
         self._to_come -= n_photos
         return now + share * left_s

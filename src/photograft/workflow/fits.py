@@ -26,14 +26,14 @@ _CHECKPOINT_S = 60.0
 class FitRunner:
     """Runs the fits of one run, one after the other.
 
-    What was saved under the name of a fit is taken up. `records` are those of all fits so far.
+    What was saved under the name of a fit is taken up. `records` and `seconds` are those of all fits so far, by name.
     """
 
     run: RunFolder
     narrator: Narrator
     checkpoint_steps: int | Literal["auto"]
     records: dict[str, Sequence[Record]] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def complete(self, task: Task) -> Fit:
         """Run the fit to its end, from where its newest checkpoint stands.
@@ -64,7 +64,7 @@ class FitRunner:
             for _ in fit.run():  # puts the best weights in place
                 pass
         self.records[task.name] = tuple(fit.records)
-        self.seconds += fit.seconds
+        self.seconds[task.name] = fit.seconds
         return fit
 
     def _follow(self, fit: Fit, folder: Path, advance: Callable[[], None]) -> None:

@@ -95,21 +95,24 @@ def cut_network(backbone: Backbone, config: Config, *, n_classes: int, px: int, 
     )
 
 
-def plan_epochs(grafting: Grafting, *, n_photos: int, n_fold_fits: int) -> tuple[Grafting, float]:
+def plan_epochs(grafting: Grafting, *, n_photos: float) -> tuple[Grafting, float]:
     """Fewer epochs where all of them would take longer than `train.time_limit`; gives the seconds too.
 
-    Every photo is in the fit that judges and in the one that is shipped; with folds, in all of them but one.
+    `n_photos` are seen in an epoch of all fits together.
     """
     train = grafting.config.train
     assert train.epochs != "auto"
-    passes = (n_fold_fits - 1 if n_fold_fits else 0.8) + (train.refit != "none")
-    epoch_s = grafting.photo_s * n_photos * passes
+    epoch_s = grafting.photo_s * n_photos
     epochs = train.epochs
     if train.time_limit is not None and epochs * epoch_s > 60 * train.time_limit:
         epochs = max(1, int(60 * train.time_limit / epoch_s))
         reason = f"{train.epochs} would take longer than train.time_limit, {train.time_limit:g} minutes"
-        config = grafting.config.model_copy(update={"train": train.model_copy(update={"epochs": epochs})})
-        grafting = replace(grafting, config=config, reasons={**grafting.reasons, "train.epochs": reason})
+        reasons, fewer = {**grafting.reasons, "train.epochs": reason}, {"epochs": epochs}
+        if train.evaluate_from > epochs:
+            fewer["evaluate_from"] = epochs
+            reasons["train.evaluate_from"] = "the last epoch that train.time_limit leaves"
+        config = grafting.config.model_copy(update={"train": train.model_copy(update=fewer)})
+        grafting = replace(grafting, config=config, reasons=reasons)
     return grafting, epochs * epoch_s
 
 

@@ -14,6 +14,7 @@ from photograft.config import Config
 from photograft.contract import Contract
 from photograft.data.csv_text import read_edited
 from photograft.data.listing import Listing
+from photograft.data.parts import PART_NAMES
 from photograft.data.pool import DecodePool
 from photograft.data.scan import Scan, find_known, needs_decoding
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION
@@ -188,7 +189,7 @@ def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbo
     except ConfigError:
         if model.graft != "scratch" or model.weights is not None or not is_library_name(name):
             raise
-        return without_weights(name, cache_dir=cache_dir)
+        return without_weights(name, mean=model.mean, std=model.std, cache_dir=cache_dir)
 
 
 def _extractor(backbone: Backbone, narrator: Narrator) -> Backbone:
@@ -216,19 +217,21 @@ def _export(
 def _cut(setup: Setup, estimate: Estimate, cache_dir: Path) -> tuple[Setup, Estimate]:
     """The network cut at its graft point, and what all of it will cost."""
     n_classes, n_photos = len(setup.listing.classes), len(setup.listing.files)
-    px, folds = setup.contract.px, 0 if _has_test(setup) else setup.config.split.folds
-    grafting = cut_network(
-        setup.trained,
-        setup.config,
-        n_classes=n_classes,
-        px=px,
-        cache_dir=cache_dir,
-    )
-    grafting, seconds = plan_epochs(grafting, n_photos=n_photos, n_fold_fits=folds)
+    grafting = cut_network(setup.trained, setup.config, n_classes=n_classes, px=setup.contract.px, cache_dir=cache_dir)
+    grafting, seconds = plan_epochs(grafting, n_photos=n_photos * _passes(setup))
     setup = replace(setup, config=grafting.config, reasons={**setup.reasons, **grafting.reasons}, grafting=grafting)
     total_s, training_s = estimate.seconds + seconds, estimate.training_s + seconds
     peak_mb = max(estimate.peak_mb, grafting.peak_mb)
     return setup, replace(estimate, seconds=total_s, training_s=training_s, peak_mb=peak_mb)
+
+
+def _passes(setup: Setup) -> float:
+    """How often an epoch of all fits together sees a photo: about, as far as the number of files tells."""
+    has_test, refit = _has_test(setup), setup.config.train.refit
+    holds_out = has_test and _has_val(setup)
+    judging = 0.8 if holds_out else setup.config.split.folds - 1
+    shipping = 0 if refit == "none" and holds_out else 2 if refit == "all" and has_test else 1
+    return judging + shipping
 
 
 def _describe_plan(setup: Setup, engine: str) -> list[str]:
@@ -262,20 +265,27 @@ def _describe_split(setup: Setup) -> str:
 def _has_test(setup: Setup) -> bool:
     """Whether there will be a test part, given or drawn, as far as the number of files tells."""
     if setup.config.split.file is not None:
-        return _names_test_part(setup.config.split.file)
+        return _names_part(setup.config.split.file, "test")
     if any(f.part is not None for f in setup.listing.files):
         return any(f.part == "test" for f in setup.listing.files)
     test = setup.config.split.test
     return len(setup.listing.files) >= FOLDS_BELOW if test == "auto" else test > 0
 
 
-def _names_test_part(file: Path) -> bool:
-    """Whether a table of parts has a test part; whatever is wrong with the table is said when it is read in full."""
+def _has_val(setup: Setup) -> bool:
+    """Whether there will be a validation part beside a test part; without one folds judge."""
+    if setup.config.split.file is not None:
+        return _names_part(setup.config.split.file, "val")
+    return setup.config.split.val > 0 or any(f.part == "val" for f in setup.listing.files)
+
+
+def _names_part(file: Path, part: str) -> bool:
+    """Whether a table of parts has this part; whatever is wrong with the table is said when it is read in full."""
     try:
         _, rows = read_edited(table_bytes(file, f"split.file: {file}"))
     except (DataError, csv.Error):
         return False
-    return any(cells.get("part", "").strip().lower() in ("test", "testing") for _, cells in rows)
+    return any(PART_NAMES.get(cells.get("part", "").strip().lower()) == part for _, cells in rows)
 
 
 def _check_positive(positive: str | None, listing: Listing) -> None:

@@ -50,9 +50,15 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
     config = config.model_copy(update={"model": config.model.model_copy(update={"graft": graft})})
     if graft == "head":
         return config, reasons
+    epochs = {"scratch": 40, "all": 10}.get(graft, 6)
+    if train.epochs == "auto" and train.evaluate_from > epochs:
+        raise ConfigError(
+            f"train.evaluate_from: {train.evaluate_from} lies behind the {epochs} epochs that are usual for "
+            f"graft point {graft}; set train.epochs too"
+        )
     lr = {"adamw": 4e-4, "adam": 4e-4, "sgd": 0.01}[train.optimizer] if train.lr == "auto" else train.lr
     chosen = {
-        "epochs": ({"scratch": 40, "all": 10}.get(graft, 6), f"auto: graft point {graft}"),
+        "epochs": (epochs, f"auto: graft point {graft}"),
         "lr": (lr, f"auto: usual for {train.optimizer}"),
         "weight_decay": (
             {"adamw": 0.05, "adam": 0.0, "sgd": 1e-4}[train.optimizer],

@@ -20,7 +20,7 @@ from photograft.workflow.finish import Trained
 from photograft.workflow.narrator import Narrator
 
 _FORMAT = 1
-_SETTLED = ("precision", "channels_last", "batch_size", "lr", "head_lr", "epochs", "boundary")
+_SETTLED = ("precision", "channels_last", "batch_size", "lr", "head_lr", "epochs", "evaluate_from", "boundary")
 """Settings that were measured when the run began, and might come out otherwise now."""
 
 
