@@ -64,3 +64,16 @@ def test_both_take_turns_and_none_leaves_all_as_it_is() -> None:
     assert len(np.unique(turns[0][0])) == 1  # blended: each photo's map of one number stays one number
     assert len(np.unique(turns[1])) == 6
     assert mix(values, target_BK, np.random.default_rng(2), mixup=0.0, cutmix=0.0, turn=0) == (values, target_BK)
+
+
+def test_cutmix_finds_the_places_of_maps_with_their_channels_last() -> None:
+    maps = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None, None, None], (6, 7, 7, 32)).copy()
+    windows = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None, None, None], (6, 4, 49, 32)).copy()
+    for seed in range(10):
+        (pasted, blended), target = mix(
+            (maps, windows), np.eye(6, dtype=np.float32), np.random.default_rng(seed), mixup=0.0, cutmix=1.0, turn=0
+        )
+        assert (pasted == pasted[..., :1]).all()  # all channels of a place are of one photo
+        expected_B = target @ np.arange(6)
+        np.testing.assert_allclose(pasted.mean(axis=(1, 2, 3)), expected_B, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(blended.mean(axis=(1, 2, 3)), expected_B, rtol=1e-4, atol=1e-5)

@@ -42,15 +42,15 @@ def _paste(
     # share that counts is that of the finest map.
     side, middle = np.sqrt(1 - share), random.random(2)
     low, high = np.clip(middle - side / 2, 0, 1), np.clip(middle + side / 2, 0, 1)
-    maps = [value for value in values if value.ndim == 4]
+    maps = [value for value in values if _height_axis(value)]
     if not maps:
         return tuple(_blend(value, other_B, share) for value in values), share
-    finest = max(maps, key=lambda value: value.shape[_height_axis(value)])
+    finest = max(maps, key=lambda value: value.shape[2])
     inside = _rectangle(finest, low, high)
     share = 1 - inside.size / finest.size if inside.size else 1.0
     pasted = []
     for value in values:
-        if value.ndim == 4:
+        if _height_axis(value):
             changed = value.copy()
             _rectangle(changed, low, high)[...] = _rectangle(value, low, high)[other_B]
             pasted.append(changed)
@@ -73,4 +73,13 @@ def _rectangle(value: npt.NDArray[Any], low: npt.NDArray[Any], high: npt.NDArray
 
 
 def _height_axis(value: npt.NDArray[Any]) -> int:
-    return 1 if value.dtype == np.uint8 else 2  # pixels are (B, px, px, 3), maps (B, C, h, w)
+    """Where the height stands: in pixels and some maps (B, h, w, C) second, in others (B, C, h, w) third; 0 in no map.
+
+    Photos are squares, so what tells are two equal sides; tokens and windows of a vision transformer have none.
+    """
+    if value.ndim != 4:
+        return 0
+    _, first, second, third = value.shape
+    if value.dtype == np.uint8 or first == second != third:
+        return 1
+    return 2 if second == third else 0
