@@ -13,7 +13,7 @@ class InputConfig(Section):
     """What the network sees of a photo."""
 
     px: Annotated[int, Field(ge=64, le=1024)] | Literal["auto"] = "auto"
-    """Side of the square input in pixels. `auto`: 224 for `fast`, 320 for `good`, 288 for `best`; the network's own
+    """Side of the square input in pixels. `auto`: 224 for `fast`, 320 otherwise; the network's own
     where it takes no other."""
 
     crop: Literal["none", "center"] = "none"

@@ -38,7 +38,7 @@ class TrainConfig(Section):
     seen. `auto`: where a part stays frozen, so that most of the work is shared."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] | Literal["auto"] = "auto"
-    """Times every photo is seen in fine-tuning. `auto`: 6, 10 for `all`, 40 for `scratch`."""
+    """Times every photo is seen in fine-tuning. `auto`: 4, 10 for `all`, 40 for `scratch`."""
 
     batch_size: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
     """Photos per step. `auto`: 32, or less where that does not fit into memory."""

@@ -7,9 +7,11 @@ import importlib.util
 from photograft.config import Config
 from photograft.errors import ConfigError, MissingExtraError
 
-_PX = {"fast": 224, "good": 320, "best": 288}
+_PX = {"fast": 224, "good": 320, "best": 320}
 HEAD_LR = 2.5
 """Learning rate of the head, over that of the network before it."""
+_OF_THE_HEAD = {"balance", "strength", "refit", "seed"}
+"""Settings of training that act at every graft point; the others belong to fine-tuning."""
 
 
 def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config, dict[str, str]]:
@@ -50,7 +52,7 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
     config = config.model_copy(update={"model": config.model.model_copy(update={"graft": graft})})
     if graft == "head":
         return config, reasons
-    epochs = {"scratch": 40, "all": 10}.get(graft, 6)
+    epochs = {"scratch": 40, "all": 10}.get(graft, 4)
     if train.epochs == "auto" and train.evaluate_from > epochs:
         raise ConfigError(
             f"train.evaluate_from: {train.evaluate_from} lies behind the {epochs} epochs that are usual for "
@@ -74,6 +76,16 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
         settled["head_lr"] = min(HEAD_LR * float(lr), 10.0)
         reasons["train.head_lr"] = f"auto: {HEAD_LR:g} x train.lr"
     return config.model_copy(update={"train": train.model_copy(update=settled)}), reasons
+
+
+def without_effect(config: Config) -> list[str]:
+    """Settings of fine-tuning that were changed although the graft point is `head`, which trains nothing by steps."""
+    if config.model.graft != "head":
+        return []
+    usual = Config()
+    changed = [f"train.{name}" for name, value in config.train if value != getattr(usual.train, name)]
+    changed += [f"augment.{name}" for name, value in config.augment if value != getattr(usual.augment, name)]
+    return [name for name in changed if name.removeprefix("train.") not in _OF_THE_HEAD]
 
 
 def resolve_test(
