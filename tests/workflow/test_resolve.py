@@ -12,7 +12,7 @@ from photograft.errors import ConfigError
 from photograft.workflow.clock import Clock
 from photograft.workflow.narrator import Silent
 from photograft.workflow.prepare import _passes, prepared
-from photograft.workflow.resolve import resolve_graft
+from photograft.workflow.resolve import resolve_graft, without_effect
 from photograft.workflow.train import train
 
 
@@ -21,6 +21,14 @@ def test_judging_cannot_begin_behind_the_usual_epochs() -> None:
     with pytest.raises(ConfigError, match=r"train.evaluate_from: 30 .* set train.epochs"):
         resolve_graft(config)
     assert resolve_graft(photograft.load_config(None, ["model.graft=scratch", "train.evaluate_from=30"]))
+
+
+def test_settings_that_the_graft_point_does_not_use_are_named() -> None:
+    given = ["train.epochs=20", "augment.rotation=10", "train.balance=balanced", "train.strength=0.1", "train.seed=3"]
+    config, _ = resolve_graft(photograft.load_config(None, given))
+    assert without_effect(config) == ["train.epochs", "augment.rotation"]
+    config, _ = resolve_graft(photograft.load_config(None, [*given, "model.graft=all"]))
+    assert without_effect(config) == []
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ from photograft.workflow.clock import Clock
 from photograft.workflow.features import Estimate, PhotoReader
 from photograft.workflow.grafting import Grafting, cut_network, describe_grafting, plan_epochs
 from photograft.workflow.narrator import Narrator
-from photograft.workflow.resolve import resolve_graft, resolve_input
+from photograft.workflow.resolve import resolve_graft, resolve_input, without_effect
 from photograft.workflow.source import Source, contract_of, open_source
 
 
@@ -102,6 +102,11 @@ def prepared(
     config, reasons = resolve_input(asked, only_px=backbone.own_px if backbone.fixed_px else None)
     config, graft_reasons = resolve_graft(config)
     reasons |= graft_reasons
+    if idle := without_effect(config):
+        narrator.say(
+            f"warning: {', '.join(idle)} act in fine-tuning, and graft point head has none: set --quality best or "
+            "model.graft"
+        )
     with (
         Cache(cache_folder(limits.dir), max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache,
         open_source(photos, config, clock) as source,
