@@ -1,6 +1,7 @@
-"""Torch network to one ONNX file: `python -m photograft.models.onnx_export BACKBONE FILE EMBEDDING PX [POINT]`.
+"""Torch network to one ONNX file: `python -m photograft.models.onnx_export KIND FILE PX EMBEDDING BACKBONE [MORE]`.
 
-BACKBONE is what `Backbone.to_json` gives; with a graft POINT the frozen front up to it is written.
+KIND is `network`, `front` (MORE is the graft point) or `pair` (MORE is the tuned backbone); backbones are written as
+`Backbone.to_json` gives them.
 
 Runs in a process of its own: importing torch and timm takes seconds and half a gigabyte that the run itself never
 needs again. The input size is fixed, since "same"-padded convolutions with dynamic sides take many minutes to export;

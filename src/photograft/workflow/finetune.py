@@ -151,7 +151,7 @@ class FineTuning:
         if self.trained.config.train.lr == "find":
             self._find_lr()
         verdict = self._judge()
-        trained = self.trained
+        trained, augment = self.trained, self.trained.config.augment
         shares = self._shares(verdict, np.ones(len(verdict.rows), bool))
         model = self._export(self._final(verdict.epoch), shares, cache_dir)
         on_all = None
@@ -171,7 +171,7 @@ class FineTuning:
                 records=[record for records in self.runner.records.values() for record in records],
                 epoch=verdict.epoch or self._n_epochs,
                 seconds=sum(self.runner.seconds.values()),
-                augment=trained.config.augment if trained.config.augment.views else None,
+                augment=augment if augment.views or augment.mixup or augment.cutmix else None,
                 boundary=boundary,
                 share=None if shares is None else shares.share,
             ),

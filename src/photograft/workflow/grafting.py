@@ -79,6 +79,7 @@ def cut_network(backbone: Backbone, config: Config, *, n_classes: int, px: int, 
     settled, reasons, photo_s, peak_mb = _measured(
         cut, config, kept=front is not None, n_classes=n_classes, n_features=n_features, device=device
     )
+    settled = settled.model_copy(update={"model": settled.model.model_copy(update={"device": device})})
     return Grafting(
         backbone=backbone,
         graft=cut,

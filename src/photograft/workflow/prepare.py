@@ -24,11 +24,9 @@ from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.extract import FeatureStore
 from photograft.models.catalogue import (
     BACKBONES,
-    RUN,
     Backbone,
     find_backbone,
     is_library_name,
-    is_run_name,
     without_weights,
 )
 from photograft.models.facts import facts_file
@@ -96,7 +94,6 @@ def prepared(
 ) -> Iterator[tuple[Setup, PhotoReader, Plan]]:
     """Settle everything, open cache and decoders, and tell what will be done and what it will cost."""
     limits = asked.cache
-    asked = _with_whole_path(asked)
     backbone = _find_backbone(asked, cache_folder(limits.dir), narrator)
     extractor = _extractor(backbone, narrator)
     config, reasons = resolve_input(asked, only_px=backbone.own_px if backbone.fixed_px else None)
@@ -173,15 +170,6 @@ def _set_up(
             network, outputs = _export(backbone, contract, config.model.embedding, cache_dir, narrator)
     views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
     return Setup(config, reasons, source, backbone, contract, network, outputs, views, trained=backbone)
-
-
-def _with_whole_path(asked: Config) -> Config:
-    """A run that is named as backbone is found from any folder later."""
-    name = asked.model.backbone
-    if not is_run_name(name):
-        return asked
-    whole = f"{RUN}:{Path(name.removeprefix(f'{RUN}:')).absolute()}"
-    return asked.model_copy(update={"model": asked.model.model_copy(update={"backbone": whole})})
 
 
 def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbone:

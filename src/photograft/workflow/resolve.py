@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from photograft.config import Config
 from photograft.errors import ConfigError, MissingExtraError
+from photograft.models.catalogue import RUN, is_run_name
 
 _PX = {"fast": 224, "good": 320, "best": 320}
 HEAD_LR = 2.5
 """Learning rate of the head, over that of the network before it."""
 _OF_THE_HEAD = {"balance", "strength", "refit", "seed"}
 """Settings of training that act at every graft point; the others belong to fine-tuning."""
+
+
+def with_whole_paths(config: Config) -> Config:
+    """The settings with absolute paths: a run is resumed, and gone on from, in other folders too."""
+    backbone, model, data, split = config.model.backbone, config.model, config.data, config.split
+    if is_run_name(backbone):
+        backbone = f"{RUN}:{Path(backbone.removeprefix(f'{RUN}:')).absolute()}"
+    model = model.model_copy(update={"backbone": backbone, "weights": _whole(model.weights)})
+    data = data.model_copy(update={"edits": _whole(data.edits), "annotations": _whole(data.annotations)})
+    split = split.model_copy(update={"file": _whole(split.file)})
+    return config.model_copy(update={"model": model, "data": data, "split": split})
+
+
+def _whole(path: Path | None) -> Path | None:
+    """Paths that lead nowhere from here stay as they are: annotations may be named from the folder of photos."""
+    return path.absolute() if path is not None and path.exists() else path
 
 
 def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config, dict[str, str]]:

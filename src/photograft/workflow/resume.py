@@ -138,14 +138,15 @@ def _require_unfinished(run: RunFolder) -> None:
 
 def _read(run: RunFolder) -> Unfinished:
     started = _read_started(run)
-    resolved = load_config(run.path / "config.resolved.yaml").train
+    resolved = load_config(run.path / "config.resolved.yaml")
     asked = load_config(run.path / "config.yaml")
-    settled = {name: getattr(resolved, name) for name in _SETTLED}
+    settled = {name: getattr(resolved.train, name) for name in _SETTLED}
     train = asked.train.model_copy(update={**settled, "time_limit": None})
+    model = asked.model.model_copy(update={"device": resolved.model.device})
     return Unfinished(
         folder=run,
         photos=Path(started["photos"]),
-        config=asked.model_copy(update={"train": train}),
+        config=asked.model_copy(update={"train": train, "model": model}),
         settled=tuple(name for name in _SETTLED if getattr(asked.train, name) in ("auto", "find")),
         asked=run.read("config.yaml"),
         time_limit=asked.train.time_limit,

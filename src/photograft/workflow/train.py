@@ -35,7 +35,7 @@ from photograft.workflow.finetune import fine_tune
 from photograft.workflow.finish import Judged, Trained, finish_run
 from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.prepare import Plan, Setup, prepared
-from photograft.workflow.resolve import resolve_strength, resolve_test
+from photograft.workflow.resolve import resolve_strength, resolve_test, with_whole_paths
 from photograft.workflow.resume import Unfinished, forget_progress, resumable, unfinished_run
 from photograft.workflow.seen import seen_by_backbone
 from photograft.workflow.ship import Model
@@ -193,7 +193,7 @@ def plan(
 
 
 def _asked(config: Config | None, quality: Quality | None) -> Config:
-    config = config or Config()
+    config = with_whole_paths(config or Config())
     return config if quality is None else config.model_copy(update={"quality": quality})
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from photograft.features.boundary import BoundaryInputs
 
 _SHEET_PHOTOS, _SHEET_COPIES = 6, 6
+_REVISION = 1
+"""Raise it when the same photo and settings give other copies, or the frozen part other values."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,12 @@ def reserve_boundary(views: Views, front: Path, origin: dict[str, Any], cache: P
     opened = Front(front)
     augment = views.config.augment.model_dump(mode="json", exclude={"mixup", "cutmix"})
     changed = {"augment": augment, "seed": views.config.train.seed} if views.larger is not None else {}
-    read = {"contract": views.contract.id, "decoder": decoder_key(views.contract), "engine": OnnxEngine.name}
+    read = {
+        "contract": views.contract.id,
+        "decoder": decoder_key(views.contract),
+        "engine": OnnxEngine.name,
+        "revision": _REVISION,
+    }
     n_copies = views.config.augment.views
     space = Space(opened.names, opened.shapes, len(views.names), n_copies, {**origin, **read, **changed})
     store = BoundaryStore(cache, space)
