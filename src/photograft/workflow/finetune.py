@@ -26,7 +26,7 @@ from photograft.models.networks import ensure_network, ensure_pair, pair_id, rea
 from photograft.reporting.training import BoundaryFacts, Training
 from photograft.tracking.run_folder import RunFolder
 from photograft.training.inputs import Inputs
-from photograft.training.linear import LinearHead, fit_at
+from photograft.training.linear import LinearHead
 from photograft.values import DoubleArray, FloatArray, IntArray
 from photograft.workflow.clock import Clock
 from photograft.workflow.finish import Judged, Trained, judging_folds
@@ -196,7 +196,7 @@ class FineTuning:
         if self._holds_out:
             train_rows, val_rows = splits.rows("train"), splits.rows("val")
             fit = self._fit("train", train_rows, val_rows=val_rows)
-            linear_NK = self._linear(train_rows).logits(trained.table.embedding_ND[val_rows])
+            linear_NK = trained.linear_on(train_rows).logits(trained.table.embedding_ND[val_rows])
             best = fit.best or fit.records[-1]
             return Verdict(val_rows, linear_NK, fit.logits(val_rows), max(1, round(best.epoch)))
         fold_N = splits.fold_N[trained.rows]
@@ -276,7 +276,7 @@ class FineTuning:
         config, graft, label_N = self.trained.config, self.grafting.graft, self.trained.label_N
         graft.tail.load_state_dict(self._pretrained)
         from_zero = config.model.graft == "scratch" or config.train.start == "zero"
-        start = None if from_zero else self._linear(rows, last=True)
+        start = None if from_zero else self.trained.linear_on(rows, columns=self._last)
         network = GraftedNetwork(
             graft,
             n_classes=len(self.trained.manifest.usable.classes),
@@ -298,20 +298,6 @@ class FineTuning:
             name=name,
             device=self.grafting.device,
             stop_after_epoch=stop_after_epoch,
-        )
-
-    def _linear(self, rows: IntArray, *, last: bool = False) -> LinearHead:
-        """The linear head on these photos alone; with `last` on what the tuned network will give, its end alone."""
-        trained = self.trained
-        embedding_ND = trained.table.embedding_ND
-        return fit_at(
-            embedding_ND[:, self._last] if last else embedding_ND,
-            trained.label_N[rows],
-            rows=rows,
-            scratch=trained.scratch,
-            n_classes=len(trained.manifest.usable.classes),
-            strength=trained.fit.strength,
-            balance=trained.config.train.balance,
         )
 
     # -- time ----------------------------------------------------------------------------------------------
@@ -354,7 +340,7 @@ class FineTuning:
             network_id=network_id,
             weights_sha256=backbone.weights_sha256,
             outputs=read_outputs(network),
-            head=tuned.head if shares is None else _joined(shares, self._linear(tuned.rows), tuned.head),
+            head=tuned.head if shares is None else _joined(shares, trained.linear_on(tuned.rows), tuned.head),
             cut=graft.point,
             batchnorm=graft.batchnorm,
         )

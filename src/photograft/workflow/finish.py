@@ -101,6 +101,19 @@ class Trained:
         """Class index of every usable photo."""
         return self.manifest.usable.label_indices(self.manifest.usable.classes)
 
+    def linear_on(self, rows: IntArray, *, columns: slice = slice(None)) -> LinearHead:
+        """The linear head on these photos alone, at the strength that was chosen, on some columns of the features."""
+        embedding_ND = self.table.embedding_ND
+        return fit_at(
+            embedding_ND if columns == slice(None) else embedding_ND[:, columns],
+            self.label_N[rows],
+            rows=rows,
+            scratch=self.scratch,
+            n_classes=len(self.manifest.usable.classes),
+            strength=self.fit.strength,
+            balance=self.config.train.balance,
+        )
+
 
 def finish_run(
     run: RunFolder, trained: Trained, clock: Clock, narrator: Narrator
@@ -189,23 +202,11 @@ def _refit(trained: Trained, bundle: BundleInProgress, warnings: list[str]) -> l
     rows = trained.splits.rows("train", "val", "test")
     if trained.config.train.refit == "train_val" or len(rows) == len(trained.rows):
         return ["train", "val"]
-    bundle.replace(trained.on_all or replace(trained.model, head=_linear_on(trained, rows)))
+    bundle.replace(trained.on_all or replace(trained.model, head=trained.linear_on(rows)))
     warnings.append(
         "train.refit is all: the shipped model also saw the test photos; the scores are of the model before."
     )
     return ["train", "val", "test"]
-
-
-def _linear_on(trained: Trained, rows: IntArray) -> LinearHead:
-    return fit_at(
-        trained.table.embedding_ND,
-        trained.label_N[rows],
-        rows=rows,
-        scratch=trained.scratch,
-        n_classes=len(trained.manifest.usable.classes),
-        strength=trained.fit.strength,
-        balance=trained.config.train.balance,
-    )
 
 
 def _predict_rows(trained: Trained, classifier: Classifier, rows: IntArray) -> Predictions:
