@@ -22,6 +22,7 @@ from photograft.evaluation.blend import Blend, blend
 from photograft.features.boundary_store import BoundaryStore
 from photograft.features.matrix import row_blocks
 from photograft.models.catalogue import NETWORK_FILE, find_backbone
+from photograft.models.device import return_memory
 from photograft.models.networks import ensure_network, ensure_pair, pair_id, read_outputs
 from photograft.reporting.training import BoundaryFacts, Training
 from photograft.tracking.run_folder import RunFolder
@@ -327,6 +328,7 @@ class FineTuning:
         """Write the weights into the run folder, and export them as a network."""
         trained, graft = self.trained, self.grafting.graft
         self.run.write(NETWORK_FILE, save_tensors(tuned.tensors))
+        return_memory()  # the export takes 1.3 GB in a process of its own
         px, kept = trained.contract.px, trained.config.model.embedding
         frozen, backbone = trained.backbone, find_backbone(f"run:{self.run.path}", cache_dir=cache_dir)
         if shares is None:
