@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.workflow.tuned import Tuning
+from threadpoolctl import threadpool_limits
 
 from photograft.workflow.train import TrainedRun, train
 
@@ -20,7 +21,8 @@ def _one_thread() -> Iterator[None]:
     before = 0 if torch is None else torch.get_num_threads()
     if torch is not None:
         torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):  # of NumPy, for the linear head
+        yield
     if torch is not None:
         torch.set_num_threads(before)
 
@@ -48,4 +50,5 @@ def tuning(
 @pytest.fixture(scope="session")
 def unbroken(tuning: Tuning, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """A run that nothing stopped, shared by all tests."""
-    return train(tuning.photos, config=tuning.config(), runs_dir=tmp_path_factory.mktemp("unbroken") / "runs 1")
+    with threadpool_limits(1):
+        return train(tuning.photos, config=tuning.config(), runs_dir=tmp_path_factory.mktemp("unbroken") / "runs 1")
