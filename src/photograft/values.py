@@ -6,7 +6,7 @@ Shape letters: N photos, D embedding size, K classes, F folds.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -33,6 +33,9 @@ Verdict = Literal[
     "unreadable",
 ]
 VERDICTS: tuple[str, ...] = get_args(Verdict)
+
+HeadKind = Literal["softmax", "binary", "ordinal", "sigmoid"]
+"""What outputs of a head mean: `photograft.metrics.links` turns them into probabilities."""
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[str, ...] = get_args(Part)
@@ -234,6 +237,24 @@ class Splits:
 
 
 @dataclass(frozen=True)
+class Target:
+    """One thing that is said of every photo: the label, or one of several factors.
+
+    `classes` stand in the order of the probabilities. Heads of kind `softmax`, `binary` (two classes) and `ordinal`
+    (classes from the lowest to the highest) give one class per photo, `sigmoid` any number of them.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    kind: HeadKind = "softmax"
+
+    @property
+    def n_outputs(self) -> int:
+        """Numbers that its head gives per photo."""
+        return len(self.classes) - {"binary": 1, "ordinal": 1}.get(self.kind, 0)
+
+
+@dataclass(frozen=True)
 class Layer:
     """A layer with weights of its own.
 
@@ -307,6 +328,10 @@ class Predictions:
 
     `probabilities_NK` sums to 1 per row; rows of rejected photos are NaN. `label_N` is the true class index,
     -1 where unknown. `statuses` holds "ok" or "rejected" per photo and `reasons` says why.
+
+    Where a photo may have several labels, `member_NK` says which it truly has and `threshold_K` from which probability
+    on each is given; then rows do not sum to 1, and `label_N` is -1. Where classes are made of factors, `factors` holds
+    the predictions of each, of the same photos, by name.
     """
 
     paths: tuple[str, ...]
@@ -315,6 +340,22 @@ class Predictions:
     label_N: IntArray
     statuses: tuple[str, ...]
     reasons: tuple[str, ...]
+    member_NK: BoolArray | None = None
+    threshold_K: DoubleArray | None = None
+    factors: tuple[tuple[str, Predictions], ...] = ()
+
+    def take(self, row_M: IntArray) -> Predictions:
+        """Those of some photos, in the order of `row_M`."""
+        return replace(
+            self,
+            paths=tuple(self.paths[i] for i in row_M),
+            probabilities_NK=self.probabilities_NK[row_M],
+            label_N=self.label_N[row_M],
+            statuses=tuple(self.statuses[i] for i in row_M),
+            reasons=tuple(self.reasons[i] for i in row_M),
+            member_NK=None if self.member_NK is None else self.member_NK[row_M],
+            factors=tuple((name, factor.take(row_M)) for name, factor in self.factors),
+        )
 
     @property
     def best_N(self) -> IntArray:
@@ -326,6 +367,16 @@ class Predictions:
         return best
 
     @property
+    def given_NK(self) -> BoolArray:
+        """Which labels each photo is given, shape (N, K): those that reach their threshold. None for rejected photos.
+
+        Only where a photo may have several labels.
+        """
+        assert self.threshold_K is not None
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.probabilities_NK >= self.threshold_K)
+
+    @property
     def ok_N(self) -> npt.NDArray[np.bool_]:
         """Which photos have a prediction."""
         return np.array([s == "ok" for s in self.statuses], dtype=bool)
@@ -333,7 +384,11 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How one class did: `precision`, `recall` and `f1` are None where they would divide by zero."""
+    """How one class did: `precision`, `recall` and `f1` are None where they would divide by zero.
+
+    `average_precision` (None without a photo of the class) and `threshold` are there where a photo may have several
+    labels.
+    """
 
     name: str
     support: int
@@ -342,6 +397,8 @@ class ClassScores:
     precision: float | None
     recall: float | None
     f1: float | None
+    average_precision: float | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -384,7 +441,10 @@ class Evaluation:
 
     `scores` follows SCORES of the JSON schema (n, accuracy, accuracy_low, accuracy_high, ...). `confusion_KK`
     counts photos: row = true class, column = predicted class. `mistakes` come worst first, all of them. `slices`
-    come column by column, the lowest accuracy first.
+    come column by column, the lowest accuracy first. `factors` are those of each factor, by name, on the same photos.
+
+    Where a photo may have several labels, accuracy is the share of photos whose labels are all right, and there is no
+    confusion (shape (0, 0)).
     """
 
     what: str
@@ -397,3 +457,4 @@ class Evaluation:
     mistakes: tuple[Mistake, ...]
     warnings: tuple[str, ...] = ()
     slices: tuple[Slice, ...] = ()
+    factors: tuple[tuple[str, Evaluation], ...] = ()

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.workflow.tuned import Tuning
-from threadpoolctl import threadpool_limits
 
 from photograft.workflow.train import TrainedRun, train
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As many threads as the processes have that the tests start: sums depend on them."""
-    torch = sys.modules.get("torch")
-    before = 0 if torch is None else torch.get_num_threads()
-    if torch is not None:
-        torch.set_num_threads(1)
-    with threadpool_limits(1):  # of NumPy, for the linear head
-        yield
-    if torch is not None:
-        torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +26,6 @@ def tuning(
         from photograft.models.library import build_network
 
         torch.manual_seed(0)
-        torch.set_num_threads(1)
         tensors = build_network("timm:test_resnet").state_dict().items()
         save_file({key: value.contiguous() for key, value in tensors}, folder / "무작위.safetensors")
     return Tuning(make_photo_folder(folder / "나의 사진", n=16), folder / "무작위.safetensors")
@@ -50,5 +34,4 @@ def tuning(
 @pytest.fixture(scope="session")
 def unbroken(tuning: Tuning, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """A run that nothing stopped, shared by all tests."""
-    with threadpool_limits(1):
-        return train(tuning.photos, config=tuning.config(), runs_dir=tmp_path_factory.mktemp("unbroken") / "runs 1")
+    return train(tuning.photos, config=tuning.config(), runs_dir=tmp_path_factory.mktemp("unbroken") / "runs 1")

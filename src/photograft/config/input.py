@@ -22,3 +22,7 @@ class InputConfig(Section):
 
     flip: bool | Literal["auto"] = "auto"
     """Average the photo with its mirror image. `auto`: off for `fast`, on otherwise."""
+
+    crops: Literal["whole", "five"] = "whole"
+    """`five` averages five squares of 7/8 of the side, the middle and the corners: the picture is made larger so that
+    each of them is `px` wide. Takes five times as long."""

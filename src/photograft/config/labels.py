@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, field_validator
 
 from photograft.config.section import Section
 
@@ -22,7 +24,13 @@ class LabelsConfig(Section):
     """Column of the label; null finds it by name (label, class, category, ...) or takes the only one left."""
 
     factors: tuple[str, ...] = ()
-    """Columns of several factors, such as mask, gender and age; their combinations are the classes."""
+    """Columns of several factors, such as mask, gender and age; their combinations are the classes. `model.labels`
+    says how they are learned."""
+
+    order: dict[str, tuple[str, ...]] = Field(default={})
+    """Classes from the lowest to the highest, by the name of the factor, `{age: ["<30", "30-60", ">=60"]}`, or `label`
+    where there are no factors; a plain list belongs to the one that has these classes. Ordered classes get an ordinal
+    head."""
 
     group: str | None = None
     """Column of the person, video or burst; photos of one group never stand on both sides of a split."""
@@ -35,3 +43,8 @@ class LabelsConfig(Section):
 
     pattern: str | None = None
     """Pattern on the path such as `{age}_{gender}_{id}.jpg`; its names can be used like columns."""
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _name_a_plain_list(cls, value: Any) -> Any:
+        return {"": value} if isinstance(value, list | tuple) else value

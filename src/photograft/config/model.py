@@ -7,10 +7,36 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from photograft.config.augment import AugmentConfig
 from photograft.config.section import Section
+from photograft.config.train import Balance
 
 Triple = tuple[float, float, float]
 _GRAFT = r"auto|head|last-block|blocks:[1-9][0-9]*|layer:[^\s:]+|all|scratch"
+
+
+Graft = Annotated[str, Field(pattern=f"^({_GRAFT})$")]
+Loss = Literal["auto", "cross-entropy", "binary", "ordinal"]
+
+
+class FactorConfig(Section):
+    """What is different for one factor, in the place of NAME; what is not given is as for all."""
+
+    loss: Loss = "auto"
+    """`cross-entropy`, `binary` (cross-entropy of one output, for two classes) or `ordinal` (for classes in their
+    order). `auto`: by the classes."""
+
+    balance: Balance | None = None
+    """As `train.balance`."""
+
+    graft: Graft | None = None
+    """As `model.graft`; with `model.labels: models`."""
+
+    px: Annotated[int, Field(ge=64, le=1024)] | None = None
+    """As `input.px`; with `model.labels: models`."""
+
+    augment: AugmentConfig = AugmentConfig()
+    """As the section `augment`; with `model.labels: models`. What is given replaces what stands there."""
 
 
 class ModelConfig(Section):
@@ -31,7 +57,7 @@ class ModelConfig(Section):
     std: Triple | None = None
     """Standard deviation of the colours that the weights were trained with; belongs to `model.mean`."""
 
-    graft: Annotated[str, Field(pattern=f"^({_GRAFT})$")] = "auto"
+    graft: Graft = "auto"
     """Where the network is cut: everything before is frozen. `head` trains a linear classifier on its features;
     `last-block`, `blocks:N` (the last N) and `layer:NAME` also train what follows, `all` everything, `scratch`
     everything from random weights. `auto`: `head`, and `blocks:2` at quality `best`."""
@@ -39,6 +65,18 @@ class ModelConfig(Section):
     embedding: Literal["multi", "last"] = "multi"
     """`multi` pools several stages beside the last one, at no extra forward cost, where the network gives them;
     `last` uses the last one alone."""
+
+    labels: Literal["flat", "heads", "models"] = "flat"
+    """With `data.labels.factors`: `flat` learns every combination as a class of its own, `heads` one head per factor on
+    one network, `models` one model per factor. The last two multiply the factors' probabilities, so that combinations
+    without a photo are possible too."""
+
+    factors: dict[str, FactorConfig] = Field(default={})
+    """What is different for single factors, by name: `model.factors.age.balance`."""
+
+    loss: Loss = "auto"
+    """Without factors, or with `flat`: `cross-entropy`, `binary` for two classes, or `ordinal` for classes in
+    `data.labels.order`. `auto`: ordinal where there is an order, else cross-entropy."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where features are computed. `auto` takes a GPU that torch can use, else ONNX Runtime on the CPU."""

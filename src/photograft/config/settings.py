@@ -7,6 +7,7 @@ from typing import Literal
 from photograft.config.augment import AugmentConfig
 from photograft.config.cache import CacheConfig
 from photograft.config.data import DataConfig
+from photograft.config.ensemble import EnsembleConfig
 from photograft.config.input import InputConfig
 from photograft.config.model import ModelConfig
 from photograft.config.report import ReportConfig
@@ -41,6 +42,9 @@ class Config(Section):
 
     train: TrainConfig = TrainConfig()
     """How the head is trained, and what follows the graft point."""
+
+    ensemble: EnsembleConfig = EnsembleConfig()
+    """Several models that predict together."""
 
     report: ReportConfig = ReportConfig()
     """What the report shows."""

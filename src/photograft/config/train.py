@@ -9,22 +9,36 @@ from pydantic import Field, model_validator
 from photograft.config.section import Section
 
 Positive = Annotated[float, Field(gt=0)]
+Balance = Literal["none", "balanced", "sqrt", "effective", "sampled"]
 Rate = Annotated[float, Field(gt=0, le=10)]
 
 
 class TrainConfig(Section):
     """How the head is trained, and what follows the graft point."""
 
-    balance: Literal["none", "balanced", "sampled"] = "none"
+    balance: Balance = "none"
     """`balanced` weighs each class by the inverse of its size, so that small classes count as much as large ones;
-    `sampled` draws photos so that all classes come equally often."""
+    `sqrt` by the inverse square root, `effective` by the inverse of the effective number of its photos
+    (`train.effective_beta`); `sampled` draws photos so that all classes come equally often."""
+
+    effective_beta: float = Field(default=0.99, ge=0, lt=1)
+    """Of `balance: effective`: a class of n photos counts as (1 - beta^n) / (1 - beta) of them."""
+
+    logit_adjustment: Annotated[float, Field(ge=0, le=3)] | Literal["auto"] = 0.0
+    """Divide probabilities by the classes' shares to this power, after training: above 0, small classes are predicted
+    more often, at the cost of large ones. `auto` takes the power with the best macro-F1 on photos that the model has
+    not seen."""
 
     strength: Positive | Literal["auto"] = "auto"
     """L2 penalty of the linear head. `auto` chooses it by cross-validation."""
 
-    refit: Literal["train_val", "all", "none"] = "train_val"
+    refit: Literal["train_val", "all", "none", "folds"] = "train_val"
     """What the shipped model is trained on: train and validation photos, all photos (also the test part), or train
-    alone."""
+    alone. `folds` ships the models of the folds, averaged: of linear heads this is one head again."""
+
+    on_all: bool = False
+    """The same as `refit: all`: after folds and tests, the shipped model is trained on all photos, with the settings
+    and the number of epochs that were found."""
 
     seed: int = Field(default=0, ge=0)
     """Seed of everything random in training."""
@@ -127,6 +141,8 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
+        if self.on_all and self.refit not in ("train_val", "all"):
+            raise ValueError(f"train.on_all trains on all photos, and train.refit asks for {self.refit}: give one")
         if isinstance(self.epochs, int) and self.evaluate_from > self.epochs:
             raise ValueError("train.evaluate_from must not lie behind train.epochs")
         return self
