@@ -33,7 +33,7 @@ from photograft.tracking.cache import cache_folder
 from photograft.training.inputs import Inputs
 from photograft.training.loop import Fit, Task
 from photograft.training.reading import Labelled
-from photograft.values import Manifest, Record
+from photograft.values import Manifest, Record, Target
 from photograft.workflow.clock import Clock
 from photograft.workflow.grafting import Grafting, cut_network
 from photograft.workflow.narrator import Silent
@@ -135,7 +135,7 @@ def _task(prepared: _Prepared, inputs: Inputs, epochs: int) -> Task:
     n = grafting.n_features
     network = GraftedNetwork(
         grafting.graft,
-        n_classes=len(usable.classes),
+        n_outputs=len(usable.classes),
         mean_D=np.zeros(n, np.float32),
         std_D=np.ones(n, np.float32),
         head=None,
@@ -146,8 +146,8 @@ def _task(prepared: _Prepared, inputs: Inputs, epochs: int) -> Task:
         network=network,
         blocks=grafting.blocks,
         inputs=inputs,
-        train=Labelled(np.arange(len(usable.photos)), usable.label_indices(usable.classes)),
-        n_classes=len(usable.classes),
+        train=Labelled(np.arange(len(usable.photos)), (usable.label_indices(usable.classes),)),
+        targets=(Target("label", usable.classes),),
         config=grafting.config.train,
         augment=grafting.config.augment,
         device=grafting.device,

@@ -23,7 +23,7 @@ TORCH_FILES = {
     "features/engine_torch.py",
     "models/moments.py",
     *(f"models/{name}.py" for name in TORCH_MODELS),
-    *(f"training/{name}.py" for name in ("loop", "optim", "checkpoint", "lr_finder", "measure")),
+    *(f"training/{name}.py" for name in ("loop", "losses", "optim", "checkpoint", "lr_finder", "measure")),
     *(f"data/{name}.py" for name in ("loaders", "transforms")),
 }
 MAY_IMPORT = {

@@ -26,7 +26,7 @@ def cut() -> Graft:
 def grafted(cut: Graft, **changes: Any) -> GraftedNetwork:
     mean_D, std_D = RANDOM.normal(size=576).astype(np.float32), RANDOM.uniform(0.5, 2, 576).astype(np.float32)
     head = (RANDOM.normal(size=(576, 4)).astype(np.float32), RANDOM.normal(size=4).astype(np.float32))
-    chosen = {"n_classes": 4, "mean_D": mean_D, "std_D": std_D, "head": head, "dropout": 0.0, "with_front": False}
+    chosen = {"n_outputs": 4, "mean_D": mean_D, "std_D": std_D, "head": head, "dropout": 0.0, "with_front": False}
     return GraftedNetwork(cut, **{**chosen, **changes})
 
 

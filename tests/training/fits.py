@@ -13,9 +13,10 @@ from photograft.config.train import TrainConfig
 from photograft.training.inputs import Values
 from photograft.training.loop import Task
 from photograft.training.reading import Labelled
-from photograft.values import IntArray
+from photograft.values import BoolArray, IntArray, Target
 
 N_CLASSES = 3
+LABEL = Target("label", ("a", "b", "c"))
 
 
 class DrawnInputs:
@@ -27,6 +28,10 @@ class DrawnInputs:
         self.label_N = np.arange(n) % N_CLASSES
         self.map_N = random.normal(size=(n, 4, 6, 6)) + self.label_N[:, None, None, None]
         self.vector_N = random.normal(size=(n, 5)) - self.label_N[:, None]
+        self.targets: tuple[Target, ...] = (LABEL,)
+
+    def truth(self, row_B: IntArray) -> tuple[IntArray | BoolArray, ...]:
+        return (self.label_N[row_B],)
 
     def plain(self, row_B: IntArray, *, view: int) -> Values:
         return self._values(row_B, 0.1 * view)
@@ -83,9 +88,9 @@ def make_task(
         network=network,
         blocks=tuple(blocks.items()),
         inputs=inputs,
-        train=Labelled(rows[:n_train], inputs.label_N[:n_train]),
-        val=Labelled(rows[n_train:], inputs.label_N[n_train : n_train + n_val]) if n_val else None,
-        n_classes=N_CLASSES,
+        train=Labelled(rows[:n_train], inputs.truth(rows[:n_train])),
+        val=Labelled(rows[n_train:], inputs.truth(rows[n_train:])) if n_val else None,
+        targets=inputs.targets,
         config=TrainConfig(**given),
         augment=augment or AugmentConfig(),
         **more,

@@ -130,7 +130,7 @@ def test_the_best_weights_are_the_result_and_are_judged_calibrated_over_all_view
     task = make_task(settings=settings)
     fit = Fit(task)
     assert task.val is not None
-    label_N = task.val.label_N
+    (label_N,) = task.val.truth
 
     def predict() -> DoubleArray:
         logits_NK = np.zeros((9, 3))

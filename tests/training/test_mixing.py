@@ -21,8 +21,8 @@ def batch(seed: int = 0) -> tuple[tuple[np.ndarray[Any, Any], ...], np.ndarray[A
 @pytest.mark.parametrize(("mixup", "cutmix"), [(0.4, 0.0), (0.0, 1.0), (1.0, 1.0)])
 def test_targets_stay_shares_and_shapes_and_kinds_stay(mixup: float, cutmix: float) -> None:
     for seed in range(20):
-        values, target_BK = batch()
-        mixed, target = mix(values, target_BK, np.random.default_rng(seed), mixup=mixup, cutmix=cutmix, turn=seed)
+        values, share_BK = batch()
+        mixed, target = mix(values, share_BK, np.random.default_rng(seed), mixup=mixup, cutmix=cutmix, turn=seed)
         np.testing.assert_allclose(target.sum(axis=1), 1.0, rtol=1e-6)
         assert target.min() >= 0
         assert [(v.shape, v.dtype) for v in mixed] == [(v.shape, v.dtype) for v in values]
@@ -30,8 +30,8 @@ def test_targets_stay_shares_and_shapes_and_kinds_stay(mixup: float, cutmix: flo
 
 
 def test_mixup_blends_values_and_targets_by_the_same_share() -> None:
-    values, target_BK = batch()
-    (_, maps, vectors), target = mix(values, target_BK, np.random.default_rng(3), mixup=1.0, cutmix=0.0, turn=1)
+    values, share_BK = batch()
+    (_, maps, vectors), target = mix(values, share_BK, np.random.default_rng(3), mixup=1.0, cutmix=0.0, turn=1)
     expected_B = target @ np.arange(6)
     np.testing.assert_allclose(vectors, np.repeat(expected_B[:, None], 5, axis=1), rtol=1e-5)
     np.testing.assert_allclose(maps.mean(axis=(1, 2, 3)), expected_B, rtol=1e-5)
@@ -39,8 +39,8 @@ def test_mixup_blends_values_and_targets_by_the_same_share() -> None:
 
 
 def test_cutmix_pastes_a_rectangle_whose_area_is_the_share() -> None:
-    values, target_BK = batch()
-    (pixels, maps, vectors), target = mix(values, target_BK, np.random.default_rng(5), mixup=0.0, cutmix=1.0, turn=0)
+    values, share_BK = batch()
+    (pixels, maps, vectors), target = mix(values, share_BK, np.random.default_rng(5), mixup=0.0, cutmix=1.0, turn=0)
     changed = (pixels != values[0]).any(axis=(0, 3))
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     assert changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
@@ -51,19 +51,17 @@ def test_cutmix_pastes_a_rectangle_whose_area_is_the_share() -> None:
 
 
 def test_vectors_alone_are_blended_by_cutmix() -> None:
-    (_, _, vectors), target_BK = batch()
-    (mixed,), target = mix((vectors,), target_BK, np.random.default_rng(1), mixup=0.0, cutmix=1.0, turn=0)
+    (_, _, vectors), share_BK = batch()
+    (mixed,), target = mix((vectors,), share_BK, np.random.default_rng(1), mixup=0.0, cutmix=1.0, turn=0)
     np.testing.assert_allclose(mixed[:, 0], target @ np.arange(6), rtol=1e-5)
 
 
 def test_both_take_turns_and_none_leaves_all_as_it_is() -> None:
-    values, target_BK = batch()
-    turns = [
-        mix(values, target_BK, np.random.default_rng(2), mixup=1.0, cutmix=1.0, turn=turn)[0][1] for turn in (0, 1)
-    ]
+    values, share_BK = batch()
+    turns = [mix(values, share_BK, np.random.default_rng(2), mixup=1.0, cutmix=1.0, turn=turn)[0][1] for turn in (0, 1)]
     assert len(np.unique(turns[0][0])) == 1  # blended: each photo's map of one number stays one number
     assert len(np.unique(turns[1])) == 6
-    assert mix(values, target_BK, np.random.default_rng(2), mixup=0.0, cutmix=0.0, turn=0) == (values, target_BK)
+    assert mix(values, share_BK, np.random.default_rng(2), mixup=0.0, cutmix=0.0, turn=0) == (values, share_BK)
 
 
 def test_cutmix_finds_the_places_of_maps_with_their_channels_last() -> None:

@@ -1,4 +1,7 @@
-"""The network that is fine-tuned: a graft with a linear head on its standardised embedding."""
+"""The network that is fine-tuned: a graft with a linear head on its standardised embedding.
+
+Shape letters: N photos, D embedding size, M outputs of the head.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ class GraftedNetwork(nn.Module):  # type: ignore[misc]  # torch is not analysed:
 
     The head sees (embedding - mean_D) / std_D, fixed from the beginning: features of several stages differ in scale,
     and a head on the raw ones would learn at very uneven rates. `head` is a raw linear head to begin with
-    (weight (D, K), bias (K,)), or None for zeros.
+    (weight (D, M), bias (M,)), or None for zeros; of several targets those of each stand side by side.
 
     In training mode dropout acts, with torch's global generator, and the statistics of BatchNorm move if the graft
     says so. With `with_front` the frozen front runs in every forward pass: the slow way to the same.
@@ -25,7 +28,7 @@ class GraftedNetwork(nn.Module):  # type: ignore[misc]  # torch is not analysed:
         self,
         graft: Graft,
         *,
-        n_classes: int,
+        n_outputs: int,
         mean_D: FloatArray,
         std_D: FloatArray,
         head: tuple[FloatArray, FloatArray] | None,
@@ -39,19 +42,19 @@ class GraftedNetwork(nn.Module):  # type: ignore[misc]  # torch is not analysed:
         self.register_buffer("mean_D", torch.tensor(mean_D, dtype=torch.float32))
         self.register_buffer("std_D", torch.tensor(std_D, dtype=torch.float32))
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(len(mean_D), n_classes)
-        weight_KD = np.zeros((n_classes, len(mean_D)))
-        bias_K = np.zeros(n_classes)
+        self.head = nn.Linear(len(mean_D), n_outputs)
+        weight_MD = np.zeros((n_outputs, len(mean_D)))
+        bias_M = np.zeros(n_outputs)
         if head is not None:
-            weight_DK, raw_bias_K = (np.asarray(each, dtype=np.float64) for each in head)
-            weight_KD = (weight_DK * np.asarray(std_D, dtype=np.float64)[:, None]).T
-            bias_K = raw_bias_K + np.asarray(mean_D, dtype=np.float64) @ weight_DK
+            weight_DM, raw_bias_M = (np.asarray(each, dtype=np.float64) for each in head)
+            weight_MD = (weight_DM * np.asarray(std_D, dtype=np.float64)[:, None]).T
+            bias_M = raw_bias_M + np.asarray(mean_D, dtype=np.float64) @ weight_DM
         with torch.no_grad():
-            self.head.weight.copy_(torch.from_numpy(weight_KD))
-            self.head.bias.copy_(torch.from_numpy(bias_K))
+            self.head.weight.copy_(torch.from_numpy(weight_MD))
+            self.head.bias.copy_(torch.from_numpy(bias_M))
 
     def forward(self, *values: torch.Tensor) -> torch.Tensor:
-        """Logits (N, K) for boundary values, or for pixels (N, px, px, 3) of 0 to 255 where the front runs too."""
+        """Logits (N, M) for boundary values, or for pixels (N, px, px, 3) of 0 to 255 where the front runs too."""
         if self.front is not None:
             with torch.no_grad():
                 values = self.front(*values)
@@ -68,9 +71,9 @@ class GraftedNetwork(nn.Module):  # type: ignore[misc]  # torch is not analysed:
         return self
 
     def linear_head(self) -> tuple[FloatArray, FloatArray]:
-        """The head on the raw embedding: logits = embedding @ weight_DK + bias_K, float32."""
-        weight_KD, bias_K, mean_D, std_D = (
+        """The head on the raw embedding: logits = embedding @ weight_DM + bias_M, float32."""
+        weight_MD, bias_M, mean_D, std_D = (
             each.detach().cpu().double().numpy() for each in (self.head.weight, self.head.bias, self.mean_D, self.std_D)
         )
-        weight_DK = (weight_KD / std_D).T
-        return weight_DK.astype(np.float32), (bias_K - mean_D @ weight_DK).astype(np.float32)
+        weight_DM = (weight_MD / std_D).T
+        return weight_DM.astype(np.float32), (bias_M - mean_D @ weight_DM).astype(np.float32)

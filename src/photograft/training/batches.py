@@ -1,6 +1,6 @@
 """Which photos make which step of fine-tuning: a function of numbers alone, so that any step can be taken again.
 
-Shape letters: N photos of a fit, B photos of a batch, K classes.
+Shape letter: N photos of a fit.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def epoch_order(label_N: IntArray, *, seed: int, name: str, epoch: int, balance: str = "none") -> IntArray:
+def epoch_order(n_photos: int, *, seed: int, name: str, epoch: int, class_N: IntArray | None = None) -> IntArray:
     """Positions 0 to N - 1 in the order in which an epoch (counted from 0) sees them, shape (N,).
 
-    Each comes once; with `balance` ``sampled`` each class comes equally often (to within one photo), its photos in
-    turns, so that a small class is repeated and of a large one another share is seen in every epoch.
+    Each comes once; where `class_N` tells the classes each of these comes equally often (to within one photo), its
+    photos in turns, so that a small class is repeated and of a large one another share is seen in every epoch.
     """
     random = np.random.default_rng(seed_of(seed, name, epoch, "order"))
-    if balance != "sampled":
-        return random.permutation(len(label_N)).astype(np.int64)
-    classes = random.permutation(np.unique(label_N))
-    counts = [len(part) for part in np.array_split(np.arange(len(label_N)), len(classes))]
-    drawn = [_in_turns(np.flatnonzero(label_N == c), n, random) for c, n in zip(classes, counts, strict=True)]
+    if class_N is None:
+        return random.permutation(n_photos).astype(np.int64)
+    classes = random.permutation(np.unique(class_N))
+    counts = [len(part) for part in np.array_split(np.arange(n_photos), len(classes))]
+    drawn = [_in_turns(np.flatnonzero(class_N == c), n, random) for c, n in zip(classes, counts, strict=True)]
     return random.permutation(np.concatenate(drawn)).astype(np.int64)
 
 
@@ -49,16 +49,6 @@ def epoch_steps(order_N: IntArray, *, batch_size: int, accumulate: int, smallest
     steps = np.array_split(order_N, n_steps)
     counts = [min(-(-len(step) // batch_size), max(len(step) // smallest, 1)) for step in steps]
     return [np.array_split(step, count) for step, count in zip(steps, counts, strict=True)]
-
-
-def class_weights(label_N: IntArray, n_classes: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Weight of each class by the inverse of its size, shape (K,): their mean over the photos is 1."""
-    counts_K = np.bincount(label_N, minlength=n_classes)
-    present = max(int((counts_K > 0).sum()), 1)
-    weight_K: np.ndarray[tuple[int], np.dtype[np.float32]] = (
-        len(label_N) / (present * np.maximum(counts_K, 1))
-    ).astype(np.float32)
-    return weight_K
 
 
 def _in_turns(position_N: IntArray, n: int, random: np.random.Generator) -> IntArray:

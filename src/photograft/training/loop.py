@@ -3,7 +3,7 @@
 Everything random in a step comes from numbers (seed, name of the fit, epoch, step), so that a fit that goes on from a
 saved state gives the same weights, bit for bit, as one that was never stopped.
 
-Shape letters: N photos, B photos of a batch, K classes.
+Shape letters: N photos, B photos of a batch, K classes of all targets, M outputs of their heads.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from photograft.config.augment import AugmentConfig
-from photograft.config.train import TrainConfig
+from photograft.config.train import Balance, TrainConfig
 from photograft.errors import ModelError, TrainingError
-from photograft.metrics.probability import log_loss
-from photograft.metrics.softmax import softmax
-from photograft.metrics.temperature import fit_temperature
-from photograft.training.batches import class_weights, seed_of
+from photograft.training.batches import seed_of
 from photograft.training.inputs import Inputs, Values
+from photograft.training.judging import judge
+from photograft.training.losses import batch_loss, weights_of
 from photograft.training.optim import (
     Blocks,
     Plateau,
@@ -43,7 +42,7 @@ from photograft.training.optim import (
     set_lr,
 )
 from photograft.training.reading import Batch, Labelled, Reader
-from photograft.values import FloatArray, IntArray, Record
+from photograft.values import FloatArray, IntArray, Record, Target
 
 __all__ = ["Fit", "Labelled", "Step", "Task"]
 
@@ -52,18 +51,21 @@ __all__ = ["Fit", "Labelled", "Step", "Task"]
 class Task:
     """What one fit needs. Settings that are still `auto` take what their documentation names, on this machine's CPU.
 
-    `network` gives logits (B, K) for values of `inputs`; it is trained in place. `stop_after_epoch` ends a fit early
-    on the schedule of the whole one; `deadline`, a time of `time.monotonic`, at the first evaluation after it.
+    `network` gives logits (B, M) for values of `inputs`, target after target; it is trained in place. The loss is the
+    sum over the targets. `balances` are those of the targets, by default `train.balance` for each. `stop_after_epoch`
+    ends a fit early on the schedule of the whole one; `deadline`, a time of `time.monotonic`, at the first evaluation
+    after it.
     """
 
     network: nn.Module
     blocks: Blocks
     inputs: Inputs
     train: Labelled
-    n_classes: int
+    targets: tuple[Target, ...]
     config: TrainConfig
     augment: AugmentConfig
     val: Labelled | None = None
+    balances: tuple[Balance, ...] = ()
     name: str = "train"
     device: str = "cpu"
     stop_after_epoch: int | None = None
@@ -73,6 +75,11 @@ class Task:
     def n_epochs(self) -> int:
         """Epochs of the schedule."""
         return 8 if self.config.epochs == "auto" else self.config.epochs
+
+    @property
+    def settled_balances(self) -> tuple[Balance, ...]:
+        """One for each target."""
+        return self.balances or (self.config.balance,) * len(self.targets)
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ class Fit:
             task.inputs,
             task.train,
             name=task.name,
-            n_classes=task.n_classes,
+            targets=task.targets,
+            balances=task.settled_balances,
             config=task.config,
             augment=task.augment,
         )
@@ -121,8 +129,10 @@ class Fit:
         self._best: dict[str, Tensor] | None = None
         self._plateau = Plateau(gamma=task.config.gamma, patience=task.config.step_epochs)
         self._scaler = torch.amp.GradScaler(task.device.partition(":")[0], enabled=task.config.precision == "fp16")
-        weights = class_weights(task.train.label_N, task.n_classes) if task.config.balance == "balanced" else None
-        self._weight_K = None if weights is None else torch.from_numpy(weights).to(task.device)
+        self._weights = tuple(
+            torch.from_numpy(weights_of(*each, beta=task.config.effective_beta)).to(task.device)
+            for each in zip(task.targets, task.train.truth, task.settled_balances, strict=True)
+        )
         self._loss_sum, self._loss_photos = 0.0, 0
         self._evaluated = 0
         self._best_loss: float | None = None
@@ -158,7 +168,10 @@ class Fit:
         self._seconds, self._began = self.seconds, None
 
     def logits(self, row_N: IntArray) -> FloatArray:
-        """Logits of the best weights so far for any photos, in fp32, averaged over the plain views, shape (N, K)."""
+        """Logits of the best weights so far for any photos, in fp32, averaged over the plain views, shape (N, M).
+
+        Those of the targets stand one after the other: `photograft.training.judging.split_outputs`.
+        """
         with self._holding(self._result()):
             return self._predict(row_N)
 
@@ -238,7 +251,7 @@ class Fit:
 
     def _train_step(self, batches: Sequence[Batch]) -> Step:
         factor = self._factor(self.step)
-        n_photos = sum(len(batch.target_BK) for batch in batches)
+        n_photos = sum(len(batch.share_BK) for batch in batches)
         self._loss_sum += self._move_weights(batches, self.step, factor) * n_photos
         self._loss_photos += n_photos
         self.step += 1
@@ -255,7 +268,7 @@ class Fit:
     def _move_weights(self, batches: Sequence[Batch], step: int, factor: float) -> float:
         set_lr(self._optimizer, factor)
         self._set_training()
-        n_photos = sum(len(batch.target_BK) for batch in batches)
+        n_photos = sum(len(batch.share_BK) for batch in batches)
         loss = 0.0
         with torch.random.fork_rng(devices=self._cuda_devices()):
             torch.manual_seed(seed_of(self.config.seed, self.task.name, *divmod(step, self.epoch_steps), "torch"))
@@ -277,9 +290,9 @@ class Fit:
         number_type = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.precision)
         kind = self.task.device.partition(":")[0]
         with torch.autocast(kind, dtype=number_type, enabled=number_type is not None):
-            logits_BK = self.network(*self._to_device(batch.values))
-        target_BK = torch.from_numpy(batch.target_BK).to(self.task.device)
-        return nn.functional.cross_entropy(logits_BK.float(), target_BK, weight=self._weight_K, reduction="sum")
+            logits_BM = self.network(*self._to_device(batch.values))
+        share_BK = torch.from_numpy(batch.share_BK).to(self.task.device)
+        return batch_loss(logits_BM.float(), share_BK, self.task.targets, self._weights)
 
     def _set_training(self) -> None:
         self.network.train()
@@ -339,18 +352,16 @@ class Fit:
         return record
 
     def _judge(self, val: Labelled) -> tuple[float, float, float]:
-        """Validation loss, accuracy, and the loss at the temperature that fits best.
+        """Validation loss, accuracy, and the loss at the temperatures that fit best.
 
         The last one chooses: what is shipped is calibrated, and a network in training is too sure long before it is
         more often wrong.
         """
         with self._holding(self._average or self._moving):
-            logits_NK = self._predict(val.row_N)
-        loss = log_loss(softmax(logits_NK), val.label_N) if np.isfinite(logits_NK).all() else math.nan
+            logits_NM = self._predict(val.row_N)
+        loss = 0.0 if np.isfinite(logits_NM).all() else math.nan
         self._check_finite(loss, "validation loss", self.step - 1)
-        temperature = fit_temperature(logits_NK, val.label_N)
-        calibrated = log_loss(softmax(logits_NK, temperature=temperature), val.label_N)
-        return loss, float((logits_NK.argmax(axis=1) == val.label_N).mean()), calibrated
+        return judge(logits_NM, val.truth, self.task.targets)
 
     def _keep_if_best(self, loss: float | None, accuracy: float | None) -> bool:
         if loss is None or accuracy is None or accuracy < self.config.best_from:
@@ -388,19 +399,22 @@ class Fit:
 
     def _predict(self, row_N: IntArray) -> FloatArray:
         self.network.eval()
-        logits_NK = np.zeros((len(row_N), self.task.n_classes), dtype=np.float32)
+        n_outputs = sum(target.n_outputs for target in self.task.targets)
+        logits_NM = np.zeros((len(row_N), n_outputs), dtype=np.float32)
         with torch.no_grad(), closing(self.reader.plain(row_N)) as batches:
             for number, values in enumerate(batches):
                 start = number // self.reader.n_plain * self.reader.batch_size
-                block_BK = self.network(*self._to_device(values)).float().cpu().numpy()
-                logits_NK[start : start + len(block_BK)] += block_BK / np.float32(self.reader.n_plain)
-        return logits_NK
+                block_BM = self.network(*self._to_device(values)).float().cpu().numpy()
+                logits_NM[start : start + len(block_BM)] += block_BM / np.float32(self.reader.n_plain)
+        return logits_NM
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for array in (self.task.train.row_N, self.task.train.label_N):
+        for array in (self.task.train.row_N, *self.task.train.truth):
             digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
         shapes = [(name, tuple(tensor.shape)) for name, tensor in self._moving.items()]
         numbers = (self.config.seed, self.n_steps, self.epoch_steps, self.config.accumulate, self.config.optimizer)
-        digest.update(repr((self.task.name, *numbers, bool(self.config.ema), shapes)).encode("utf-8"))
+        kinds = [(target.name, target.kind, len(target.classes)) for target in self.task.targets]
+        plain = (self.task.name, *numbers, bool(self.config.ema), shapes, kinds, self.task.settled_balances)
+        digest.update(repr(plain).encode("utf-8"))
         return digest.hexdigest()

@@ -137,7 +137,7 @@ def _memory(task: Task) -> tuple[int, int]:
     with torch.autograd.graph.saved_tensors_hooks(kept.note, _unchanged):
         fit.trial_step(batches, 0)
     read = sum(value.nbytes for batch in batches for value in batch.values)
-    n_photos = sum(len(batch.target_BK) for batch in batches)
+    n_photos = sum(len(batch.share_BK) for batch in batches)
     per_photo = math.ceil((_IN_FLIGHT * kept.n_bytes + 4 * read) / n_photos)  # a batch in use, two ready, one coming
     trainable = sum(p.numel() * p.element_size() for p in fit.network.parameters() if p.requires_grad)
     copies = 1 + 2 + bool(task.config.ema) + (task.val is not None) + 2  # gradients, moments, and one being saved

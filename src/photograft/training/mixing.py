@@ -1,6 +1,6 @@
 """Mixup and cutmix on what the trainable part reads: pixels, or the maps and vectors of a frozen part.
 
-Shape letters: B photos of a batch, K classes.
+Shape letters: B photos of a batch, K classes of all targets.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from photograft.values import FloatArray
 
 
 def mix(
-    values: Values, target_BK: FloatArray, random: np.random.Generator, *, mixup: float, cutmix: float, turn: int
+    values: Values, share_BK: FloatArray, random: np.random.Generator, *, mixup: float, cutmix: float, turn: int
 ) -> tuple[Values, FloatArray]:
-    """Each photo of the batch with a share of another one, and the targets blended by the same share.
+    """Each photo of the batch with a share of another one, and the shares of classes blended by the same one.
 
     Mixup (Zhang et al. 2018) blends all values by one share drawn from Beta(`mixup`, `mixup`). Cutmix (Yun et al. 2019)
     pastes a rectangle, its area from Beta(`cutmix`, `cutmix`), into pixels and maps and blends vectors by the share
     that was pasted. Where both are above 0, even turns mix and odd ones cut.
     """
     if not mixup and not cutmix:
-        return values, target_BK
-    other_B = random.permutation(len(target_BK))
+        return values, share_BK
+    other_B = random.permutation(len(share_BK))
     cuts = cutmix > 0 and (mixup == 0 or turn % 2 == 1)
     share = float(random.beta(cutmix, cutmix) if cuts else random.beta(mixup, mixup))
     if cuts:
         values, share = _paste(values, other_B, share, random)
     else:
         values = tuple(_blend(value, other_B, share) for value in values)
-    return values, share * target_BK + np.float32(1 - share) * target_BK[other_B]
+    return values, share * share_BK + np.float32(1 - share) * share_BK[other_B]
 
 
 def _paste(

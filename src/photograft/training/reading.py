@@ -1,12 +1,12 @@
 """The batches of a fit: which photos, read and mixed, with their targets.
 
-Shape letters: N photos, B photos of a batch, K classes.
+Shape letters: N photos, B photos of a batch, K classes of one target, or of all of them, target after target.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,45 +14,63 @@ import numpy as np
 import numpy.typing as npt
 
 from photograft.config.augment import AugmentConfig
-from photograft.config.train import TrainConfig
+from photograft.config.train import Balance, TrainConfig
 from photograft.errors import ConfigError
 from photograft.training.batches import epoch_order, epoch_steps, n_epoch_steps, seed_of
 from photograft.training.inputs import Inputs, Values
 from photograft.training.mixing import mix
 from photograft.training.prefetch import prefetched
-from photograft.values import FloatArray, IntArray
+from photograft.values import BoolArray, FloatArray, IntArray, Target
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Photos by row number and their classes (0 to K - 1), both of shape (N,)."""
+    """Photos by row number, shape (N,), and what is true of them, an array per target.
+
+    That is the class (0 to K - 1), shape (N,), or of kind ``sigmoid`` which labels a photo has, shape (N, K).
+    """
 
     row_N: IntArray
-    label_N: IntArray
+    truth: tuple[IntArray | BoolArray, ...]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What the network takes at once, and what it should give: shares of the classes, each row summing to 1."""
+    """What the network takes at once, and what it should give: shares of all targets' classes, target after target.
+
+    Those of a target sum to 1 in each row; of kind ``sigmoid`` each is the share of the photo that has the label.
+    """
 
     values: Values
-    target_BK: FloatArray
+    share_BK: FloatArray
 
 
 class Reader:
     """Reads the batches of a fit's steps, one thread at a time; steps count from 0 over all epochs.
+
+    Where targets have the balance ``sampled``, each combination of their classes comes equally often.
 
     Raises:
         ConfigError: batches of one photo are asked for, where BatchNorm moves.
     """
 
     def __init__(
-        self, inputs: Inputs, train: Labelled, *, name: str, n_classes: int, config: TrainConfig, augment: AugmentConfig
+        self,
+        inputs: Inputs,
+        train: Labelled,
+        *,
+        name: str,
+        targets: tuple[Target, ...],
+        balances: tuple[Balance, ...],
+        config: TrainConfig,
+        augment: AugmentConfig,
     ) -> None:
         self._inputs = inputs
         self._train = train
         self._name = name
-        self._n_classes = n_classes
+        self._targets = targets
+        sampled = [own for own, balance in zip(train.truth, balances, strict=True) if balance == "sampled"]
+        self._class_N = _joint_class(sampled) if sampled else None
         self._config = config
         self._augment = augment
         self.batch_size = 32 if config.batch_size == "auto" else config.batch_size
@@ -95,11 +113,7 @@ class Reader:
 
     def _plan(self, epoch: int) -> list[list[IntArray]]:
         order_N = epoch_order(
-            self._train.label_N,
-            seed=self._config.seed,
-            name=self._name,
-            epoch=epoch,
-            balance=self._config.balance,
+            len(self._train.row_N), seed=self._config.seed, name=self._name, epoch=epoch, class_N=self._class_N
         )
         return epoch_steps(order_N, **self._cutting)
 
@@ -110,25 +124,37 @@ class Reader:
     def _read_batch(self, position_B: IntArray, epoch: int, index: int, number: int) -> Batch:
         with self._lock:
             values = self._inputs.changed(self._train.row_N[position_B], epoch=epoch)
-        values, target_BK = mix(
+        values, share_BK = mix(
             tuple(map(_as_trained, values)),
-            self._targets(self._train.label_N[position_B]),
+            self._shares(position_B),
             np.random.default_rng(seed_of(self._config.seed, self._name, epoch, index, number, "mix")),
             mixup=self._augment.mixup,
             cutmix=self._augment.cutmix,
             turn=index,
         )
-        return Batch(values, target_BK)
+        return Batch(values, share_BK)
 
-    def _targets(self, label_B: IntArray) -> FloatArray:
+    def _shares(self, position_B: IntArray) -> FloatArray:
         smoothing = self._config.label_smoothing
-        target_BK = np.full((len(label_B), self._n_classes), smoothing / self._n_classes, dtype=np.float32)
-        target_BK[np.arange(len(label_B)), label_B] += np.float32(1 - smoothing)
-        return target_BK
+        shares = []
+        for target, truth in zip(self._targets, self._train.truth, strict=True):
+            n_classes, own = len(target.classes), truth[position_B]
+            spread = smoothing / (2 if target.kind == "sigmoid" else n_classes)
+            share_BK = np.full((len(position_B), n_classes), spread, dtype=np.float32)
+            has = own if target.kind == "sigmoid" else (np.arange(len(own)), own)
+            share_BK[has] += np.float32(1 - smoothing)
+            shares.append(share_BK)
+        return np.concatenate(shares, axis=1)
 
     def _read_plain(self, job: tuple[IntArray, int]) -> Values:
         with self._lock:
             return tuple(map(_as_trained, self._inputs.plain(job[0], view=job[1])))
+
+
+def _joint_class(truth: Sequence[IntArray | BoolArray]) -> IntArray:
+    """A number for each combination of the targets' classes that occurs, shape (N,)."""
+    _, class_N = np.unique(np.column_stack(truth), axis=0, return_inverse=True)
+    return class_N.reshape(-1).astype(np.int64)
 
 
 def _as_trained(value: npt.NDArray[Any]) -> npt.NDArray[Any]:

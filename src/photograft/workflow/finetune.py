@@ -28,7 +28,7 @@ from photograft.reporting.training import BoundaryFacts, Training
 from photograft.tracking.run_folder import RunFolder
 from photograft.training.inputs import Inputs
 from photograft.training.linear import LinearHead
-from photograft.values import DoubleArray, FloatArray, IntArray
+from photograft.values import DoubleArray, FloatArray, IntArray, Target
 from photograft.workflow.clock import Clock
 from photograft.workflow.finish import Judged, Trained, judging_folds
 from photograft.workflow.fits import FitRunner
@@ -280,7 +280,7 @@ class FineTuning:
         start = None if from_zero else self.trained.linear_on(rows, columns=self._last)
         network = GraftedNetwork(
             graft,
-            n_classes=len(self.trained.manifest.usable.classes),
+            n_outputs=len(self.trained.manifest.usable.classes),
             mean_D=self._mean_D,
             std_D=self._std_D,
             head=None if start is None else (start.weight_DK, start.bias_K),
@@ -291,9 +291,9 @@ class FineTuning:
             network=network,
             blocks=self.grafting.blocks,
             inputs=self.inputs,
-            train=Labelled(rows, label_N[rows]),
-            val=None if val_rows is None else Labelled(val_rows, label_N[val_rows]),
-            n_classes=len(self.trained.manifest.usable.classes),
+            train=Labelled(rows, (label_N[rows],)),
+            val=None if val_rows is None else Labelled(val_rows, (label_N[val_rows],)),
+            targets=(Target("label", self.trained.manifest.usable.classes),),
             config=config.train,
             augment=config.augment,
             name=name,

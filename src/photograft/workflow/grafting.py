@@ -16,7 +16,7 @@ from photograft.models.catalogue import Backbone
 from photograft.models.device import accelerator_hint
 from photograft.models.networks import ensure_front
 from photograft.training.inputs import Values
-from photograft.values import IntArray, Layer, Summary
+from photograft.values import IntArray, Layer, Summary, Target
 from photograft.workflow.narrator import duration
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _measured(
     zero_D, one_D = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
     with_front = cut.front is not None and not kept
     network = GraftedNetwork(
-        cut, n_classes=n_classes, mean_D=zero_D, std_D=one_D, head=None, dropout=0.0, with_front=with_front
+        cut, n_outputs=n_classes, mean_D=zero_D, std_D=one_D, head=None, dropout=0.0, with_front=with_front
     )
     row_N = np.arange(_MEASURED_PHOTOS)
     shapes = [value.shape for value in cut.boundary] if kept else None
@@ -200,8 +200,8 @@ def _measured(
         network=network,
         blocks=_blocks(cut),
         inputs=_Noise(shapes, px=cut.px),
-        train=Labelled(row_N, row_N % n_classes),
-        n_classes=n_classes,
+        train=Labelled(row_N, (row_N % n_classes,)),
+        targets=(Target("label", tuple(map(str, range(n_classes)))),),
         config=config.train,
         augment=config.augment,
         device=device,
