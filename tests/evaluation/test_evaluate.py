@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import time
 import unicodedata
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn import metrics as reference
 from photograft.errors import ConfigError, DataError
 from photograft.evaluation.evaluate import evaluate
 from photograft.metrics.intervals import wilson_interval
+from photograft.reporting.composite import class_row
 from photograft.schemas import load_schema
 from photograft.values import Predictions
 
@@ -79,7 +79,7 @@ def test_scores_equal_scikit_learn(k: int) -> None:
 
 def test_per_class_scores_fit_the_schema() -> None:
     evaluation = evaluate(predict([[0.2, 0.8, 0.0]], [0]), what="test")
-    value = {"test": evaluation.scores, "per_class": [asdict(c) for c in evaluation.per_class]}
+    value = {"test": evaluation.scores, "per_class": [class_row(c) for c in evaluation.per_class]}
     assert Draft202012Validator(load_schema("evaluate")).is_valid(value)
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from photograft.errors import ConfigError, DataError
+from photograft.evaluation.labels import evaluate_labels
+from photograft.evaluation.warnings import count_photos, warn_groups, warn_left_out
 from photograft.metrics.confusion import accuracy, balanced_accuracy, confusion_matrix, macro_f1, score_classes
-from photograft.metrics.intervals import bootstrap_interval, clustered_n, effective_n, wilson_interval
+from photograft.metrics.intervals import bootstrap_interval, clustered_n, wilson_interval
 from photograft.metrics.probability import assign_bins, ece_of_gaps, log_loss, reliability_bins, top_k_accuracy
 from photograft.metrics.ranking import auroc, average_precision
 from photograft.values import DoubleArray, Evaluation, IntArray, Mistake, Predictions
 
 N_CONFUSED_PAIRS = 10
 N_RESAMPLES = 300
-_WORTH_A_WARNING = 0.97
 
 
 def evaluate(
@@ -39,7 +41,11 @@ def evaluate(
     - ``ece_low``, ``ece_high``: bootstrap interval at 95 % that draws whole groups,
     - ``top5`` with more than ten classes,
     - ``positive``, ``auroc``, ``average_precision`` with exactly two classes; the last two are None where one of
-      the classes has no photo.
+      the classes has no photo,
+    - ``factors`` where classes are made of factors: the same scores of each, without ``ece_low`` and ``ece_high``.
+      `Evaluation.factors` holds the rest. A factor is judged on the photos whose class is known.
+
+    Where a photo may have several labels, they are those of `photograft.evaluation.labels`.
 
     Args:
         predictions: Probabilities and true labels of N photos.
@@ -53,14 +59,42 @@ def evaluate(
         DataError: No photo has both a prediction and a known label, or a probability is damaged.
         ConfigError: `positive` is not one of the classes.
     """
-    classes = predictions.classes
+    if predictions.member_NK is not None:
+        return evaluate_labels(predictions, what=what, group_N=group_N, duplicate_N=duplicate_N, seed=seed)
     row_N = _scored_rows(predictions)
+    group_N = np.arange(len(row_N)) if group_N is None else np.asarray(group_N)[row_N]
+    duplicate_N = None if duplicate_N is None else np.asarray(duplicate_N)[row_N]
+    scored = _evaluate(
+        predictions, row_N, what=what, group_N=group_N, duplicate_N=duplicate_N, positive=positive, seed=seed
+    )
+    rejected, unlabelled = int((~predictions.ok_N).sum()), int((predictions.ok_N & (predictions.label_N < 0)).sum())
+    scored = replace(scored, warnings=(*warn_left_out(rejected, unlabelled), *scored.warnings))
+    factors = tuple(
+        (name, _evaluate(factor, row_N, what=what, group_N=group_N, duplicate_N=duplicate_N))
+        for name, factor in predictions.factors
+    )
+    if not factors:
+        return scored
+    of_factors = {name: factor.scores for name, factor in factors}
+    return replace(scored, scores=scored.scores | {"factors": of_factors}, factors=factors)
+
+
+def _evaluate(
+    predictions: Predictions,
+    row_N: IntArray,
+    *,
+    what: str,
+    group_N: IntArray,
+    duplicate_N: IntArray | None,
+    positive: str | None = None,
+    seed: int | None = None,
+) -> Evaluation:
+    """Score the photos `row_N`, whose groups are given; without a seed there is no interval by resampling."""
+    classes = predictions.classes
     probability_NK, label_N = predictions.probabilities_NK[row_N], predictions.label_N[row_N]
     best_N = np.argmax(probability_NK, axis=1).astype(np.int64)
     confidence_N, correct_N = probability_NK.max(axis=1), best_N == label_N
     confusion_KK = confusion_matrix(label_N, best_N, n_classes=len(classes))
-    group_N = np.arange(len(row_N)) if group_N is None else np.asarray(group_N)[row_N]
-    duplicate_N = None if duplicate_N is None else np.asarray(duplicate_N)[row_N]
     n_independent = clustered_n(correct_N, group_N, duplicate_N)
     positive_index = _positive_index(classes, positive, confusion_KK.sum(axis=1))
 
@@ -68,7 +102,7 @@ def evaluate(
     scores |= _probability_scores(probability_NK, label_N, group_N, seed=seed)
     if len(classes) == 2:
         scores |= _two_class_scores(probability_NK, label_N, classes, positive_index)
-    about_groups = _warn_groups(len(row_N), n_independent, duplicate_N)
+    about_groups = warn_groups(len(row_N), n_independent, duplicate_N)
     return Evaluation(
         what=what,
         classes=classes,
@@ -78,7 +112,7 @@ def evaluate(
         confused_pairs=_confused_pairs(confusion_KK, classes),
         reliability=reliability_bins(confidence_N, correct_N),
         mistakes=_mistakes(predictions, row_N[~correct_N]),
-        warnings=(*_warn_left_out(predictions), *about_groups, *_warn_classes(confusion_KK, classes, positive)),
+        warnings=(*about_groups, *_warn_classes(confusion_KK, classes, positive)),
     )
 
 
@@ -87,8 +121,9 @@ def _scored_rows(predictions: Predictions) -> IntArray:
     row_N = np.flatnonzero(predictions.ok_N & (predictions.label_N >= 0)).astype(np.int64)
     if len(row_N) == 0:
         rejected = int((~predictions.ok_N).sum())
+        rest = count_photos(len(predictions.paths) - rejected)
         raise DataError(
-            f"There is nothing to score: {_photos(rejected)} rejected, {_photos(len(predictions.paths) - rejected)} "
+            f"There is nothing to score: {count_photos(rejected)} rejected, {rest} "
             f"without a label among the classes {', '.join(predictions.classes)}. "
             "Put readable photos into one folder per class, named like the classes."
         )
@@ -98,7 +133,7 @@ def _scored_rows(predictions: Predictions) -> IntArray:
     if not sound_N.all():
         path = predictions.paths[row_N[np.argmin(sound_N)]]
         raise DataError(
-            f"The probabilities of {_photos(int((~sound_N).sum()))} do not add up to 1 (first: {path}): the "
+            f"The probabilities of {count_photos(int((~sound_N).sum()))} do not add up to 1 (first: {path}): the "
             "predictions are damaged and have to be made again."
         )
     return row_N
@@ -129,20 +164,16 @@ def _count_scores(confusion_KK: IntArray, n_independent: float) -> dict[str, Any
 
 
 def _probability_scores(
-    probability_NK: DoubleArray, label_N: IntArray, group_N: IntArray, *, seed: int
+    probability_NK: DoubleArray, label_N: IntArray, group_N: IntArray, *, seed: int | None
 ) -> dict[str, Any]:
     confidence_N = probability_NK.max(axis=1)
     gap_N = (probability_NK.argmax(axis=1) == label_N) - confidence_N
     bin_N = assign_bins(confidence_N)
-    low, high = bootstrap_interval(
-        lambda row_N: ece_of_gaps(gap_N[row_N], bin_N[row_N]), group_N, n_resamples=N_RESAMPLES, seed=seed
-    )
-    scores = {
-        "log_loss": log_loss(probability_NK, label_N),
-        "ece": ece_of_gaps(gap_N, bin_N),
-        "ece_low": low,
-        "ece_high": high,
-    }
+    scores = {"log_loss": log_loss(probability_NK, label_N), "ece": ece_of_gaps(gap_N, bin_N)}
+    if seed is not None:
+        scores["ece_low"], scores["ece_high"] = bootstrap_interval(
+            lambda row_N: ece_of_gaps(gap_N[row_N], bin_N[row_N]), group_N, n_resamples=N_RESAMPLES, seed=seed
+        )
     if probability_NK.shape[1] > 10:
         scores["top5"] = top_k_accuracy(probability_NK, label_N, k=5)
     return scores
@@ -181,29 +212,6 @@ def _mistakes(predictions: Predictions, row_M: IntArray) -> tuple[Mistake, ...]:
     )
 
 
-def _warn_left_out(predictions: Predictions) -> list[str]:
-    ok_N = predictions.ok_N
-    rejected, unlabelled = int((~ok_N).sum()), int((ok_N & (predictions.label_N < 0)).sum())
-    warnings = []
-    if rejected:
-        warnings.append(f"{_photos(rejected)} could not be used and {_is(rejected)} left out of every score.")
-    if unlabelled:
-        warnings.append(f"{_photos(unlabelled)} without a known label {_is(unlabelled)} left out of every score.")
-    return warnings
-
-
-def _warn_groups(n: int, n_independent: float, duplicate_N: IntArray | None) -> list[str]:
-    # A handful of duplicates changes no digit of the interval, and a warning that says nothing hides those that do.
-    if n_independent > _WORTH_A_WARNING * n:
-        return []
-    only_duplicates = duplicate_N is None or n_independent >= effective_n(duplicate_N)
-    why = "are duplicates of each other" if only_duplicates else "belong to one group, and fare alike"
-    return [
-        f"Some photos {why}: the {n} photos are worth about {n_independent:.0f} independent ones, and the interval of "
-        "the accuracy rests on that number."
-    ]
-
-
 def _warn_classes(confusion_KK: IntArray, classes: tuple[str, ...], positive: str | None) -> list[str]:
     empty = [name for name, support in zip(classes, confusion_KK.sum(axis=1), strict=True) if support == 0]
     warnings = []
@@ -214,11 +222,3 @@ def _warn_classes(confusion_KK: IntArray, classes: tuple[str, ...], positive: st
     if positive is not None and len(classes) != 2:
         warnings.append(f"The positive class {positive} has no effect: there are {len(classes)} classes, not two.")
     return warnings
-
-
-def _photos(n: int) -> str:
-    return "1 photo" if n == 1 else f"{n} photos"
-
-
-def _is(n: int) -> str:
-    return "is" if n == 1 else "are"

@@ -41,8 +41,7 @@ def evaluate_slices(
     Raises:
         ValueError: A column has another number of values than there are photos.
     """
-    row_M = np.flatnonzero(predictions.ok_N & (predictions.label_N >= 0))
-    correct_M = (predictions.best_N == predictions.label_N)[row_M]
+    row_M, correct_M = _scored(predictions)
     group_M = np.arange(len(row_M)) if group_N is None else np.asarray(group_N)[row_M]
     duplicate_M = None if duplicate_N is None else np.asarray(duplicate_N)[row_M]
     slices: list[Slice] = []
@@ -58,6 +57,17 @@ def evaluate_slices(
             found.append(_score(column, name, correct_M[chosen], group_M[chosen], duplicates))
         slices.extend(sorted(found, key=lambda part: (part.accuracy, -part.n, part.value)))
     return tuple(slices)
+
+
+def _scored(predictions: Predictions) -> tuple[IntArray, BoolArray]:
+    """The photos that count, as row numbers, and whether each is right: in all its labels, where it has several."""
+    if predictions.member_NK is None:
+        right_N, known_N = predictions.best_N == predictions.label_N, predictions.label_N >= 0
+    else:
+        right_N = (predictions.member_NK == predictions.given_NK).all(axis=1)
+        known_N = np.ones(len(right_N), dtype=bool)
+    row_M = np.flatnonzero(predictions.ok_N & known_N).astype(np.int64)
+    return row_M, right_N[row_M]
 
 
 def _score(column: str, value: str, correct_M: BoolArray, group_M: IntArray, duplicate_M: IntArray | None) -> Slice:

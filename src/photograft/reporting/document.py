@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from photograft.evaluation.folds import FoldScores
 from photograft.reporting.advice import advise
 from photograft.reporting.clean import clean_value
+from photograft.reporting.composite import (
+    EnsembleFacts,
+    class_row,
+    ensemble_document,
+    factor_document,
+    folds_document,
+)
 from photograft.reporting.sentences import describe_result
 from photograft.reporting.training import Training, training_document, training_facts
 from photograft.values import PARTS, Evaluation, Issue, Manifest, Slice, Splits
@@ -26,7 +34,7 @@ def build_report(
     splits: Splits,
     issues: Sequence[Issue] = (),
     test_openings: int = 0,
-    temperature: float | None = None,
+    temperature: float | Mapping[str, float] | None = None,
     quality: str = "good",
     model: Mapping[str, Any],
     settings: Mapping[str, Any],
@@ -36,6 +44,8 @@ def build_report(
     warnings: Sequence[str] = (),
     repeats: Sequence[float] = (),
     training: Training | None = None,
+    folds: Sequence[FoldScores] = (),
+    ensemble: EnsembleFacts | None = None,
     worst: int = 24,
     language: str = "en",
 ) -> dict[str, Any]:
@@ -49,7 +59,7 @@ def build_report(
         splits: parts and folds; rows in the order of ``manifest.usable``.
         issues: what was found about the data.
         test_openings: how often this very test part has been opened, this run included; 0 without a test part.
-        temperature: of the calibration; None where nothing was calibrated.
+        temperature: of the calibration, by factor where each has its own; None where nothing was calibrated.
         quality: "fast", "good" or "best".
         model: facts in display order, e.g. backbone, licence, px, embedding, views, strength, graft, refit.
         settings: sections of settings as used, {"split": {"seed": 0}}.
@@ -59,6 +69,8 @@ def build_report(
         warnings: sentences that the reader must see.
         repeats: out-of-fold accuracy of each draw of the folds, the headline's first; empty where there is one draw.
         training: how the network was fine-tuned; None where its head alone was trained.
+        folds: scores of each fold, where the page is to show them (`photograft.evaluation.folds`).
+        ensemble: the models that predict together; None where there is one.
         worst: how many of the worst mistakes the page shows.
         language: of the page's texts.
     """
@@ -74,7 +86,8 @@ def build_report(
         "model": {**model, **training_facts(training)},
     }
     made = {"settings": settings, "reasons": reasons, "versions": versions, "seconds": seconds}
-    plain: dict[str, Any] = clean_value(about | document | made | training_document(training))
+    parts = training_document(training) | folds_document(folds, settings) | ensemble_document(ensemble)
+    plain: dict[str, Any] = clean_value(about | document | made | parts)
     return plain | {"summary": describe_result(plain), "next_steps": advise(plain)}
 
 
@@ -86,18 +99,22 @@ def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    document = {
+    document: dict[str, Any] = {
         "what": evaluation.what,
         "classes": evaluation.classes,
         "scores": evaluation.scores,
-        "per_class": [asdict(scores) for scores in evaluation.per_class],
+        "per_class": [class_row(scores) for scores in evaluation.per_class],
         "confusion": evaluation.confusion_KK,
         "confused_pairs": [{"label": a, "predicted": b, "n": n} for a, b, n in evaluation.confused_pairs],
         "reliability": [asdict(part) for part in evaluation.reliability],
         "mistakes": [asdict(mistake) for mistake in evaluation.mistakes],
         "warnings": evaluation.warnings,
     }
-    return document | ({"slices": slice_rows(evaluation.slices)} if evaluation.slices else {})
+    if evaluation.slices:
+        document["slices"] = slice_rows(evaluation.slices)
+    if evaluation.factors:
+        document["factors"] = [factor_document(name, factor, evaluation) for name, factor in evaluation.factors]
+    return document
 
 
 def slice_rows(slices: Sequence[Slice]) -> list[dict[str, Any]]:
@@ -143,9 +160,11 @@ def _split(splits: Splits) -> dict[str, Any]:
 
 def _classes(manifest: Manifest, splits: Splits) -> list[dict[str, Any]]:
     counts = Counter(
-        (photo.label, str(part)) for photo, part in zip(manifest.usable.photos, splits.part_N, strict=True)
+        (label, str(part))
+        for photo, part in zip(manifest.usable.photos, splits.part_N, strict=True)
+        for label in photo.all_labels
     )
-    totals = Counter(photo.label for photo in manifest.usable.photos)
+    totals = Counter(label for photo in manifest.usable.photos for label in photo.all_labels)
     return [
         {"name": name, "photos": totals[name], "parts": {part: counts[name, part] for part in PARTS}}
         for name in manifest.classes
