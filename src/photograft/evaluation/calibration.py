@@ -1,20 +1,22 @@
-"""Make probabilities as sure as they are right. Shape letters: N photos, K classes."""
+"""Make probabilities as sure as they are right. Shape letters: N photos, M outputs of a head."""
 
 from __future__ import annotations
 
-import numpy as np
-
+from photograft.metrics import links
 from photograft.metrics.temperature import fit_temperature
-from photograft.values import DoubleArray, FloatArray, IntArray
+from photograft.values import DoubleArray, FloatArray, HeadKind
 
 _MISTAKES_TO_SHARPEN = 10
 
 
-def calibrate(logits_NK: FloatArray | DoubleArray, label_N: IntArray) -> float:
+def calibrate(logits_NM: FloatArray | DoubleArray, truth: links.Truth, kind: HeadKind = "softmax") -> float:
     """The temperature to ship: the fitted one, but below 1 only where enough mistakes speak for it.
 
-    With hardly a mistake among the photos, the fit would make every probability 1.
+    With hardly a mistake among the photos, the fit would make every probability 1. Kinds of heads other than `softmax`
+    have one temperature for all their outputs; a mistake is then a yes-or-no question with the wrong answer. `truth` is
+    that of `photograft.metrics.links`.
     """
-    temperature = fit_temperature(logits_NK, label_N)
-    n_mistakes = int((np.argmax(logits_NK, axis=1) != label_N).sum())
+    logits_RC, label_R = links.as_softmax(kind, logits_NM, truth)
+    temperature = fit_temperature(logits_RC, label_R)
+    n_mistakes = int((logits_RC.argmax(axis=1) != label_R).sum())
     return temperature if n_mistakes >= _MISTAKES_TO_SHARPEN else max(temperature, 1.0)
