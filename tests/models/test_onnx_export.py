@@ -32,33 +32,45 @@ def test_the_exported_network_equals_torch(tiny_run: TrainedRun) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch, about itself
-def test_a_pair_runs_equal_layers_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("frozen_too", [True, False])
+def test_a_stack_of_states_runs_equal_layers_once(tmp_path: Path, frozen_too: bool) -> None:
     torch = pytest.importorskip("torch")
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
     import copy
 
-    from photograft.models.backbone import Pair, untrained_embedder
-    from photograft.models.onnx_export import export_onnx, export_pair
+    from photograft.models.backbone import Stack, untrained_embedder
+    from photograft.models.onnx_export import export_stack
 
     torch.manual_seed(0)
-    frozen = untrained_embedder("timm:test_resnet", px=64)
-    tuned = copy.deepcopy(frozen)
+    pretrained = untrained_embedder("timm:test_resnet", px=64)
+    tuned = [copy.deepcopy(pretrained) for _ in range(2 if frozen_too else 3)]
     with torch.no_grad():
-        for parameter in tuned.trunk.network.layer4.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    outputs = export_pair(Pair(frozen, tuned), tmp_path / "pair.onnx", px=64)
-    alone = export_onnx(frozen, tmp_path / "alone.onnx", px=64)
-    assert (outputs.embedding, outputs.last) == (2 * alone.embedding, alone.embedding)
+        for each in tuned:
+            for parameter in each.trunk.network.layer4.parameters():
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    frozen = pretrained if frozen_too else None
+    states = [pretrained, *tuned] if frozen_too else tuned
+    outputs = export_stack(Stack(frozen, tuned), tmp_path / "stack.onnx", px=64)
     convolutions = [
-        sum(node.op_type == "Conv" for node in onnx.load(tmp_path / name).graph.node)
-        for name in ("alone.onnx", "pair.onnx")
+        name.startswith("layer4")
+        for name, module in pretrained.trunk.network.named_modules()
+        if isinstance(module, torch.nn.Conv2d)
     ]
-    assert convolutions[0] < convolutions[1] < 1.4 * convolutions[0]
+    graph = onnx.load(tmp_path / "stack.onnx").graph
+    # What lies before the tuned layers is there once, with its weights; what is tuned once per state.
+    assert sum(node.op_type == "Conv" for node in graph.node) == len(convolutions) + 2 * sum(convolutions)
+    n_weights = sum(int(np.prod(each.dims)) for each in graph.initializer)
+    n_tuned = sum(p.numel() for p in pretrained.trunk.network.layer4.parameters())
+    n_trunk = sum(p.numel() for name, p in pretrained.trunk.network.named_parameters() if not name.startswith("fc"))
+    assert n_weights < 1.02 * (n_trunk + 2 * n_tuned)
     pixels_NHWC = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
-    session = onnxruntime.InferenceSession(tmp_path / "pair.onnx", providers=["CPUExecutionProvider"])
-    (embedding_ND,) = session.run(["embedding"], {"pixels": pixels_NHWC})
+    session = onnxruntime.InferenceSession(tmp_path / "stack.onnx", providers=["CPUExecutionProvider"])
+    embedding_ND, map_NCHW = session.run(["embedding", "feature_map"], {"pixels": pixels_NHWC})
     with torch.no_grad():
-        wanted = [each(torch.from_numpy(pixels_NHWC))[0].numpy() for each in (frozen, tuned)]
-    assert np.abs(embedding_ND - np.concatenate(wanted, axis=1)).max() <= 1e-4
-    assert np.abs(wanted[0] - wanted[1]).max() > 1e-3
+        wanted = [[part.numpy() for part in each(torch.from_numpy(pixels_NHWC))] for each in states]
+    assert (outputs.embedding, outputs.last) == (embedding_ND.shape[1], len(tuned) * wanted[0][0].shape[1])
+    assert np.abs(embedding_ND - np.concatenate([each[0] for each in wanted], axis=1)).max() <= 1e-5
+    assert np.abs(map_NCHW - np.concatenate([each[1] for each in wanted[-len(tuned) :]], axis=1)).max() <= 1e-5
+    assert map_NCHW.shape[1:] == outputs.feature_map
+    assert np.abs(wanted[0][0] - wanted[1][0]).max() > 1e-3

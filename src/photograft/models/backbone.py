@@ -44,21 +44,25 @@ class Embedder(nn.Module):  # type: ignore[misc]  # torch is not analysed: it ta
         return (embedding,) if feature_map is None else (embedding, feature_map)
 
 
-class Pair(nn.Module):  # type: ignore[misc]
-    """Two states of one network side by side: the embedding of the frozen one, then that of the tuned one.
+class Stack(nn.Module):  # type: ignore[misc]
+    """States of one network side by side: the embedding of the frozen one, if any, then those of the tuned ones.
 
-    Layers that are the same in both run twice here; the export merges them.
+    Layers that are the same in several run several times here; the export merges them.
     """
 
-    def __init__(self, frozen: Embedder, tuned: Embedder) -> None:
+    def __init__(self, frozen: Embedder | None, tuned: Sequence[Embedder]) -> None:
         super().__init__()
         self.frozen = frozen
-        self.tuned = tuned
+        self.tuned = nn.ModuleList(tuned)
 
     def forward(self, pixels_NHWC: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Both embeddings (N, D) and, where there is one, the tuned network's feature map (N, C, h, w)."""
-        embedding, *feature_map = self.tuned(pixels_NHWC)
-        return (torch.cat([self.frozen(pixels_NHWC)[0], embedding], dim=1), *feature_map)
+        """All embeddings (N, D) and, where there are such, the tuned networks' feature maps (N, C, h, w).
+
+        The channels of the maps stand one state after the other, as the ends of their embeddings do.
+        """
+        embeddings, *maps = zip(*(each(pixels_NHWC) for each in self.tuned), strict=True)
+        before = () if self.frozen is None else (self.frozen(pixels_NHWC)[0],)
+        return (torch.cat([*before, *embeddings], dim=1), *(torch.cat(each, dim=1) for each in maps))
 
 
 def load_embedder(

@@ -20,7 +20,7 @@ from photograft.models.catalogue import Backbone
 from photograft.tracking.atomic import replacing, write_atomically
 
 _FRONT_REVISION = 1
-_PAIR_REVISION = 1
+_STACK_REVISION = 1
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Outputs:
 
     `embedding` values, of which the last `last` come from the end of the network and the others from `stages` (names
     or numbers of stages). `feature_map` is (C, h, w), None where the network has none.
+
+    Of states of a network side by side, `last` are the values of all tuned ones, and `feature_map` has their channels.
     """
 
     embedding: int
@@ -112,20 +114,27 @@ def ensure_network(backbone: Backbone, *, px: int, embedding: str, cache_dir: Pa
     return path
 
 
-def pair_id(frozen: Backbone, tuned: Backbone, *, px: int, embedding: str) -> str:
-    """Names two states of a network side by side exactly; `embedding` is the frozen one's."""
-    states = [frozen.network_id(px=px, embedding=embedding), tuned.network_id(px=px, embedding="last")]
-    return hashlib.sha256(canonical_json({"states": states, "revision": _PAIR_REVISION})).hexdigest()[:32]
+def stack_id(frozen: Backbone | None, tuned: Sequence[Backbone], *, px: int, embedding: str) -> str:
+    """Names states of a network side by side exactly; `embedding` is the frozen one's. One state alone is a network."""
+    states = [each.network_id(px=px, embedding="last") for each in tuned]
+    if frozen is None and len(states) == 1:
+        return states[0]
+    before = None if frozen is None else frozen.network_id(px=px, embedding=embedding)
+    return hashlib.sha256(canonical_json({"states": [before, *states], "revision": _STACK_REVISION})).hexdigest()[:32]
 
 
-def ensure_pair(frozen: Backbone, tuned: Backbone, *, px: int, embedding: str, cache_dir: Path) -> Path:
-    """Two states of a network as one: the frozen one's embedding, then the tuned one's; exported where it is not yet.
+def ensure_stack(
+    frozen: Backbone | None, tuned: Sequence[Backbone], *, px: int, embedding: str, cache_dir: Path
+) -> Path:
+    """States of a network as one: the frozen one's embedding, if any, then those of the tuned ones, of its end alone.
 
-    Layers that are the same in both are there, and run, once.
+    Layers that are the same in several are there, and run, once. Exported where that was not yet done.
     """
-    name = pair_id(frozen, tuned, px=px, embedding=embedding)
-    path = cache_dir / "networks" / f"{tuned.file_name}-{embedding}-tuned-{px}-{name}.onnx"
-    _ensure(path, "pair", (str(px), embedding), (frozen, tuned), cache_dir)
+    if frozen is None and len(tuned) == 1:
+        return ensure_network(tuned[0], px=px, embedding="last", cache_dir=cache_dir)
+    name = stack_id(frozen, tuned, px=px, embedding=embedding)
+    path = cache_dir / "networks" / f"{tuned[0].file_name}-{embedding}-tuned-{px}-{name}.onnx"
+    _ensure(path, "stack", (str(px), embedding), (frozen, *tuned), cache_dir)
     return path
 
 
@@ -148,22 +157,22 @@ def ensure_front(backbone: Backbone, point: str, *, px: int, embedding: str, cac
 
 
 def _ensure(
-    path: Path, kind: str, sizes: Sequence[str], backbones: Sequence[Backbone], cache_dir: Path, *more: str
+    path: Path, kind: str, sizes: Sequence[str], backbones: Sequence[Backbone | None], cache_dir: Path, *more: str
 ) -> None:
     if is_intact(path):
         return
     for module in ("torch", "timm", "onnxscript"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(f"Training (module {module})", "train")
-    for backbone in backbones:
+    present = [backbone for backbone in backbones if backbone is not None]
+    for backbone in present:
         backbone.weights_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not is_intact(path):
-                found = _export(
-                    path, kind, (*sizes, *(each.to_json() for each in backbones), *more), backbones[-1].name
-                )
+                written = ("null" if backbone is None else backbone.to_json() for backbone in backbones)
+                found = _export(path, kind, (*sizes, *written, *more), present[-1].name)
                 beside = _Beside(hash_file(path), found.outputs, found.boundary)
                 write_atomically(_sidecar(path), _BESIDE.dump_json(beside, indent=1))
     except OSError as error:

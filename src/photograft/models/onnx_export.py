@@ -1,7 +1,7 @@
 """Torch network to one ONNX file: `python -m photograft.models.onnx_export KIND FILE PX EMBEDDING BACKBONE [MORE]`.
 
-KIND is `network`, `front` (MORE is the graft point) or `pair` (MORE is the tuned backbone); backbones are written as
-`Backbone.to_json` gives them.
+KIND is `network`, `front` (MORE is the graft point) or `stack` (BACKBONE is the frozen one or `null`, MORE the tuned
+ones); backbones are written as `Backbone.to_json` gives them.
 
 Runs in a process of its own: importing torch and timm takes seconds and half a gigabyte that the run itself never
 needs again. The input size is fixed, since "same"-padded convolutions with dynamic sides take many minutes to export;
@@ -26,7 +26,7 @@ from onnx_ir.passes.common import CommonSubexpressionEliminationPass, Deduplicat
 from torch import nn
 
 from photograft.errors import ModelError, PhotograftError
-from photograft.models.backbone import Embedder, Pair, load_embedder, measure_outputs
+from photograft.models.backbone import Embedder, Stack, load_embedder, measure_outputs
 from photograft.models.catalogue import backbone_from_json
 from photograft.models.graft import graft
 from photograft.models.networks import BoundaryValue, Exported, Outputs
@@ -61,15 +61,21 @@ def export_front(embedder: Embedder, path: Path, *, point: str, px: int) -> tupl
     return cut.boundary
 
 
-def export_pair(pair: Pair, path: Path, *, px: int) -> Outputs:
-    """Write two states of one network as one ONNX file, in which what is the same in both is there once."""
-    _export(pair, path, px=px, names=_NAMES)
+def export_stack(stack: Stack, path: Path, *, px: int) -> Outputs:
+    """Write states of one network as one ONNX file, in which what is the same in several is there once."""
+    _export(stack, path, px=px, names=_NAMES)
     model = onnx_ir.load(path)
     for shared in (DeduplicateInitializersPass(size_limit=sys.maxsize), CommonSubexpressionEliminationPass()):
         model = shared(model).model
     onnx_ir.save(model, path)
-    frozen, tuned = (measure_outputs(each.trunk, px=px) for each in (pair.frozen, pair.tuned))
-    return Outputs(frozen.embedding + tuned.embedding, tuned.embedding, frozen.stages, tuned.feature_map)
+    tuned = [measure_outputs(each.trunk, px=px) for each in stack.tuned]
+    last = sum(each.embedding for each in tuned)
+    maps = [each.feature_map for each in tuned if each.feature_map is not None]
+    feature_map = (sum(channels for channels, _, _ in maps), *maps[0][1:]) if maps else None
+    if stack.frozen is None:
+        return Outputs(last, last, (), feature_map)
+    frozen = measure_outputs(stack.frozen.trunk, px=px)
+    return Outputs(frozen.embedding + last, last, frozen.stages, feature_map)
 
 
 def _export(module: nn.Module, path: Path, *, px: int, names: Sequence[str]) -> None:
@@ -108,27 +114,32 @@ def _compare(path: Path, pixels_NHWC: np.ndarray, expected: dict[str, np.ndarray
 
 
 def main(arguments: list[str]) -> int:
-    """Export one network, its front or a pair, and print what it gives; errors go to stderr as one line.
+    """Export one network, its front or a stack, and print what it gives; errors go to stderr as one line.
 
-    Arguments: `network FILE PX EMBEDDING BACKBONE`, `front ... BACKBONE POINT` or `pair ... FROZEN TUNED`, where
-    backbones are JSON. Of a pair, EMBEDDING is the frozen one's.
+    Arguments: `network FILE PX EMBEDDING BACKBONE`, `front ... BACKBONE POINT` or `stack ... FROZEN TUNED...`, where
+    backbones are JSON. Of a stack, EMBEDDING is the frozen one's, and FROZEN may be `null`.
     """
     kind, file, px_text, embedding, backbone, *more = arguments
     path, px = Path(file), int(px_text)
     try:
-        embedder = load_embedder(backbone_from_json(backbone), embedding=embedding, px=px)
-        if kind == "front":
-            exported = Exported(boundary=export_front(embedder, path, point=more[0], px=px))
-        elif kind == "pair":
-            tuned = load_embedder(backbone_from_json(more[0]), embedding="last", px=px)
-            exported = Exported(outputs=export_pair(Pair(embedder, tuned), path, px=px))
+        if kind == "stack":
+            frozen = None if backbone == "null" else _load(backbone, embedding, px)
+            outputs = export_stack(Stack(frozen, [_load(each, "last", px) for each in more]), path, px=px)
+            exported = Exported(outputs=outputs)
+        elif kind == "front":
+            boundary = export_front(_load(backbone, embedding, px), path, point=more[0], px=px)
+            exported = Exported(boundary=boundary)
         else:
-            exported = Exported(outputs=export_onnx(embedder, path, px=px))
+            exported = Exported(outputs=export_onnx(_load(backbone, embedding, px), path, px=px))
     except PhotograftError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code
     print(json.dumps(asdict(exported)))  # noqa: T201
     return 0
+
+
+def _load(backbone: str, embedding: str, px: int) -> Embedder:
+    return load_embedder(backbone_from_json(backbone), embedding=embedding, px=px)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from photograft.features.boundary_store import BoundaryStore
 from photograft.features.matrix import row_blocks
 from photograft.models.catalogue import NETWORK_FILE, find_backbone
 from photograft.models.device import return_memory
-from photograft.models.networks import ensure_network, ensure_pair, pair_id, read_outputs
+from photograft.models.networks import ensure_stack, read_outputs, stack_id
 from photograft.reporting.training import BoundaryFacts, Training
 from photograft.tracking.run_folder import RunFolder
 from photograft.training.inputs import Inputs
@@ -330,16 +330,12 @@ class FineTuning:
         self.run.write(NETWORK_FILE, save_tensors(tuned.tensors))
         return_memory()  # the export takes 1.3 GB in a process of its own
         px, kept = trained.contract.px, trained.config.model.embedding
-        frozen, backbone = trained.backbone, find_backbone(f"run:{self.run.path}", cache_dir=cache_dir)
-        if shares is None:
-            network = ensure_network(backbone, px=px, embedding="last", cache_dir=cache_dir)
-            network_id = backbone.network_id(px=px, embedding="last")
-        else:
-            network = ensure_pair(frozen, backbone, px=px, embedding=kept, cache_dir=cache_dir)
-            network_id = pair_id(frozen, backbone, px=px, embedding=kept)
+        backbone = find_backbone(f"run:{self.run.path}", cache_dir=cache_dir)
+        frozen = None if shares is None else trained.backbone
+        network = ensure_stack(frozen, [backbone], px=px, embedding=kept, cache_dir=cache_dir)
         return Model(
             network=network,
-            network_id=network_id,
+            network_id=stack_id(frozen, [backbone], px=px, embedding=kept),
             weights_sha256=backbone.weights_sha256,
             outputs=read_outputs(network),
             head=tuned.head if shares is None else _joined(shares, trained.linear_on(tuned.rows), tuned.head),
