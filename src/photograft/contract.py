@@ -18,6 +18,9 @@ Format = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"]
 BoxSource = Literal["none", "voc", "coco", "yolo", "csv"]
 BoxChoice = Literal["largest", "each", "union"]
 
+Crops = Literal["whole", "five"]
+"""Which squares of the contract's picture a network sees: all of it, or the middle and the four corners."""
+
 FORMATS: tuple[Format, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Formats that are decoded; JPEG includes MPO. The parser of any other format never runs."""
 
@@ -105,6 +108,22 @@ def make_contract(
         crop=Crop(px=px) if crop == "none" else Crop(rule="center", px=px),
         box=box or Box(),
     )
+
+
+def picture_px(px: int, crops: Crops) -> int:
+    """Side of the picture that a contract must give so that the squares cut from it are `px` wide."""
+    return px if crops == "whole" else round(px * 8 / 7)
+
+
+def window_px(px: int, crops: Crops) -> int:
+    """Side of the squares that are cut from a picture of `px` pixels; what `picture_px` made larger, made smaller."""
+    return px if crops == "whole" else round(px * 7 / 8)
+
+
+def view_names(crops: Crops, flip: bool) -> tuple[str, ...]:
+    """Names of the views of a photo: its squares, then with `flip` their mirror images."""
+    names = ("whole",) if crops == "whole" else tuple(f"five-{i}" for i in range(5))
+    return (*names, *(f"{name}-flipped" for name in names)) if flip else names
 
 
 def canonical_json(value: Any) -> bytes:

@@ -7,9 +7,11 @@ import pytest
 
 import photograft
 from photograft.contract import make_contract
+from photograft.data.hashing import hash_file
 from photograft.errors import IntegrityError, ModelError
 from photograft.inference.golden import TOLERANCE, draw_golden_pictures
 from photograft.models.bundle import check_files, read_bundle, seal_bundle, write_head
+from photograft.models.bundle_rows import BundleInfo
 from photograft.workflow.train import TrainedRun
 
 
@@ -41,7 +43,8 @@ def test_a_flipped_bit_is_found_and_named(bundle_copy: Path, name: str) -> None:
 
 def test_another_head_with_matching_checksums_is_found_by_its_golden_outputs(bundle_copy: Path) -> None:
     bundle = read_bundle(bundle_copy)
-    write_head(bundle_copy, bundle.info, weight_DK=bundle.weight_DK[:, ::-1] * 1.01, bias_K=bundle.bias_K)
+    (head,) = bundle.heads.values()
+    write_head(bundle_copy / "heads/head.safetensors", head.weight_DM[:, ::-1] * 1.01, head.bias_M)
     seal_bundle(bundle_copy, bundle.info)
     found = photograft.verify(bundle_copy)
     assert not found.ok and len(found.problems) == 2
@@ -99,10 +102,9 @@ def test_golden_outputs_of_another_number_of_classes_are_a_problem(bundle_copy: 
 
 def test_a_network_that_is_none_is_refused(bundle_copy: Path) -> None:
     bundle = read_bundle(bundle_copy)
-    bundle.network.write_bytes(b"not a network")
-    from photograft.data.hashing import hash_file
-
-    network = bundle.info.networks[0].model_copy(update={"sha256": hash_file(bundle.network)})
+    (file,) = bundle.networks.values()
+    file.write_bytes(b"not a network")
+    network = bundle.info.networks[0].model_copy(update={"sha256": hash_file(file)})
     seal_bundle(bundle_copy, bundle.info.model_copy(update={"networks": (network,)}))
     with pytest.raises(ModelError, match="not a network"):
         photograft.verify(bundle_copy)
@@ -114,8 +116,6 @@ def test_golden_pictures_are_always_the_same_and_no_ones_photos() -> None:
     assert all(np.frombuffer(content, np.uint8).std() > 10 for content in one.values())
 
 
-def read_bundle_info(folder: Path):  # type: ignore[no-untyped-def]
+def read_bundle_info(folder: Path) -> BundleInfo:
     """The info of a bundle whose files no longer match."""
-    from photograft.models.bundle import BundleInfo
-
     return BundleInfo.model_validate_json((folder / "bundle.json").read_bytes())

@@ -37,14 +37,17 @@ def edit(bundle: Path, change: Callable[[Any], Any]) -> None:
 def test_what_was_written_is_read(tiny_run: TrainedRun, bundle_copy: Path) -> None:
     bundle = read_bundle(bundle_copy)
     assert bundle.classes == tiny_run.classes == ("daisy", "sun flower", "노란 튤립")
-    assert bundle.weight_DK.shape == (2128, 3) and bundle.weight_DK.dtype == np.float32
-    assert bundle.contract.px == 64 and bundle.views == ("whole",) and bundle.temperature > 0
-    weight_DK, bias_K = bundle.weight_DK + 1, bundle.bias_K - 1
-    write_head(bundle_copy, bundle.info, weight_DK=weight_DK, bias_K=bias_K)
+    (head,) = bundle.heads.values()
+    assert head.weight_DM.shape == (2128, 3) and head.weight_DM.dtype == np.float32
+    assert bundle.contract.px == 64 and bundle.info.views[0].names == ("whole",)
+    assert bundle.info.targets[0].temperature > 0 and bundle.info.requires == ("core",)
+    weight_DM, bias_M = head.weight_DM + 1, head.bias_M - 1
+    write_head(bundle_copy / HEAD, weight_DM, bias_M)
     seal_bundle(bundle_copy, bundle.info)
     again = read_bundle(bundle_copy)
+    (head,) = again.heads.values()
     assert again.info == bundle.info
-    assert np.array_equal(again.weight_DK, weight_DK) and np.array_equal(again.bias_K, bias_K)
+    assert np.array_equal(head.weight_DM, weight_DM) and np.array_equal(head.bias_M, bias_M)
 
 
 def test_a_run_stands_for_its_bundle(tiny_run: TrainedRun, tmp_path: Path) -> None:
@@ -61,7 +64,8 @@ def test_runs_share_the_network_on_disk(tiny_run: TrainedRun) -> None:
     from photograft.models.catalogue import find_backbone
 
     cached = network_file(find_backbone(name), px=64, embedding="multi", cache_dir=cache_folder())
-    assert bundle.network.samefile(cached)
+    (network,) = bundle.networks.values()
+    assert network.samefile(cached)
 
 
 def test_nothing_in_a_bundle_can_be_executed(tiny_run: TrainedRun) -> None:
@@ -144,17 +148,18 @@ def test_a_file_that_was_not_checked_is_not_used(bundle_copy: Path, change: Call
         (lambda i: i.update(requires=["core", "ensembles"]), "requires ensembles"),
         (lambda i: i.update(requires=7), "requires"),
         (lambda i: i.update(joint={"targets": []}), "joint"),
-        (lambda i: i["heads"][0].update(kind="ordinal"), r"heads\.0\.kind"),
+        (lambda i: i["heads"][0].update(kind="quantile"), r"heads\.0\.kind.*not 'quantile'"),
+        (lambda i: i["heads"][0].update(output="logits"), r"heads\.0\.output"),
         (lambda i: i["networks"][0].update(input="another network"), r"networks\.0\.input"),
         (lambda i: i["views"][0].update(crops=5), r"views\.0\.crops"),
-        (lambda i: i["targets"][0].update(thresholds=[0.5]), r"targets\.0\.thresholds"),
+        (lambda i: i["targets"][0].update(merge="probability"), r"targets\.0\.merge"),
+        (lambda i: i["targets"][0].update(bins=[0.5]), r"targets\.0\.bins"),
+        (lambda i: i.update(joint={"targets": ["label"], "rule": "sum", "calibration": {}}), r"joint\.rule"),
         (lambda i: i["contracts"][0]["contract"]["resize"].update(rule="letterbox"), r"contracts\.0\.contract"),
         (lambda i: i["contracts"][0]["contract"]["decode"].update(colour="p3"), "colour"),
         (lambda i: i["contracts"][0]["contract"]["decode"].update(formats=["JPEG", "EPS"]), r"formats\.1.*not 'EPS'"),
-        (lambda i: i["heads"].append(i["heads"][0]), "heads"),
-        (lambda i: i["views"].append(i["views"][0]), "views"),
-        (lambda i: i["targets"].append(i["targets"][0]), "targets"),
         (lambda i: i.update(networks=[]), "networks"),
+        (lambda i: i["targets"][0].update(members=[]), r"targets\.0\.members"),
         (lambda i: i.update(decisions={"unsure": {}}), "decisions"),
     ],
 )
@@ -173,6 +178,12 @@ def test_what_this_release_does_not_know_is_refused_by_name(
         (lambda i: i["contracts"][0]["contract"]["resize"].update(px=96), "contract"),
         (lambda i: i["networks"][0].update(contract="another"), r"networks\.contract"),
         (lambda i: i["networks"][0].update(sha256="0" * 64), "not the network"),
+        (lambda i: i["contracts"].append(i["contracts"][0]), r"contracts\.id"),
+        (lambda i: i["networks"].append(i["networks"][0]), r"networks\.id"),
+        (lambda i: i["heads"].append(i["heads"][0]), r"heads\.id head stands there 2 times"),
+        (lambda i: i["heads"].append(i["heads"][0] | {"id": "b", "weights": "b"}), r"targets\.members names b nowhere"),
+        (lambda i: i["views"].append(i["views"][0]), r"views\.network names .* 2 times"),
+        (lambda i: i["targets"].append(i["targets"][0]), r"targets\.name"),
         (lambda i: i["views"][0].update(network="another"), r"views\.network"),
         (lambda i: i["heads"][0].update(network="another"), r"heads\.network"),
         (lambda i: i["targets"][0]["members"].append({"head": "head"}), r"targets\.members"),

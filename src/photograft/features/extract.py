@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from photograft.contract import Contract
+from photograft.contract import Contract, view_names, window_px
 from photograft.data.scan import decoder_key
 from photograft.errors import PhotograftError
 from photograft.features.engine import Engine
@@ -21,11 +21,8 @@ BATCH = 16
 _TABLE_BLOCK = 2048
 """Rows of a table that are summed before they are written: 17 MB of 2,128 numbers each."""
 
-VIEWS: dict[str, Callable[[PixelArray], PixelArray]] = {
-    "whole": lambda pixels_NHWC: pixels_NHWC,
-    "whole-flipped": lambda pixels_NHWC: pixels_NHWC[:, :, ::-1],
-}
-"""What a view does to the contract's pixels: as they are, or mirrored left to right."""
+_PLACES = dict(zip(view_names("five", False), ((1, 1), (0, 0), (0, 2), (2, 0), (2, 2)), strict=True))
+"""Where the five squares lie, in halves of the margin from the top and from the left: the middle, then the corners."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +87,22 @@ class FeatureStore:
 def embed_views(engine: Engine, pixels_NHWC: PixelArray, views: Sequence[str]) -> FloatArray:
     """Embeddings (V, N, D) of N photos under V views, in one pass: the views of one photo share the cores."""
     n = len(pixels_NHWC)
-    seen = np.stack([VIEWS[view](pixels_NHWC) for view in views], axis=1).reshape(
-        n * len(views), *pixels_NHWC.shape[1:]
-    )
-    return engine.embed(seen).reshape(n, len(views), -1).transpose(1, 0, 2)
+    seen_NVHWC = np.stack([take_view(pixels_NHWC, view) for view in views], axis=1)
+    return engine.embed(seen_NVHWC.reshape(-1, *seen_NVHWC.shape[2:])).reshape(n, len(views), -1).transpose(1, 0, 2)
+
+
+def take_view(pixels_NHWC: PixelArray, view: str) -> PixelArray:
+    """What a view shows of the contract's pixels: all or a square of them, mirrored left to right where it is flipped.
+
+    Nothing is resampled. `photograft.contract.view_names` knows the names.
+    """
+    name = view.removesuffix("-flipped")
+    if name != "whole":
+        px = pixels_NHWC.shape[1]
+        side = window_px(px, "five")
+        top, left = ((px - side) * halves // 2 for halves in _PLACES[name])
+        pixels_NHWC = pixels_NHWC[:, top : top + side, left : left + side]
+    return pixels_NHWC[:, :, ::-1] if view.endswith("-flipped") else pixels_NHWC
 
 
 def merge_views(sum_ND: FloatArray, n_views: int) -> FloatArray:

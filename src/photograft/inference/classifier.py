@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from photograft.config.data import DataConfig
+from photograft.contract import window_px
 from photograft.data.boxes import Boxed
 from photograft.data.files import read_photo
 from photograft.data.images import to_pixels
@@ -20,9 +22,11 @@ from photograft.data.pool import DecodePool
 from photograft.errors import ConfigError, ImageRejected, IntegrityError
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import BATCH, embed_views, merge_views
-from photograft.metrics.softmax import softmax
+from photograft.features.matrix import row_blocks
+from photograft.inference.compose import Composed, compose, tabulate
 from photograft.models.bundle import Bundle, read_bundle
-from photograft.values import DoubleArray, FloatArray, IntArray, PixelArray, Predictions
+from photograft.models.device import usable_cores
+from photograft.values import BoolArray, FloatArray, IntArray, PixelArray, Predictions
 
 PhotoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | Boxed | Image.Image | npt.NDArray[Any]
 """What can be predicted: a path, the bytes of a file (with its box), a PIL image, or a uint8 array (H, W), (H, W, 3) or
@@ -30,21 +34,44 @@ PhotoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | Boxed | I
 
 _Input = PhotoInput | ImageRejected
 
+Logits = dict[str, FloatArray]
+"""Logits (N, M) by the id of the head."""
+
+_Pixels = Mapping[str, PixelArray]
+"""Pixels of a photo (px, px, 3), or of N photos (N, px, px, 3), by the id of the contract that gave them."""
+
+_Top = tuple[tuple[str, float], ...]
+"""(label, probability) of every class, best first."""
+
+
+@dataclass(frozen=True)
+class FactorPrediction:
+    """What the model says of one factor: its most probable value, and in `top` all of them, best first."""
+
+    label: str
+    probability: float
+    top: _Top
+
 
 @dataclass(frozen=True)
 class Prediction:
     """What the model says of one photo.
 
     `status` is "ok" or "rejected"; a rejected photo has no label, and `reason` says why. `top` holds
-    (label, probability) of every class, best first.
+    (label, probability) of every class, best first. `factors` are by name; empty where classes have none.
+
+    Where a photo may have several labels, `labels` are those that reach their thresholds, best first: any number of
+    them, also none. `label` is then the most probable one, whether it reaches its threshold or not.
     """
 
     path: str
     status: str
     label: str | None
     probability: float | None
-    top: tuple[tuple[str, float], ...]
+    top: _Top
     reason: str = ""
+    factors: Mapping[str, FactorPrediction] = field(default_factory=dict, hash=False)
+    labels: _Top = ()
 
 
 def load(path: str | os.PathLike[str]) -> Classifier:
@@ -64,8 +91,12 @@ class Classifier:
         self.bundle = bundle
         self.classes = bundle.classes
         self._data = data or DataConfig(**bundle.info.inputs.get("limits", {}))
-        self._pool = DecodePool(bundle.contract, workers=workers, timeout_s=self._data.timeout_s)
-        self._engine: OnnxEngine | None = None
+        share = -(-(workers or min(8, usable_cores())) // len(bundle.contracts))
+        self._pools = {
+            name: DecodePool(contract, workers=share, timeout_s=self._data.timeout_s)
+            for name, contract in bundle.contracts.items()
+        }
+        self._engines: dict[str, OnnxEngine] = {}
 
     def predict(self, photos: PhotoInput | Sequence[PhotoInput]) -> Prediction | list[Prediction]:
         """Predict one photo, or a list of them (a list comes back, in the same order).
@@ -80,50 +111,63 @@ class Classifier:
 
     def predict_each(self, photos: Iterable[PhotoInput]) -> Iterator[Prediction]:
         """Predict any number of photos lazily, in order, with bounded memory; decoding overlaps the network."""
-        for names, probabilities_NK, reasons in self._batches(photos):
-            for name, probability_K, reason in zip(names, probabilities_NK, reasons, strict=True):
-                yield self._describe(name, probability_K, reason)
+        for names, reasons, logits in self._batches(photos):
+            yield from _describe(self._tabulate(logits, names, reasons=reasons))
 
-    def predict_table(self, photos: Iterable[PhotoInput | ImageRejected], label_N: IntArray) -> Predictions:
-        """Predict photos whose true class indices are known, as one table for evaluation.
+    def predict_table(
+        self, photos: Iterable[_Input], label_N: IntArray | None = None, member_NK: BoolArray | None = None
+    ) -> Predictions:
+        """Predict photos whose true class indices (or, of several labels, which they have) are known, for evaluation.
 
         In the place of a photo that could not be read stands the reason.
         """
         names: list[str] = []
         reasons: list[str] = []
-        parts: list[DoubleArray] = []
-        for batch_names, probabilities_NK, batch_reasons in self._batches(photos):
+        parts = [self._no_logits(0)]
+        for batch_names, batch_reasons, logits in self._batches(photos):
             names += batch_names
             reasons += batch_reasons
-            parts.append(probabilities_NK)
-        probabilities_NK = np.concatenate(parts) if parts else np.empty((0, len(self.classes)))
-        statuses = tuple("rejected" if reason else "ok" for reason in reasons)
-        return Predictions(tuple(names), self.classes, probabilities_NK, label_N, statuses, tuple(reasons))
+            parts.append(logits)
+        whole = {head: np.concatenate([part[head] for part in parts]) for head in parts[0]}
+        return self._tabulate(whole, names, reasons=reasons, label_N=label_N, member_NK=member_NK)
 
-    def probabilities(self, embedding_ND: FloatArray) -> DoubleArray:
-        """Calibrated probabilities (N, K) from embeddings that `embed` or the training features give."""
-        logits_NK = embedding_ND @ self.bundle.weight_DK + self.bundle.bias_K
-        return softmax(logits_NK, temperature=self.bundle.temperature)
+    def table(
+        self,
+        paths: Sequence[str],
+        embeddings: Mapping[str, FloatArray],
+        label_N: IntArray | None = None,
+        member_NK: BoolArray | None = None,
+        *,
+        rows: IntArray | None = None,
+    ) -> Predictions:
+        """As `predict_table`, from embeddings per network that `embed` or the training features give.
 
-    def embed(self, pixels_NHWC: PixelArray) -> FloatArray:
-        """Embeddings (N, D), the mean over the bundle's views, of pixels that follow the bundle's contract."""
-        if self._engine is None:
-            self._engine = OnnxEngine(self.bundle.network)
-            if self._engine.px != self.bundle.contract.px:
-                raise IntegrityError(
-                    f"{self.bundle.network} takes {self._engine.px} px, and the contract of bundle.json gives "
-                    f"{self.bundle.contract.px} px: they do not belong together. Copy the bundle again."
-                )
-        embedding_VND = embed_views(self._engine, pixels_NHWC, self.bundle.views)
-        return merge_views(embedding_VND.sum(axis=0), len(self.bundle.views))
+        With `rows`, those of some photos alone, which all other arguments are about.
+        """
+        return self._tabulate(self._logits(embeddings, rows), paths, label_N=label_N, member_NK=member_NK)
 
-    def decode(self, data: bytes) -> PixelArray:
-        """Pixels of one file under the bundle's contract, decoded in a killable process; raises ImageRejected."""
-        return self._pool.decode(data).pixels
+    def probabilities(self, embeddings: Mapping[str, FloatArray], *, rows: IntArray | None = None) -> Composed:
+        """Calibrated probabilities from embeddings (N, D) per network, of classes, targets and factors."""
+        return compose(self._logits(embeddings, rows), self.bundle.info)
+
+    def embed(self, pixels: _Pixels) -> dict[str, FloatArray]:
+        """Embeddings (N, D) per network, the mean over its views, of pixels that follow the contracts."""
+        return {row.id: self.embed_with(row.id, pixels[row.contract]) for row in self.bundle.info.networks}
+
+    def embed_with(self, network: str, pixels_NHWC: PixelArray) -> FloatArray:
+        """Embeddings (N, D) of one network, the mean over its views, of pixels that follow its contract."""
+        views = self.bundle.info.views_of(network).names
+        embedding_VND = embed_views(self._engine(network), pixels_NHWC, views)
+        return merge_views(embedding_VND.sum(axis=0), len(views))
+
+    def decode(self, data: bytes) -> dict[str, PixelArray]:
+        """Pixels of one file under every contract, decoded in killable processes; raises ImageRejected."""
+        return {name: pool.decode(data).pixels for name, pool in self._pools.items()}
 
     def close(self) -> None:
         """End the decoder processes."""
-        self._pool.close()
+        for pool in self._pools.values():
+            pool.close()
 
     def __enter__(self) -> Classifier:
         return self
@@ -131,10 +175,39 @@ class Classifier:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _batches(
-        self, photos: Iterable[PhotoInput | ImageRejected]
-    ) -> Iterator[tuple[list[str], DoubleArray, list[str]]]:
-        batch: list[tuple[str, PixelArray | str]] = []
+    def _engine(self, network: str) -> OnnxEngine:
+        if network not in self._engines:
+            path = self.bundle.networks[network]
+            row = next(row for row in self.bundle.info.networks if row.id == network)
+            px = window_px(self.bundle.contracts[row.contract].px, self.bundle.info.views_of(network).crops)
+            engine = OnnxEngine(path)
+            if engine.px != px:
+                raise IntegrityError(
+                    f"{path} takes {engine.px} px, and contract and views of bundle.json give {px} px: they do not "
+                    "belong together. Copy the bundle again."
+                )
+            self._engines[network] = engine
+        return self._engines[network]
+
+    def _logits(self, embeddings: Mapping[str, FloatArray], rows: IntArray | None = None) -> Logits:
+        """Logits (N, M) of every head, by its id."""
+        logits = {}
+        for row in self.bundle.info.heads:
+            head = self.bundle.heads[row.id]
+            blocks = (block_BD for _, block_BD in row_blocks(embeddings[row.network], rows))
+            logits[row.id] = np.concatenate([block_BD @ head.weight_DM + head.bias_M for block_BD in blocks])
+        return logits
+
+    def _no_logits(self, n: int) -> Logits:
+        return {name: np.full((n, len(head.bias_M)), np.nan, np.float32) for name, head in self.bundle.heads.items()}
+
+    def _tabulate(self, logits: Logits, paths: Sequence[str], **known: Any) -> Predictions:
+        info = self.bundle.info
+        return tabulate(compose(logits, info), info.targets, info.joint, paths=paths, **known)
+
+    def _batches(self, photos: Iterable[_Input]) -> Iterator[tuple[list[str], list[str], Logits]]:
+        """Yield (names, reasons of rejection, logits) of some photos at a time, in order."""
+        batch: list[tuple[str, _Pixels | str]] = []
         for item in self._decode(photos):
             batch.append(item)
             if len(batch) == BATCH:
@@ -143,27 +216,32 @@ class Classifier:
         if batch:
             yield self._run(batch)
 
-    def _run(self, batch: list[tuple[str, PixelArray | str]]) -> tuple[list[str], DoubleArray, list[str]]:
-        probabilities_NK = np.full((len(batch), len(self.classes)), np.nan)
-        good = [i for i, (_, pixels) in enumerate(batch) if not isinstance(pixels, str)]
+    def _run(self, batch: list[tuple[str, _Pixels | str]]) -> tuple[list[str], list[str], Logits]:
+        good = {i: pixels for i, (_, pixels) in enumerate(batch) if not isinstance(pixels, str)}
+        logits = self._no_logits(len(batch))
         if good:
-            pixels_NHWC = np.stack([p for _, p in batch if not isinstance(p, str)])
-            probabilities_NK[good] = self.probabilities(self.embed(pixels_NHWC))
+            stacked = {name: np.stack([pixels[name] for pixels in good.values()]) for name in self._pools}
+            for head, logits_GM in self._logits(self.embed(stacked)).items():
+                logits[head][list(good)] = logits_GM
         reasons = [pixels if isinstance(pixels, str) else "" for _, pixels in batch]
-        return [name for name, _ in batch], probabilities_NK, reasons
+        return [name for name, _ in batch], reasons, logits
 
-    def _decode(self, photos: Iterable[_Input]) -> Iterator[tuple[str, PixelArray | str]]:
-        """Yield (name, pixels or the reason of rejection) in order."""
-        read = (self._read(photo, number) for number, photo in enumerate(photos))
-        for (name, ready), outcome in self._pool.map_where_needed(read):
-            if outcome is None:
+    def _decode(self, photos: Iterable[_Input]) -> Iterator[tuple[str, _Pixels | str]]:
+        """Yield (name, pixels or the reason of rejection) in order. Each file is read once, for all contracts."""
+        read = itertools.tee((self._read(photo, number) for number, photo in enumerate(photos)), len(self._pools))
+        decoded = [pool.map_where_needed(each) for pool, each in zip(self._pools.values(), read, strict=True)]
+        for results in zip(*decoded, strict=True):
+            (name, ready), _ = results[0]
+            outcomes = [outcome for _, outcome in results]
+            rejected = next((outcome for outcome in outcomes if isinstance(outcome, ImageRejected)), None)
+            if rejected is not None:
+                yield name, str(rejected)
+            elif outcomes[0] is None:
                 yield name, ready
             else:
-                yield name, str(outcome) if isinstance(outcome, ImageRejected) else outcome.pixels
+                yield name, {key: o.pixels for key, o in zip(self._pools, outcomes, strict=True) if o is not None}
 
-    def _read(
-        self, photo: PhotoInput | ImageRejected, number: int
-    ) -> tuple[tuple[str, PixelArray | str], bytes | Boxed | None]:
+    def _read(self, photo: _Input, number: int) -> tuple[tuple[str, _Pixels | str], bytes | Boxed | None]:
         """((name, pixels or reason), None) where there is nothing to decode, else ((name, ""), bytes)."""
         name = os.fspath(photo) if isinstance(photo, str | os.PathLike) else f"photo {number + 1}"
         if isinstance(photo, ImageRejected):
@@ -176,7 +254,7 @@ class Classifier:
             if isinstance(photo, np.ndarray):
                 photo = array_to_image(photo)
             if isinstance(photo, Image.Image):
-                return (name, to_pixels(photo, self.bundle.contract)), None
+                return (name, {key: to_pixels(photo, each) for key, each in self.bundle.contracts.items()}), None
             if not isinstance(photo, str | os.PathLike):
                 raise ConfigError(_accepted(photo))
             data, _ = read_photo(Path(photo), max_file_mb=self._data.max_file_mb)
@@ -184,12 +262,27 @@ class Classifier:
         except ImageRejected as rejected:
             return (name, str(rejected)), None
 
-    def _describe(self, name: str, probability_K: npt.NDArray[np.float64], reason: str) -> Prediction:
+
+def _describe(predictions: Predictions) -> Iterator[Prediction]:
+    given_NK = None if predictions.threshold_K is None else predictions.given_NK
+    factors = {name: _tops(factor) for name, factor in predictions.factors}
+    for row, top in enumerate(_tops(predictions)):
+        name, reason = predictions.paths[row], predictions.reasons[row]
         if reason:
-            return Prediction(name, "rejected", None, None, (), reason)
-        order = np.argsort(-probability_K, kind="stable")
-        top = tuple((self.classes[k], float(probability_K[k])) for k in order)
-        return Prediction(name, "ok", top[0][0], top[0][1], top)
+            yield Prediction(name, "rejected", None, None, (), reason)
+            continue
+        parts = {factor: FactorPrediction(*tops[row][0], tops[row]) for factor, tops in factors.items()}
+        given = () if given_NK is None else {predictions.classes[k] for k in np.flatnonzero(given_NK[row])}
+        yield Prediction(name, "ok", *top[0], top, "", parts, tuple(each for each in top if each[0] in given))
+
+
+def _tops(predictions: Predictions) -> list[_Top]:
+    """Every class with its probability, best first, per photo."""
+    order_NK = np.argsort(-predictions.probabilities_NK, axis=1, kind="stable")
+    return [
+        tuple((predictions.classes[k], float(probability_K[k])) for k in order_K)
+        for probability_K, order_K in zip(predictions.probabilities_NK, order_NK, strict=True)
+    ]
 
 
 def _accepted(given: object) -> str:

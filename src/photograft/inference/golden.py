@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from PIL import Image
@@ -12,8 +12,8 @@ from PIL import Image
 from photograft.data.images import decode
 from photograft.errors import ImageRejected, IntegrityError
 from photograft.inference.classifier import Classifier
-from photograft.models.bundle import GoldenRow
-from photograft.values import PixelArray
+from photograft.models.bundle_rows import GoldenRow
+from photograft.values import DoubleArray, PixelArray
 
 TOLERANCE = 1e-4
 """Largest difference of a probability: between machines, ONNX Runtime differs in the sixth digit."""
@@ -37,21 +37,34 @@ def draw_golden_pictures() -> dict[str, bytes]:
 
 
 def play_golden(
-    classifier: Classifier, files: dict[str, bytes], *, decode_bytes: Callable[[bytes], PixelArray] | None = None
+    classifier: Classifier,
+    files: dict[str, bytes],
+    *,
+    decode_bytes: Callable[[bytes], Mapping[str, PixelArray]] | None = None,
 ) -> tuple[GoldenRow, ...]:
-    """What the bundle makes of the pictures now: pixel hashes, and probabilities of the target.
+    """What the bundle makes of the pictures now: pixel hashes, and probabilities of targets and combinations.
 
     Pictures that photograft drew itself are decoded here; those of a bundle from elsewhere need `decode_bytes`, a
-    decoder in a process of its own.
+    decoder in a process of its own that gives pixels by contract.
     """
-    target = classifier.bundle.info.targets[0].name
+    bundle = classifier.bundle
     rows = []
     for name, content in files.items():
-        pixels = decode_bytes(content) if decode_bytes else decode(content, classifier.bundle.contract).pixels
-        probabilities_NK = classifier.probabilities(classifier.embed(pixels[None]))
-        digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-        outputs = {target: tuple(float(p) for p in probabilities_NK[0])}
-        rows.append(GoldenRow(file=name, pixels_sha256=digest, outputs=outputs))
+        if decode_bytes:
+            pixels = decode_bytes(content)
+        else:
+            pixels = {key: decode(content, contract).pixels for key, contract in bundle.contracts.items()}
+        composed = classifier.probabilities(classifier.embed({key: each[None] for key, each in pixels.items()}))
+        digests = {key: hashlib.sha256(each.tobytes()).hexdigest() for key, each in pixels.items()}
+        rows.append(
+            GoldenRow(
+                file=name,
+                pixels_sha256=next(iter(digests.values())),
+                pixels=digests if len(digests) > 1 else {},
+                outputs={target: _numbers(each_NK) for target, each_NK in composed.by_target.items()},
+                joint=_numbers(composed.probabilities_NK) if bundle.joint else (),
+            )
+        )
     return tuple(rows)
 
 
@@ -70,13 +83,23 @@ def replay_golden(classifier: Classifier) -> tuple[int, float, list[str]]:
         except ImageRejected as rejected:
             problems.append(f"{want.file} cannot be decoded: {rejected}")
             continue
-        if want.pixels_sha256 != got.pixels_sha256:
+        if (want.pixels_sha256, want.pixels) != (got.pixels_sha256, got.pixels):
             problems.append(f"{want.file}: the decoder gives other pixels here than where the model was made")
-        for target, values in want.outputs.items():
-            difference = float(np.abs(np.subtract(values, got.outputs[target])).max())
-            largest = max(largest, difference)
+        pairs = {name: (want.outputs.get(name, ()), got_K) for name, got_K in got.outputs.items()}
+        for name, (want_K, got_K) in [*pairs.items(), ("all combinations", (want.joint, got.joint))]:
+            if len(want_K) != len(got_K):
+                problems.append(
+                    f"{want.file}: {len(want_K)} probabilities of {name} were written down for {len(got_K)}"
+                )
+                continue
+            difference = max(map(abs, np.subtract(want_K, got_K)), default=0.0)
+            largest = max(largest, float(difference))
             if not difference <= TOLERANCE:
                 problems.append(
-                    f"{want.file}: probabilities of {target} differ by {difference:.2g} (at most {TOLERANCE:g})"
+                    f"{want.file}: probabilities of {name} differ by {difference:.2g} (at most {TOLERANCE:g})"
                 )
     return len(expected), largest, problems
+
+
+def _numbers(probabilities_1K: DoubleArray) -> tuple[float, ...]:
+    return tuple(float(p) for p in probabilities_1K[0])

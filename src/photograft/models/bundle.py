@@ -1,197 +1,121 @@
-"""The bundle: everything that predicts, as plain JSON, ONNX and safetensors. Nothing in it is ever executed as code.
-
-`bundle.json` is a set of lists (contracts, networks, views, heads, targets); this release writes one network, one head
-and one target, and refuses what it does not know by name.
-"""
+"""The bundle: everything that predicts, as plain JSON, ONNX and safetensors. Nothing in it is ever executed as code."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from photograft.config.data import DataConfig
 from photograft.contract import Contract
 from photograft.data.folders import SYSTEM_NAMES
 from photograft.data.hashing import hash_file
 from photograft.errors import IntegrityError, ModelError
+from photograft.models.bundle_checks import contradictions
+from photograft.models.bundle_rows import BundleInfo, as_target
 from photograft.tracking.atomic import link_or_copy, write_atomically
-from photograft.values import FloatArray
+from photograft.values import FloatArray, Target
 
 FORMAT = 1
-_KNOWN_REQUIREMENTS = frozenset({"core"})
+_KNOWN_REQUIREMENTS = frozenset({"core", "composite"})
 _CHECKSUMS = "checksums.json"
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True)
+class HeadWeights:
+    """A linear head: logits = embedding @ weight_DM + bias_M."""
 
-
-class ContractRow(_Row):
-    """A contract under the id that networks refer to it by."""
-
-    id: str
-    contract: Contract
-
-
-class NetworkRow(_Row):
-    """One ONNX file: what it takes, what it gives, where it comes from.
-
-    `cut` is the graft point behind which it was trained, "head" where it was not.
-    """
-
-    id: str
-    file: str
-    sha256: str
-    input: Literal["pixels"] = "pixels"
-    contract: str
-    cut: str = "head"
-    outputs: dict[str, Any]
-    source: dict[str, Any]
-    batchnorm: Literal["frozen", "moved"] = "frozen"
-
-
-class ViewRow(_Row):
-    """Which views of a photo a network sees and how their results are merged."""
-
-    network: str
-    crops: Literal["whole"] = "whole"
-    flip: bool
-    merge: Literal["logits"] = "logits"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the views, as the feature stage knows them."""
-        return ("whole", "whole-flipped") if self.flip else ("whole",)
-
-
-class HeadRow(_Row):
-    """A linear head on a network's embedding."""
-
-    id: str
-    network: str
-    weights: str
-    kind: Literal["softmax"] = "softmax"
-
-
-class MemberRow(_Row):
-    """A head's share in a target."""
-
-    head: str
-    weight: float = 1.0
-
-
-class TargetRow(_Row):
-    """What is predicted: class names in the order of the head's outputs, and the temperature.
-
-    `positive` is, with two classes, the one that AUROC and average precision are about.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    positive: str | None = None
-    members: tuple[MemberRow, ...]
-    merge: Literal["logits"] = "logits"
-    calibration: dict[str, float]
-
-
-class GoldenRow(_Row):
-    """A synthetic picture and what it must become."""
-
-    file: str
-    box: None = None
-    pixels_sha256: str
-    outputs: dict[str, tuple[float, ...]]
-
-
-class BundleInfo(_Row):
-    """The content of bundle.json. A list with more rows than this release can use is refused, not read in part."""
-
-    format: int
-    requires: tuple[str, ...] = ("core",)
-    licences: dict[str, str]
-    inputs: dict[str, Any]
-    contracts: tuple[ContractRow, ...] = Field(min_length=1, max_length=1)
-    networks: tuple[NetworkRow, ...] = Field(min_length=1, max_length=1)
-    views: tuple[ViewRow, ...] = Field(min_length=1, max_length=1)
-    heads: tuple[HeadRow, ...] = Field(min_length=1, max_length=1)
-    targets: tuple[TargetRow, ...] = Field(min_length=1, max_length=1)
-    decisions: dict[str, Any] = Field(default_factory=dict, max_length=0)
-    tested: dict[str, Any]
-    golden: tuple[GoldenRow, ...] = ()
+    weight_DM: FloatArray
+    bias_M: FloatArray
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files all have the SHA-256 they were written with.
-
-    `weight_DK` and `bias_K` are those of the one head: logits = embedding @ weight_DK + bias_K.
-    """
+    """A bundle whose files all have the SHA-256 they were written with; `heads` are its weights by the heads' ids."""
 
     folder: Path
     info: BundleInfo
-    weight_DK: FloatArray
-    bias_K: FloatArray
+    heads: dict[str, HeadWeights]
+
+    @property
+    def contracts(self) -> dict[str, Contract]:
+        """How files become pixels, by the ids that networks refer to."""
+        return {row.id: row.contract for row in self.info.contracts}
 
     @property
     def contract(self) -> Contract:
-        """How files become pixels for this model."""
+        """The first of them: the one to show."""
         return self.info.contracts[0].contract
 
     @property
-    def network(self) -> Path:
-        """The ONNX file."""
-        return self.folder / self.info.networks[0].file
+    def networks(self) -> dict[str, Path]:
+        """The ONNX files by the networks' ids."""
+        return {row.id: self.folder / row.file for row in self.info.networks}
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names in the order of the probabilities."""
-        return self.info.targets[0].classes
+        """Class names in the order of the probabilities: those of the one target, or the combinations of several."""
+        return self.info.classes
 
     @property
-    def temperature(self) -> float:
-        """What logits are divided by before the softmax."""
-        return self.info.targets[0].calibration["temperature"]
+    def targets(self) -> tuple[Target, ...]:
+        """What is predicted, each with its classes."""
+        kinds = self.info.kinds
+        return tuple(as_target(row, kinds[row.name]) for row in self.info.targets)
 
     @property
-    def views(self) -> tuple[str, ...]:
-        """Names of the views whose logits are averaged."""
-        return self.info.views[0].names
+    def joint(self) -> bool:
+        """Whether there are several targets, whose product is predicted."""
+        return self.info.joint is not None
+
+    @property
+    def several(self) -> bool:
+        """Whether a photo may have several labels."""
+        return self.targets[0].kind == "sigmoid"
 
 
 def write_bundle(
-    folder: Path, info: BundleInfo, *, network: Path, weight_DK: FloatArray, bias_K: FloatArray, files: dict[str, bytes]
+    folder: Path,
+    info: BundleInfo,
+    *,
+    networks: Mapping[str, Path],
+    heads: Mapping[str, tuple[FloatArray, FloatArray]],
+    files: Mapping[str, bytes],
 ) -> None:
-    """Write a bundle without golden outputs; `files` are further files by name (golden pictures, model card).
+    """Write a bundle without golden outputs. All files by their names in the bundle.
 
-    The network is hard-linked where the file system allows it. `seal_bundle` finishes the bundle.
+    `networks` are ONNX files, which are hard-linked where the file system allows it, `heads` their weights (D, M) and
+    biases (M,), `files` further files (golden pictures, model card). `seal_bundle` finishes the bundle.
     """
     for name in ("networks", "heads", "golden"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    link_or_copy(network, folder / info.networks[0].file)
-    write_head(folder, info, weight_DK=weight_DK, bias_K=bias_K)
+    for name, path in networks.items():
+        link_or_copy(path, folder / name)
+    for name, (weight_DM, bias_M) in heads.items():
+        write_head(folder / name, weight_DM, bias_M)
     for name, content in files.items():
         write_atomically(folder / name, content)
     seal_bundle(folder, info)
 
 
-def write_head(folder: Path, info: BundleInfo, *, weight_DK: FloatArray, bias_K: FloatArray) -> None:
-    """Write the weights of the one head; `seal_bundle` must follow."""
-    head = save_tensors({"weight": np.ascontiguousarray(weight_DK.T), "bias": np.ascontiguousarray(bias_K)})
-    write_atomically(folder / info.heads[0].weights, head)
+def write_head(file: Path, weight_DM: FloatArray, bias_M: FloatArray) -> None:
+    """Write the weights of a head; `seal_bundle` must follow."""
+    tensors = {"weight": np.ascontiguousarray(weight_DM.T), "bias": np.ascontiguousarray(bias_M)}
+    write_atomically(file, save_tensors(tensors))
 
 
 def seal_bundle(folder: Path, info: BundleInfo) -> None:
-    """Write bundle.json and the checksums of all files; to be called again whenever `info` changed."""
+    """Write bundle.json and the checksums of all files; to be called again whenever `info` changed.
+
+    `requires` is set to what a reader must be able to do.
+    """
+    info = info.model_copy(update={"requires": _requirements(info)})
     text = json.dumps(info.model_dump(mode="json"), ensure_ascii=False, indent=2, allow_nan=False)
     write_atomically(folder / "bundle.json", text + "\n")
     sums = {name: hash_file(folder / name) for name in _files_of(folder)}
@@ -213,18 +137,16 @@ def read_bundle(path: Path) -> Bundle:
     folder = find_bundle(path)
     sums = check_files(folder)
     info = _parse_info(folder / "bundle.json")
-    if wrong := list(_contradictions(info, sums)):
+    if wrong := list(contradictions(info, sums)):
         raise IntegrityError(f"{folder / 'bundle.json'} contradicts itself or the bundle's files: {'; '.join(wrong)}.")
-    head = info.heads[0]
-    try:
-        tensors = load_tensors((folder / head.weights).read_bytes())
-        weight_KD, bias_K = tensors["weight"], tensors["bias"]
-    except (SafetensorError, KeyError) as error:
-        raise IntegrityError(f"{folder / head.weights} holds no head in safetensors format: {error}") from error
-    n_classes = len(info.targets[0].classes)
-    if weight_KD.shape != (n_classes, info.networks[0].outputs["embedding"]) or bias_K.shape != (n_classes,):
-        raise IntegrityError(f"{folder / head.weights} does not fit the classes and the network of bundle.json.")
-    return Bundle(folder, info, np.ascontiguousarray(weight_KD.T), bias_K)
+    bundle = Bundle(folder, info, {row.id: _read_head(folder / row.weights) for row in info.heads})
+    target_of = {m.head: target for row, target in zip(info.targets, bundle.targets, strict=True) for m in row.members}
+    embedding = {row.id: row.outputs["embedding"] for row in info.networks}
+    for row in info.heads:
+        n, head = target_of[row.id].n_outputs, bundle.heads[row.id]
+        if head.weight_DM.shape != (embedding[row.network], n) or head.bias_M.shape != (n,):
+            raise IntegrityError(f"{folder / row.weights} does not fit the classes and the network of bundle.json.")
+    return bundle
 
 
 def check_files(folder: Path) -> dict[str, str]:
@@ -258,38 +180,18 @@ def unlisted_files(folder: Path, sums: dict[str, str]) -> list[str]:
     return [name for name in _files_of(folder) if name not in sums]
 
 
-def _contradictions(info: BundleInfo, sums: dict[str, str]) -> Iterator[str]:
-    """What does not fit together in bundle.json; a file that was not checked is not used either."""
-    contract, network, view, head, target = (
-        info.contracts[0], info.networks[0], info.views[0], info.heads[0], info.targets[0],
-    )  # fmt: skip
-    if contract.id != contract.contract.id:
-        yield f"contract {contract.id} has another content than its id says"
-    references = {
-        "networks.contract": (network.contract, contract.id),
-        "views.network": (view.network, network.id),
-        "heads.network": (head.network, network.id),
-        "targets.members": ([m.head for m in target.members], [head.id]),
-        "targets.calibration": (list(target.calibration), ["temperature"]),
-    }
-    yield from (f"{where} is {found}, not {known}" for where, (found, known) in references.items() if found != known)
-    for name in (network.file, head.weights, *(row.file for row in info.golden)):
-        if name not in sums:
-            yield f"{name} is not a file of the bundle"
-    if type(network.outputs.get("embedding")) is not int:
-        yield "networks.outputs has no size of the embedding"
-    if not 0 < target.calibration.get("temperature", 1.0) < math.inf:
-        yield f"targets.calibration.temperature is {target.calibration['temperature']}, not a positive number"
-    if len(target.classes) < 2 or len(set(target.classes)) < len(target.classes):
-        yield "targets.classes must be at least two different names"
-    if target.positive is not None and target.positive not in target.classes:
-        yield f"targets.positive is {target.positive}, which is no class"
+def _requirements(info: BundleInfo) -> tuple[str, ...]:
+    """`composite` where logits are more than those of a single head, which is what the first release computes."""
+    composite = len(info.heads) > 1 or info.targets[0].members[0].weight != 1
+    return ("core", "composite") if composite else ("core",)
+
+
+def _read_head(file: Path) -> HeadWeights:
     try:
-        DataConfig.model_validate(info.inputs.get("limits", {}))
-    except ValidationError as error:
-        yield f"inputs.limits: {error.errors()[0]['msg']}"
-    if sums.get(network.file, network.sha256) != network.sha256:
-        yield f"{network.file} is not the network that is meant"
+        tensors = load_tensors(file.read_bytes())
+        return HeadWeights(np.ascontiguousarray(tensors["weight"].T), tensors["bias"])
+    except (SafetensorError, KeyError) as error:
+        raise IntegrityError(f"{file} holds no head in safetensors format: {error}") from error
 
 
 def _files_of(folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from photograft.evaluation.calibration import calibrate
 from photograft.evaluation.evaluate import evaluate
 from photograft.evaluation.label_errors import suspect_labels
 from photograft.evaluation.slices import evaluate_slices
-from photograft.features.matrix import Scratch, row_blocks
+from photograft.features.matrix import Scratch
 from photograft.inference.classifier import Classifier
 from photograft.metrics.intervals import paired_difference
 from photograft.metrics.softmax import softmax
@@ -212,8 +212,9 @@ def _refit(trained: Trained, bundle: BundleInProgress, warnings: list[str]) -> l
 def _predict_rows(trained: Trained, classifier: Classifier, rows: IntArray) -> Predictions:
     """Predictions of the given photos by the bundle's own path."""
     if trained.exact_features:
-        blocks = (block_BD for _, block_BD in row_blocks(trained.table.embedding_ND, rows))
-        return _predictions(trained, rows, np.concatenate([classifier.probabilities(block) for block in blocks]))
+        paths = [trained.manifest.usable.photos[i].name for i in rows]
+        embeddings = {trained.model.network_id: trained.table.embedding_ND}
+        return classifier.table(paths, embeddings, trained.label_N[rows], rows=rows)
     photos = trained.manifest.usable.photos
     max_file_mb = trained.config.data.max_file_mb
     with open_files(trained.manifest.root) as files:

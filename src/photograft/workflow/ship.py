@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from photograft.data.hashing import hash_file
 from photograft.inference.classifier import Classifier
 from photograft.inference.golden import draw_golden_pictures, play_golden
-from photograft.models.bundle import (
-    Bundle,
+from photograft.models.bundle import Bundle, read_bundle, seal_bundle, write_bundle
+from photograft.models.bundle_rows import (
     BundleInfo,
     ContractRow,
     HeadRow,
@@ -21,10 +21,7 @@ from photograft.models.bundle import (
     NetworkRow,
     TargetRow,
     ViewRow,
-    read_bundle,
-    seal_bundle,
-    write_bundle,
-)  # fmt: skip
+)
 from photograft.models.card import model_card
 from photograft.models.networks import Outputs
 from photograft.tracking.atomic import write_atomically
@@ -71,9 +68,8 @@ class BundleInProgress:
         write_bundle(
             self.folder,
             self._info,
-            network=model.network,
-            weight_DK=model.head.weight_DK,
-            bias_K=model.head.bias_K,
+            networks={self._info.networks[0].file: model.network},
+            heads={self._info.heads[0].weights: (model.head.weight_DK, model.head.bias_K)},
             files=self._pictures,
         )
 

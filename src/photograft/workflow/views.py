@@ -21,7 +21,7 @@ from photograft.data.scan import decoder_key
 from photograft.errors import DataError, ImageRejected
 from photograft.features.boundary_store import BoundaryStore, Space
 from photograft.features.engine_onnx import OnnxEngine
-from photograft.features.extract import VIEWS
+from photograft.features.extract import take_view
 from photograft.reporting.training import BoundaryFacts
 from photograft.training.inputs import Inputs
 from photograft.values import Manifest, Photo, PixelArray
@@ -175,7 +175,7 @@ def _photos_to_fill(views: Views, rows: Sequence[int]) -> Iterator[tuple[str, Pi
     larger = _decoded(views, rows, views.larger) if views.larger else None
     for row, pixels in _decoded(views, rows, views.contract):
         source = None if larger is None else next(larger)[1]
-        plain_VHWC = np.concatenate([VIEWS[name](pixels[None]) for name in views.names])
+        plain_VHWC = np.concatenate([take_view(pixels[None], name) for name in views.names])
         yield views.photos[row].content, plain_VHWC, source
 
 
