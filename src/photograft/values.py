@@ -330,8 +330,9 @@ class Predictions:
     -1 where unknown. `statuses` holds "ok" or "rejected" per photo and `reasons` says why.
 
     Where a photo may have several labels, `member_NK` says which it truly has and `threshold_K` from which probability
-    on each is given; then rows do not sum to 1, and `label_N` is -1. Where classes are made of factors, `factors` holds
-    the predictions of each, of the same photos, by name.
+    on each is given; then rows do not sum to 1, and `label_N` is -1. `decided_NK` says which are given where thresholds
+    differ from photo to photo. Where classes are made of factors, `factors` holds the predictions of each, of the same
+    photos, by name.
     """
 
     paths: tuple[str, ...]
@@ -342,6 +343,7 @@ class Predictions:
     reasons: tuple[str, ...]
     member_NK: BoolArray | None = None
     threshold_K: DoubleArray | None = None
+    decided_NK: BoolArray | None = None
     factors: tuple[tuple[str, Predictions], ...] = ()
 
     def take(self, row_M: IntArray) -> Predictions:
@@ -354,6 +356,7 @@ class Predictions:
             statuses=tuple(self.statuses[i] for i in row_M),
             reasons=tuple(self.reasons[i] for i in row_M),
             member_NK=None if self.member_NK is None else self.member_NK[row_M],
+            decided_NK=None if self.decided_NK is None else self.decided_NK[row_M],
             factors=tuple((name, factor.take(row_M)) for name, factor in self.factors),
         )
 
@@ -372,6 +375,8 @@ class Predictions:
 
         Only where a photo may have several labels.
         """
+        if self.decided_NK is not None:
+            return self.decided_NK
         assert self.threshold_K is not None
         with np.errstate(invalid="ignore"):
             return np.asarray(self.probabilities_NK >= self.threshold_K)
