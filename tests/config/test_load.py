@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from photograft.config import Config, all_settings, explain, load_config, load_with_origins, to_yaml
 from photograft.config.document import DocumentProblem, read_value, write_value
-from photograft.config.load import value_of
+from photograft.config.tree import leaves
 from photograft.errors import ConfigError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -187,6 +187,11 @@ def test_problem_count_is_the_number_of_lines(tmp_path: Path) -> None:
         ("data.ignore=[a", "`]` or a comma is missing"),
         ("split=3", "is a section"),
         ("split.seed.x=3", "no such setting; did you mean `split.seed`?"),
+        ("model.graft=block:2", "`blocks:N`"),
+        ("data.ignore=a,b", "for example [a, b]"),
+        ("data.classes=[1, 2]", 'numbers in quotes, ["1", "2"]'),
+        ("model.std=[1]", "list of 3 numbers"),
+        ("report.slices=[a, @b]", "must stand in quotes"),
         ("folds=3", "did you mean `split.folds`?"),
         ("=3", "section.key=value"),
         ("cache.dir=\udcff", "text"),
@@ -249,7 +254,11 @@ def test_explain_setting_and_section() -> None:
 
 
 def test_every_setting_has_a_meaning_and_a_default_that_is_accepted() -> None:
+    defaults = {".".join(path): value for path, value in leaves(Config())}
     for each in all_settings():
         assert each.meaning.endswith("."), each.name
-        config = load_config(None, [f"{each.name}={each.default}"])
-        assert value_of(config, each.name) == value_of(Config(), each.name)
+        if each.same_as:
+            assert each.same_as in defaults and each.default == f"as {each.same_as}"
+            continue
+        given = {".".join(path): value for path, value in leaves(load_config(None, [f"{each.name}={each.default}"]))}
+        assert given[each.name] == (defaults[each.name] if ".NAME." not in each.name else read_value(each.default))

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photograft.config import load_config
-from photograft.config.load import to_yaml
+from photograft.config import load_config, to_yaml
 from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, IntegrityError, ModelError
 from photograft.models.catalogue import (

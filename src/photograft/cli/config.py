@@ -24,11 +24,11 @@ def show(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Print every setting as a run would use it, and where each comes from."""
-    from photograft.config import load_with_origins, to_yaml
+    from photograft.config import as_document, load_with_origins, to_yaml
 
     loaded = load_with_origins(config, assignments or ())
     if json:
-        print_json({"settings": loaded.config.model_dump(mode="json"), "origins": loaded.origins})
+        print_json({"settings": as_document(loaded.config), "origins": loaded.origins})
     else:
         print_text(to_yaml(loaded.config, reasons=loaded.origins))
 
@@ -42,17 +42,16 @@ def explain(
     from photograft.config import all_settings
     from photograft.config import explain as explain_setting
 
-    if key is None:
-        found = all_settings()
-    else:
-        explained = explain_setting(key)
-        found = list(explained.settings) or [explained]
+    explained = None if key is None else explain_setting(key)
+    found = all_settings() if explained is None else list(explained.settings) or [explained]
     if json:
         print_json([_as_json(each) for each in found])
-    elif key is None or len(found) > 1:
+    elif explained is None:
         print_text(_table(found))
+    elif explained.settings:
+        print_text(f"{explained.meaning}\n\n{_table(found)}")
     else:
-        print_text(_paragraph(found[0]))
+        print_text(_paragraph(explained))
 
 
 def _as_json(each: Explanation) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def _as_json(each: Explanation) -> dict[str, Any]:
 def _table(found: list[Explanation]) -> str:
     rows = [("setting", "default", "accepts"), *((each.name, each.default, each.accepted) for each in found)]
     # A long default would push the last column off the screen; the paragraph of its setting shows it whole.
-    rows = [(name, default if len(default) <= 20 else f"{default[:17]}...", accepts) for name, default, accepts in rows]
+    rows = [(name, default if len(default) <= 22 else f"{default[:19]}...", accepts) for name, default, accepts in rows]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"{name:<{widths[0]}}  {default:<{widths[1]}}  {accepts}" for name, default, accepts in rows)
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from photograft.config.names import dotted_name
+
 _NULL = re.compile(r"(~|null|Null|NULL|)\Z")
 _BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
 _INT = re.compile(r"[-+]?[0-9]+\Z")
@@ -25,16 +27,21 @@ _PLAIN = re.compile(r"[^\W\d_][\w./-]*\Z")
 _YAML_1_1 = re.compile(r"(yes|no|on|off|y|n)\Z", re.IGNORECASE)
 _NEEDS_ESCAPE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
-_SPECIAL_START = "a value that starts with `*`, `&`, `!`, `%`, `@` or a backtick must stand in quotes"
+_SPECIAL_START = "a value that starts with `*`, `&`, `!`, `%`, `@`, `>`, `|` or a backtick must stand in quotes"
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One setting as somebody wrote it: dotted `name`, plain `value`, and `origin` in words."""
+    """One setting as somebody wrote it: `path` of its name, plain `value`, and `origin` in words."""
 
-    name: str
+    path: tuple[str, ...]
     value: Any
     origin: str
+
+    @property
+    def name(self) -> str:
+        """The path as one name."""
+        return dotted_name(self.path)
 
 
 class DocumentProblem(Exception):
@@ -101,6 +108,12 @@ def escape(text: str) -> str:
 class _Composer(yaml.SafeLoader):
     """PyYAML's parser, without tags, anchors and aliases."""
 
+    in_brackets = ""
+    """What a word in brackets may begin with, against YAML."""
+
+    def check_plain(self) -> bool:
+        return bool(super().check_plain()) or (self.flow_level > 0 and self.peek() in self.in_brackets)
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None) or getattr(event, "tag", None):
@@ -111,6 +124,7 @@ class _Composer(yaml.SafeLoader):
 def _compose(text: str, *, origin: str) -> yaml.Node | None:
     try:
         loader = _Composer(text)
+        loader.in_brackets = "" if origin else ">"  # --set data.labels.order=[<30,30-60,>=60]
         try:
             node = loader.get_single_node()
         finally:
@@ -149,6 +163,8 @@ def _in_words(error: yaml.MarkedYAMLError) -> str:
     missing = re.match(r"expected ',' or '(.)'", problem)
     if missing:
         return f"a `{missing[1]}` or a comma is missing"
+    if "block scalar" in str(error.context):
+        return _SPECIAL_START
     if "quoted scalar" in str(error.context):
         return "a closing quote is missing"
     if problem.startswith("mapping values are not allowed"):
@@ -158,17 +174,16 @@ def _in_words(error: yaml.MarkedYAMLError) -> str:
     return f"not valid YAML: {problem}"
 
 
-def _entries(node: yaml.MappingNode, file: Path, problems: list[str], section: str = "") -> Iterator[Given]:
+def _entries(node: yaml.MappingNode, file: Path, problems: list[str], section: tuple[str, ...] = ()) -> Iterator[Given]:
     for key, child, line in _pairs(node, problems, prefix=f"{file}, ", section=section):
         if isinstance(child, yaml.MappingNode) and child.value:
-            yield from _entries(child, file, problems, f"{section}{key}.")
+            yield from _entries(child, file, problems, (*section, key))
         else:
-            value = None if isinstance(child, yaml.MappingNode) else _value(child, problems)
-            yield Given(f"{section}{key}", value, f"{file}, line {line}")
+            yield Given((*section, key), _value(child, problems), f"{file}, line {line}")
 
 
 def _pairs(
-    node: yaml.MappingNode, problems: list[str], *, prefix: str = "", section: str = ""
+    node: yaml.MappingNode, problems: list[str], *, prefix: str = "", section: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, yaml.Node, int]]:
     first_line: dict[str, int] = {}
     for key_node, value_node in node.value:
@@ -178,9 +193,8 @@ def _pairs(
             continue
         key = str(key_node.value)
         if key in first_line:
-            problems.append(
-                f"{section}{key}: given twice ({prefix}lines {first_line[key]} and {line}); keep one of them"
-            )
+            lines = f"{prefix}lines {first_line[key]} and {line}"
+            problems.append(f"{dotted_name((*section, key))}: given twice ({lines}); keep one of them")
             continue
         first_line[key] = line
         yield key, value_node, line

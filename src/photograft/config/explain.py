@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from photograft.config.document import write_value
-from photograft.config.section import Section
-from photograft.config.settings import Config
+from photograft.config.names import dotted_name, split_name
+from photograft.config.suggest import did_you_mean
+from photograft.config.tree import NAME, SettingPath, concrete, fields, mappings, section_types, template
 from photograft.errors import ConfigError
 
 _WORDS: dict[Any, str] = {
@@ -33,7 +34,8 @@ class Explanation:
     """One setting or section in words.
 
     `default` is written as in a settings file, `limits` may be empty, `choices` are the words that are allowed
-    (beside numbers, where `type` names them too). A section has no default, and holds its `settings`.
+    (beside numbers, where `type` names them too). A section has no default, and holds its `settings`. Where entries of
+    a mapping repeat a section, `same_as` names the setting that counts as long as nothing is given.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Explanation:
     meaning: str
     choices: tuple[str, ...] = ()
     settings: tuple[Explanation, ...] = ()
+    same_as: str = ""
 
     @property
     def accepted(self) -> str:
@@ -51,113 +54,112 @@ class Explanation:
 
 
 def explain(name: str) -> Explanation:
-    """Explain a setting (`split.folds`) or a whole section (`split`). Raises ConfigError with a did-you-mean."""
-    if name in section_types():
-        section = section_types()[name]
-        return Explanation(
-            name=name,
-            type="section",
-            default="",
-            limits="",
-            meaning=inspect.cleandoc(section.__doc__ or ""),
-            settings=tuple(each for each in all_settings() if each.name.rpartition(".")[0] == name),
-        )
-    if name in fields():
-        return _explain_field(name, fields()[name])
-    raise ConfigError(f"there is no setting `{name}`{did_you_mean(name)}")
+    """Explain a setting (`split.folds`), a section (`split`) or a mapping (`model.factors`).
+
+    Raises ConfigError with a did-you-mean.
+    """
+    path = split_name(name)
+    found = template(path)
+    if found in fields():
+        return explain_setting(path)
+    if found in section_types():
+        inside = [each for each in all_settings() if each.name.rpartition(".")[0] == found]
+        meaning = _meaning_of_section(found)
+    elif found in mappings():
+        inside = [each for each in all_settings() if each.name.startswith(f"{found}.")]
+        meaning = _meaning(mappings()[found])
+    else:
+        raise ConfigError(f"there is no setting `{name}`{did_you_mean(path)}")
+    settings = tuple(explain_setting(concrete(each.name, path)) for each in inside)
+    return Explanation(name=name, type="section", default="", limits="", meaning=meaning, settings=settings)
+
+
+def explain_setting(path: SettingPath) -> Explanation:
+    """Explain a setting that there is, by its path."""
+    return _explain_field(dotted_name(path), template(path))
 
 
 def all_settings() -> list[Explanation]:
-    """Explain every setting, in the order of the sections."""
-    return [_explain_field(name, field) for name, field in fields().items()]
+    """Explain every setting, in the order of the sections; those of entries with NAME in the place of their name."""
+    return [_explain_field(name, name) for name in fields() if name.rpartition(".")[0] not in fields()]
 
 
-def did_you_mean(name: str) -> str:
-    """Name what was probably meant: a key without its section, or a spelling close to it; empty when nothing is."""
-    known = [*fields(), *section_types()]
-    key = name.rpartition(".")[2]
-    same_key = [each for each in fields() if each.rpartition(".")[2] == key and each != name]
-    by_key = {each.rpartition(".")[2]: each for each in fields()}
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if not close and key != name:
-        close = difflib.get_close_matches(name.partition(".")[0], section_types(), n=1, cutoff=0.7)
-    if not close:
-        close = [by_key[each] for each in difflib.get_close_matches(key, by_key, n=1, cutoff=0.7)]
-    guesses = same_key or close
-    if guesses:
-        return f"; did you mean {' or '.join(f'`{each}`' for each in guesses)}?"
-    return "; `photograft config explain` lists all settings"
-
-
-def fields() -> dict[str, FieldInfo]:
-    """Every setting by dotted name, in the order of the sections."""
-    return dict(_walk(Config, ""))
-
-
-def section_types() -> dict[str, type[Section]]:
-    """Every section by its dotted name; a section inside another one comes after it."""
-    return dict(_walk_sections(Config, ""))
-
-
-def _walk(section: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in section.model_fields.items():
-        annotation: Any = field.annotation
-        if _is_section(annotation):
-            yield from _walk(annotation, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{field.alias or name}", field
-
-
-def _walk_sections(section: type[Section], prefix: str) -> Iterator[tuple[str, type[Section]]]:
-    for name, field in section.model_fields.items():
-        annotation: Any = field.annotation
-        if _is_section(annotation):
-            yield f"{prefix}{name}", annotation
-            yield from _walk_sections(annotation, f"{prefix}{name}.")
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Section)
-
-
-def _explain_field(name: str, field: FieldInfo) -> Explanation:
+def _explain_field(name: str, known: str) -> Explanation:
+    field = fields()[known]
     kinds: list[str] = []
     choices: list[str] = []
-    limits = _limits(field.metadata)
-    for kind, metadata in _alternatives(field.annotation):
+    limits, same_as = _limits(field.metadata), _same_as(known)
+    for kind, metadata in _alternatives(field):
         limits = limits or _limits(metadata)
-        if get_origin(kind) is Literal:
+        if words := _words_of_pattern(metadata):
+            choices += words
+        elif get_origin(kind) is Literal:
             choices += [str(each) for each in get_args(kind)]
+        elif get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
+            choices += [str(each) for each in get_args(get_args(kind)[0])]
+            kinds.append("list of words from: " + ", ".join(choices))
         elif get_origin(kind) is tuple:
-            item = get_args(kind)[0]
-            if get_origin(item) is Literal:
-                choices += [str(each) for each in get_args(item)]
-                kinds.append("list of words from: " + ", ".join(choices))
-            else:
-                kinds.append(f"list of {_WORDS_OF_MANY[item]}")
+            number = "" if Ellipsis in get_args(kind) else f"{len(get_args(kind))} "
+            kinds.append(f"list of {number}{_WORDS_OF_MANY[get_args(kind)[0]]}")
+        elif get_origin(kind) is dict:
+            kinds.append(f"list of {_WORDS_OF_MANY[get_args(get_args(kind)[1])[0]]}, or one for each name")
         else:
             kinds.append(_WORDS[kind])
     if choices and not any(kind.startswith("list") for kind in kinds):
         kinds += [f"`{each}`" for each in choices]
     return Explanation(
         name=name,
-        type=_join_or(kinds),
-        default=write_value(field.default),
+        type=_join_or(sorted(kinds, key=lambda kind: kind == _WORDS[NoneType])),
+        default=f"as {same_as}" if same_as else write_value(field.default),
         limits=limits,
-        meaning=inspect.cleandoc(field.description or "").replace("\n", " "),
+        meaning=_meaning(field),
         choices=tuple(choices),
+        same_as=same_as,
     )
 
 
-def _alternatives(annotation: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+def _same_as(known: str) -> str:
+    section, _, key = known.rpartition(".")
+    if NAME not in section.split("."):
+        return ""
+    kind = section_types().get(section)
+    twin = next((name for name, each in section_types().items() if each is kind and NAME not in name.split(".")), "")
+    return f"{twin}.{key}" if twin else ""
+
+
+def _meaning_of_section(known: str) -> str:
+    """What the section says, or, where entries repeat a section, what their field says."""
+    holder, _, key = known.rpartition(".")
+    if NAME in holder.split("."):
+        return _meaning(section_types()[holder].model_fields[key])
+    return inspect.cleandoc(section_types()[known].__doc__ or "")
+
+
+def _meaning(field: FieldInfo) -> str:
+    return inspect.cleandoc(field.description or "").replace("\n", " ")
+
+
+def _alternatives(field: FieldInfo) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """The members of a union, each with the limits that belong to it alone."""
-    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    for member in members:
+    if get_origin(field.annotation) not in (Union, UnionType):
+        yield field.annotation, tuple(field.metadata)
+        return
+    for member in get_args(field.annotation):
         if get_origin(member) is Annotated:
             kind, *extras = get_args(member)
             yield kind, tuple(one for each in extras for one in getattr(each, "metadata", (each,)))
         else:
             yield member, ()
+
+
+def _words_of_pattern(metadata: tuple[Any, ...]) -> list[str]:
+    """The words that a pattern `^(auto|blocks:[1-9][0-9]*)$` lets through, N for numbers and NAME for names."""
+    patterns = [str(each.pattern) for each in metadata if getattr(each, "pattern", None)]
+    return [
+        re.sub(r"(\[[^]]*\])+[*+]", lambda found: "N" if "0-9" in found.group() else NAME, word)
+        for pattern in patterns
+        for word in pattern.removeprefix("^(").removesuffix(")$").split("|")
+    ]
 
 
 def _limits(metadata: Any) -> str:

@@ -47,4 +47,7 @@ class LabelsConfig(Section):
     @field_validator("order", mode="before")
     @classmethod
     def _name_a_plain_list(cls, value: Any) -> Any:
-        return {"": value} if isinstance(value, list | tuple) else value
+        named = {"": value} if isinstance(value, list | tuple) else value
+        if not isinstance(named, dict):
+            return named
+        return {name: tuple(each) if isinstance(each, list) else each for name, each in named.items()}

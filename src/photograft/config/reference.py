@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from photograft.config.explain import Explanation, explain, fields, section_types
+from photograft.config.explain import Explanation, explain
+from photograft.config.tree import fields, section_types
 
 _OPENING = """\
 # Settings
@@ -14,8 +15,8 @@ Written by `make docs` from the settings themselves; change `src/photograft/conf
 
 Every setting has one name, `section.key`. It can stand in a YAML file (`--config FILE`), or be given with
 `--set section.key=value`; the later of *default, file, `--set`, flag* wins. `photograft config show` prints what a run
-would use, `photograft config explain KEY` prints one entry of this page. The [guide](../guides/config.md) says more on
-files and values.
+would use, `photograft config explain KEY` prints one entry of this page. NAME stands for a name that you choose, such
+as that of a factor: `model.factors.age.graft`. The [guide](../guides/config.md) says more on files, values and names.
 """
 
 
@@ -32,8 +33,12 @@ def render() -> str:
 
 def _table(settings: list[Explanation]) -> str:
     rows = ["| setting | default | accepts | meaning |", "|---|---|---|---|"]
-    rows += [f"| `{each.name}` | `{each.default}` | {each.accepted} | {each.meaning} |" for each in settings]
+    rows += [f"| `{each.name}` | {_default(each)} | {each.accepted} | {each.meaning} |" for each in settings]
     return "\n".join(rows) + "\n"
+
+
+def _default(each: Explanation) -> str:
+    return f"as `{each.same_as}`" if each.same_as else f"`{each.default}`"
 
 
 if __name__ == "__main__":
