@@ -1,4 +1,7 @@
-"""Average two models of the same photos, by shares that photos chose which neither has seen."""
+"""Average two models of the same photos, by shares that photos chose which neither has seen.
+
+Shape letters: N photos, M outputs of the head, C candidates.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from photograft.evaluation.calibration import calibrate
-from photograft.metrics.softmax import softmax
-from photograft.values import DoubleArray, FloatArray, IntArray
+from photograft.metrics import links
+from photograft.values import DoubleArray, FloatArray, HeadKind
 
 _SHARES = np.linspace(0, 1, 21)
 """Finer steps would fit the noise of some hundred photos."""
@@ -24,34 +27,33 @@ class Blend:
     tuned: float
     share: float
 
-    def logits(self, linear_NK: FloatArray, tuned_NK: FloatArray) -> FloatArray:
-        """Blended logits (N, K)."""
-        return np.asarray(self.linear * linear_NK + self.tuned * tuned_NK, dtype=np.float32)
+    def logits(self, linear_NM: FloatArray, tuned_NM: FloatArray) -> FloatArray:
+        """Blended logits (N, M)."""
+        return np.asarray(self.linear * linear_NM + self.tuned * tuned_NM, dtype=np.float32)
 
 
-def blend(linear_NK: FloatArray, tuned_NK: FloatArray, label_N: IntArray) -> Blend:
+def blend(linear_NM: FloatArray, tuned_NM: FloatArray, truth: links.Truth, *, kind: HeadKind = "softmax") -> Blend:
     """The blend of two models' logits for these photos, each at a temperature of its own.
 
     Of all shares whose log loss is within one standard error of the lowest, the one nearest to one half is taken: some
-    dozen photos cannot tell more, and equal shares are the best guess before any photo was seen. `label_N` holds the
-    true class indices. Both models must not have been trained on the photos. Of one photo and of
-    none equal shares come.
+    dozen photos cannot tell more, and equal shares are the best guess before any photo was seen. `truth` is that of
+    `photograft.metrics.links`. Both models must not have been trained on the photos. Of one photo and of none equal
+    shares come.
     """
-    if len(label_N) < 2:
+    if len(truth) < 2:
         return Blend(0.5, 0.5, 0.5)
-    by_linear, by_tuned = (1 / calibrate(logits_NK, label_N) for logits_NK in (linear_NK, tuned_NK))
+    by_linear, by_tuned = (1 / calibrate(logits_NM, truth, kind) for logits_NM in (linear_NM, tuned_NM))
     candidates = [Blend(float((1 - s) * by_linear), float(s * by_tuned), float(s)) for s in _SHARES]
-    every = -(-linear_NK.size // _ENOUGH)
-    linear_NK, tuned_NK, label_N = linear_NK[::every], tuned_NK[::every], label_N[::every]
-    loss_CN = np.stack([_log_loss(each.logits(linear_NK, tuned_NK), label_N) for each in candidates])
+    every = -(-linear_NM.size // _ENOUGH)
+    linear_NM, tuned_NM, truth = linear_NM[::every], tuned_NM[::every], truth[::every]
+    loss_CN = np.stack([_log_loss(each.logits(linear_NM, tuned_NM), truth, kind) for each in candidates])
     worse_CN = loss_CN - loss_CN[loss_CN.mean(axis=1).argmin()]
-    error_C = worse_CN.std(axis=1) / np.sqrt(len(label_N))
+    error_C = worse_CN.std(axis=1) / np.sqrt(len(truth))
     as_good = [each for each, ok in zip(candidates, worse_CN.mean(axis=1) <= error_C, strict=True) if ok]
     return min(as_good, key=lambda each: abs(each.share - 0.5))
 
 
-def _log_loss(logits_NK: FloatArray, label_N: IntArray) -> DoubleArray:
+def _log_loss(logits_NM: FloatArray, truth: links.Truth, kind: HeadKind) -> DoubleArray:
     """Negative log likelihood of each photo at the temperature that fits best: a blend is softer than its parts."""
-    probability_NK: DoubleArray = softmax(logits_NK, temperature=calibrate(logits_NK, label_N))
-    own_N = probability_NK[np.arange(len(label_N)), label_N]
-    return np.asarray(-np.log(np.maximum(own_N, np.finfo(np.float64).tiny)))
+    temperature = calibrate(logits_NM, truth, kind)
+    return links.losses(kind, links.probabilities(kind, logits_NM, temperature=temperature), truth)
