@@ -43,16 +43,34 @@ class DrawnInputs:
         return (self.map_N[row_B] + change).astype(np.float16), (self.vector_N[row_B] - change).astype(np.float16)
 
 
+class ManyTargets(DrawnInputs):
+    """The same photos with a target of every kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets = (
+            LABEL,
+            Target("first", ("no", "yes"), "binary"),
+            Target("level", ("low", "middle", "high"), "ordinal"),
+            Target("tags", ("even", "third"), "sigmoid"),
+        )
+
+    def truth(self, row_B: IntArray) -> tuple[IntArray | BoolArray, ...]:
+        label_B = self.label_N[row_B]
+        tags_BK = np.stack([label_B != 1, label_B == 2], axis=1)
+        return label_B, (label_B == 0).astype(np.int64), label_B, tags_BK
+
+
 class TinyNetwork(nn.Module):
     """Convolution, optional BatchNorm, dropout and a head."""
 
-    def __init__(self, *, batchnorm: bool = True, dropout: float = 0.2) -> None:
+    def __init__(self, *, batchnorm: bool = True, dropout: float = 0.2, n_outputs: int = N_CLASSES) -> None:
         super().__init__()
         self.first = nn.Conv2d(4, 6, 3)
         self.norm = nn.BatchNorm2d(6) if batchnorm else nn.Identity()
         self.second = nn.Conv2d(6, 6, 3)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(11, N_CLASSES)
+        self.head = nn.Linear(11, n_outputs)
 
     def forward(self, map_B: Tensor, vector_B: Tensor) -> Tensor:
         inner = torch.relu(self.second(torch.relu(self.norm(self.first(map_B)))))
@@ -60,10 +78,12 @@ class TinyNetwork(nn.Module):
         return logits
 
 
-def make_network(*, batchnorm: bool = True, dropout: float = 0.2, seed: int = 0) -> TinyNetwork:
+def make_network(
+    *, batchnorm: bool = True, dropout: float = 0.2, n_outputs: int = N_CLASSES, seed: int = 0
+) -> TinyNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return TinyNetwork(batchnorm=batchnorm, dropout=dropout)
+        return TinyNetwork(batchnorm=batchnorm, dropout=dropout, n_outputs=n_outputs)
 
 
 def make_task(
@@ -78,7 +98,7 @@ def make_task(
 ) -> Task:
     """A fit of 3 epochs of 3 steps, with validation photos unless `n_val` is 0."""
     inputs = inputs or DrawnInputs()
-    network = network or make_network()
+    network = network or make_network(n_outputs=sum(target.n_outputs for target in inputs.targets))
     given = {"epochs": 3, "batch_size": 8, "lr": 0.01, "batchnorm": "moved", "ema": 0.9, **(settings or {})}
     rows = np.arange(n_train + n_val)
     blocks = {"first": [], "second": [], "head": []}

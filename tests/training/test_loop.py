@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.training.fits import DrawnInputs, make_network, make_task
+from tests.training.fits import DrawnInputs, ManyTargets, make_network, make_task
 from torch import Tensor
 
 from photograft.config.augment import AugmentConfig
 from photograft.errors import ConfigError, ModelError, TrainingError
+from photograft.metrics import links
 from photograft.metrics.probability import log_loss
 from photograft.metrics.softmax import softmax
 from photograft.metrics.temperature import fit_temperature
 from photograft.training.inputs import Values
+from photograft.training.judging import judge, split_outputs
 from photograft.training.loop import Fit, Step
-from photograft.values import DoubleArray, IntArray, Record
+from photograft.values import DoubleArray, IntArray, Record, Target
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
+BALANCES = ("sampled", "balanced", "none", "none")
 SCHEDULES = ("one-cycle", "cosine", "step", "plateau", "constant")
 
 
@@ -47,9 +51,13 @@ def test_a_fit_resumed_at_any_step_is_the_same_under_every_setting(settings: dic
     check_every_step(settings, AugmentConfig())
 
 
-def check_every_step(settings: dict[str, Any], augment: AugmentConfig) -> None:
+def test_a_fit_of_several_targets_resumed_at_any_step_is_the_same() -> None:
+    check_every_step({"label_smoothing": 0.1}, AugmentConfig(mixup=0.4), inputs=ManyTargets(), balances=BALANCES)
+
+
+def check_every_step(settings: dict[str, Any], augment: AugmentConfig, **more: Any) -> None:
     def make() -> Fit:
-        return Fit(make_task(settings={"epochs": 2, **settings}, augment=augment))
+        return Fit(make_task(settings={"epochs": 2, **settings}, augment=augment, **more))
 
     unbroken = make()
     states = [unbroken.state()]
@@ -77,6 +85,22 @@ def test_a_state_is_a_copy_and_one_of_another_fit_is_refused() -> None:
     for other in (make_task(name="fold 1"), make_task(n_train=20), make_task(settings={"epochs": 4})):
         with pytest.raises(ModelError, match="saved state of fit 'train' belongs to other photos"):
             Fit(other).load_state(tensors, info)
+
+
+def test_a_state_of_other_truths_kinds_or_balances_is_refused() -> None:
+    inputs = ManyTargets()
+    tensors, info = Fit(make_task(inputs=inputs)).state()
+    others = [make_task(inputs=inputs, balances=BALANCES)]
+    for number in range(4):
+        task = make_task(inputs=inputs)
+        truth = [own.copy() for own in task.train.truth]
+        truth[number][0] = 1 - truth[number][0]
+        others.append(replace(task, train=replace(task.train, truth=tuple(truth))))
+    level = Target("level", ("low", "high"))  # as many outputs as the ordinal one has
+    others.append(replace(make_task(inputs=inputs), targets=(*inputs.targets[:2], level, inputs.targets[3])))
+    for other in others:
+        with pytest.raises(ModelError, match="saved state of fit 'train' belongs to other photos"):
+            Fit(replace(other, network=make_network(n_outputs=8))).load_state(tensors, info)
 
 
 def test_a_fit_that_ended_stays_ended() -> None:
@@ -123,6 +147,34 @@ def test_the_loss_is_what_a_hand_computes(balance: str, smoothing: float) -> Non
     first = next(Fit(task).run())
     assert isinstance(first, Step)
     assert first.loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_of_several_targets_is_the_sum_of_their_likelihoods() -> None:
+    inputs = ManyTargets()
+    network = make_network(batchnorm=False, dropout=0.0, n_outputs=8)
+    values = [torch.from_numpy(value).float() for value in inputs.changed(np.arange(20), epoch=0)]
+    with torch.no_grad():
+        logits_NM = network(*values).numpy()
+    truth, expected = inputs.truth(np.arange(20)), 0.0
+    for target, part_NM, own in zip(inputs.targets, split_outputs(logits_NM, inputs.targets), truth, strict=True):
+        expected += links.losses(target.kind, links.probabilities(target.kind, part_NM), own).mean()
+    first = next(Fit(make_task(network=network, inputs=inputs, n_train=20, n_val=0, settings={"batch_size": 20})).run())
+    assert isinstance(first, Step)
+    assert first.loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_several_targets_are_learned_and_judged_together() -> None:
+    inputs = ManyTargets()
+    task = make_task(inputs=inputs, settings={"epochs": 15})
+    fit = Fit(task)
+    for _ in fit.run():
+        pass
+    assert fit.best is not None and task.val is not None
+    logits_NM = fit.logits(task.val.row_N)
+    assert logits_NM.shape == (9, 8)
+    loss, accuracy, _ = judge(logits_NM, task.val.truth, inputs.targets)
+    assert (loss, accuracy) == pytest.approx((fit.best.val_loss, fit.best.val_accuracy), rel=1e-5)
+    assert accuracy > 0.6
 
 
 def test_the_best_weights_are_the_result_and_are_judged_calibrated_over_all_views() -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from tests.training.fits import TinyNetwork, make_network, make_task
+from tests.training.fits import ManyTargets, TinyNetwork, make_network, make_task
 from torch import nn
 
 from photograft.errors import TrainingError
@@ -40,6 +40,12 @@ def test_the_curve_covers_the_range_and_the_network_is_left_as_it_was() -> None:
         assert torch.equal(tensor, before[name]), name
     assert all(parameter.grad is None for parameter in task.network.parameters())
     assert found == find_lr(task, n_steps=30)
+
+
+def test_rates_are_tried_on_several_targets_together() -> None:
+    found = find_lr(make_task(inputs=ManyTargets(), settings={"lr": "find"}), n_steps=30)
+    assert all(map(math.isfinite, found.losses))
+    assert 1e-6 < found.lr <= 1.0
 
 
 def test_a_rate_stays_a_tenth_below_where_training_diverges() -> None:

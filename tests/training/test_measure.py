@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.training.fits import make_task
+from tests.training.fits import ManyTargets, make_task
 
 from photograft.training import measure as measuring
 from photograft.training.measure import measure
@@ -29,6 +29,11 @@ def test_everything_is_chosen_and_the_network_left_as_it_was() -> None:
         assert torch.equal(tensor, before[name]), name
     assert not task.network.training
     assert all(parameter.grad is None for parameter in task.network.parameters())
+
+
+def test_a_fit_of_several_targets_is_measured_too() -> None:
+    measured = measure(make_task(inputs=ManyTargets(), settings={"precision": "fp32", "channels_last": False}))
+    assert measured.step_s > 0 and measured.batch_size == 8
 
 
 def test_what_is_set_is_kept_without_trying_others() -> None:

@@ -27,16 +27,13 @@ def batch_loss(logits_BM: Tensor, share_BK: Tensor, targets: tuple[Target, ...],
 
 
 def weights_of(target: Target, truth: IntArray | BoolArray, balance: Balance, *, beta: float) -> FloatArray:
-    """How much the photos of each class count, shape (K,); of kind ``sigmoid`` (2, K): those without each label, with.
+    """How much the photos of each class count, shape (K,).
 
-    Every label is a question of its own then, with two classes. Where nothing is balanced by weights, all are 1.
+    Those with several labels count the same, whatever `balance` says, as in linear heads: a weight for one label would
+    be one for the others that the photo has.
     """
-    if balance in ("none", "sampled"):
-        return np.ones((2, len(target.classes)) if target.kind == "sigmoid" else len(target.classes), np.float32)
-    if target.kind == "sigmoid":
-        has_K = truth.sum(axis=0)
-        pairs = [class_weights(np.array([len(truth) - has, has]), balance, beta=beta) for has in has_K]
-        return np.stack(pairs, axis=1).astype(np.float32)
+    if target.kind == "sigmoid" or balance in ("none", "sampled"):
+        return np.ones(len(target.classes), np.float32)
     count_K = np.bincount(truth, minlength=len(target.classes))
     return class_weights(count_K, balance, beta=beta).astype(np.float32)
 
@@ -45,8 +42,7 @@ def _loss(target: Target, logits_BM: Tensor, share_BK: Tensor, weight: Tensor) -
     if target.kind == "softmax":
         return cross_entropy(logits_BM, share_BK, weight=weight, reduction="sum")
     if target.kind == "sigmoid":
-        yes_BK, no_BK = share_BK * logsigmoid(logits_BM), (1 - share_BK) * logsigmoid(-logits_BM)
-        return -(weight[1] * yes_BK + weight[0] * no_BK).mean(dim=1).sum()
+        return -(share_BK * logsigmoid(logits_BM) + (1 - share_BK) * logsigmoid(-logits_BM)).mean(dim=1).sum()
     # At or above each class: having passed every class below it; then not above it. Of two classes one question.
     passed_BK = pad(logsigmoid(logits_BM).cumsum(dim=1), (1, 0))
     stays_BK = pad(logsigmoid(-logits_BM), (0, 1))
