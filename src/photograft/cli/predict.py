@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ import typer
 from photograft.cli import console
 
 if TYPE_CHECKING:
-    from photograft.inference.classifier import Prediction
+    from photograft.inference.classifier import Classifier, Prediction
     from photograft.workflow.narrator import Progress
 
 PARTIAL = 6
@@ -43,20 +43,21 @@ def predict(
         _check_csv(csv_file)
     paths = list(expand_inputs(inputs, stdin=sys.stdin.buffer))
     with load(model) as classifier, console.progress(len(paths), "Predicting") as progress:
+        several = classifier.bundle.several
         if classifier.bundle.contract.box.source != "none":
             console.say("This model learned from photos cropped to boxes; new ones have none: the whole photo is used.")
         predictions = _count(classifier.predict_each(paths), progress)
         if json_output or csv_file:
             rows = list(predictions)
             if csv_file:
-                _write_csv(csv_file, rows, top)
+                _write_csv(csv_file, rows, top, classifier)
             if json_output:
-                console.print_json([_to_json(p, top) for p in rows])
+                console.print_json([_to_json(p, top, several=several) for p in rows])
             n_rejected = sum(p.status != "ok" for p in rows)
         else:
             n_rejected = 0
             for prediction in predictions:
-                console.print_text(_to_line(prediction, top))
+                console.print_text(_to_line(prediction, top, several=several))
                 n_rejected += prediction.status != "ok"
     if n_rejected:
         console.say(f"{n_rejected} of {len(paths)} photos could not be used; the rows say why.")
@@ -69,25 +70,43 @@ def _count(predictions: Iterator[Prediction], progress: Progress) -> Iterator[Pr
         yield prediction
 
 
-def _to_json(prediction: Prediction, top: int) -> dict[str, Any]:
+def _to_json(prediction: Prediction, top: int, *, several: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "path": prediction.path.encode("utf-8", "backslashreplace").decode(),
         "status": prediction.status,
         "label": prediction.label,
         "probability": prediction.probability,
-        "top": [{"label": label, "probability": p} for label, p in prediction.top[:top]],
+        "top": _ranked(prediction.top[:top]),
     }
-    return row | ({"reason": prediction.reason} if prediction.reason else {})
+    if prediction.reason:
+        return row | {"reason": prediction.reason}
+    if prediction.factors:
+        row["factors"] = {
+            name: {"label": factor.label, "probability": factor.probability, "top": _ranked(factor.top[:top])}
+            for name, factor in prediction.factors.items()
+        }
+    return row | ({"labels": _ranked(prediction.labels)} if several else {})
 
 
-def _to_line(prediction: Prediction, top: int) -> str:
+def _ranked(named: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    return [{"label": label, "probability": chance} for label, chance in named]
+
+
+def _to_line(prediction: Prediction, top: int, *, several: bool) -> str:
+    """One line: the path, and behind tabs the classes, then the factors; of several labels those that are given."""
     from photograft.data.files import printable
 
     if prediction.status != "ok":
         return f"{printable(prediction.path)}\trejected\t{prediction.reason}"
-    return "\t".join(
-        [printable(prediction.path), *(f"{printable(label)} {p:.3f}" for label, p in prediction.top[:top])]
-    )
+    named = [f"{printable(label)} {chance:.3f}" for label, chance in prediction.top[:top]]
+    if several:
+        given = ", ".join(f"{printable(label)} {chance:.3f}" for label, chance in prediction.labels)
+        named = [given or "(no label)", *(named if top > 1 else [])]
+    factors = [
+        f"{printable(name)}={printable(factor.label)} {factor.probability:.3f}"
+        for name, factor in prediction.factors.items()
+    ]
+    return "\t".join([printable(prediction.path), *named, *factors])
 
 
 def _check_csv(file: Path) -> None:
@@ -102,22 +121,32 @@ def _check_csv(file: Path) -> None:
         raise ConfigError(f"--csv: the folder {file.parent} cannot be written; choose another file.")
 
 
-def _write_csv(file: Path, predictions: list[Prediction], top: int) -> None:
-    import csv
-    import io
-
-    from photograft.data.csv_text import guard_cell
+def _write_csv(file: Path, predictions: list[Prediction], top: int, classifier: Classifier) -> None:
+    from photograft.data.csv_text import table_csv
     from photograft.tracking.atomic import write_atomically
 
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    factors, several = classifier.factors, classifier.bundle.several
     ranks = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
-    writer.writerow(["path", "status", "label", "probability", *ranks, "reason"])
+    fixed = ["path", "status", "label", "probability", *ranks, *(["labels"] if several else [])]
+    rows: list[list[str]] = [[*fixed, *_factor_columns(factors, taken={*fixed, "reason"}), "reason"]]
     for p in predictions:
-        named = [cell for label, chance in p.top[:top] for cell in (guard_cell(label), f"{chance:.10g}")]
+        named = [cell for label, chance in p.top[:top] for cell in (label, f"{chance:.10g}")]
         blank = [""] * (2 * top - len(named))
-        writer.writerow([guard_cell(p.path), p.status, *named, *blank, guard_cell(p.reason)])
+        labels = [";".join(label for label, _ in p.labels)] if several else []
+        found = [p.factors.get(name) for name in factors]
+        values = [cell for f in found for cell in ((f.label, f"{f.probability:.10g}") if f else ("", ""))]
+        rows.append([p.path, p.status, *named, *blank, *labels, *values, p.reason])
     if file == Path("-"):
-        console.print_text(text.getvalue().rstrip("\n"))
+        console.print_text(table_csv(rows).rstrip("\n"))
     else:
-        write_atomically(file, text.getvalue())
+        write_atomically(file, table_csv(rows))
+
+
+def _factor_columns(factors: Iterable[str], *, taken: set[str]) -> list[str]:
+    """Two columns per factor, in the order of the factors; one whose names are taken gets ``factor_`` in front."""
+    columns: list[str] = []
+    for name in factors:
+        while {name.lower(), f"{name}_probability".lower()} & {each.lower() for each in (*taken, *columns)}:
+            name = f"factor_{name}"
+        columns += [name, f"{name}_probability"]
+    return columns

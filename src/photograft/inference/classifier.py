@@ -23,7 +23,7 @@ from photograft.errors import ConfigError, ImageRejected, IntegrityError
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import BATCH, embed_views, merge_views
 from photograft.features.matrix import row_blocks
-from photograft.inference.compose import Composed, compose, tabulate
+from photograft.inference.compose import Composed, compose, factors_of, tabulate
 from photograft.models.bundle import Bundle, read_bundle
 from photograft.models.device import usable_cores
 from photograft.values import BoolArray, FloatArray, IntArray, PixelArray, Predictions
@@ -90,6 +90,7 @@ class Classifier:
     def __init__(self, bundle: Bundle, *, workers: int | None = None, data: DataConfig | None = None) -> None:
         self.bundle = bundle
         self.classes = bundle.classes
+        self.factors = tuple(factor.name for factor in factors_of(bundle.info.targets, bundle.info.joint))
         self._data = data or DataConfig(**bundle.info.inputs.get("limits", {}))
         share = -(-(workers or min(8, usable_cores())) // len(bundle.contracts))
         self._pools = {

@@ -87,7 +87,9 @@ def product(parts: Sequence[DoubleArray]) -> DoubleArray:
     """Probabilities of all combinations of independent factors, (N, K1 x K2 x ...): the last factor changes fastest."""
     joint_NK = parts[0]
     for part_NF in parts[1:]:
-        joint_NK = (joint_NK[:, :, None] * part_NF[:, None, :]).reshape(len(joint_NK), -1)
+        joint_NK = (joint_NK[:, :, None] * part_NF[:, None, :]).reshape(
+            len(joint_NK), joint_NK.shape[1] * part_NF.shape[1]
+        )
     return joint_NK
 
 

@@ -2,59 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from photograft.contract import window_px
+from photograft.models.bundle_rows import BundleInfo, FactorRow, NetworkRow, TargetRow
 
-def model_card(
-    *,
-    run: str,
-    classes: Sequence[str],
-    backbone: str,
-    licence: str,
-    px: int,
-    views: int,
-    boxed: bool,
-    tested: Mapping[str, Any],
-) -> str:
+
+def model_card(*, run: str, info: BundleInfo, tested: Mapping[str, Any]) -> str:
     """Markdown with a YAML head: what the model is, how to use it, how it was tested and what it is not for."""
-    names = "\n".join(f"- {_plain(name)}" for name in classes)
-    accuracy = (
-        f"Accuracy {tested['accuracy']:.3f} "
-        f"(95 % interval {tested['accuracy_low']:.3f} to {tested['accuracy_high']:.3f}) "
-        f"on {tested['n']:,} photos ({tested['what']}). {tested['leak_statement']}"
-    )
-    if boxed:
-        accuracy += (
-            " The photos were cropped to annotated boxes. Of a photo without one the whole is used, for which this "
-            "score does not hold."
-        )
-    if "test" in tested["fitted_on"]:
-        accuracy += (
-            " The head in this bundle was afterwards fitted on all photos, the tested ones included; "
-            "the score is that of the head before."
-        )
     return f"""---
-license: {_licence_id(licence)}
+license: {_licence_id({network.source["licence"] for network in info.networks})}
 pipeline_tag: image-classification
 library_name: photograft
-base_model: {backbone}
+base_model: {_base_models(info)}
 ---
 
 # {_plain(run)}
 
-An image classifier for {len(classes)} classes: a linear head on the frozen features of {backbone} ({licence})
-at {px} pixels, {views} view{"s" if views > 1 else ""} per photo. Made by photograft.
+{_what_it_says(info)} Made by photograft.
 
-## Classes
+{_how_it_works(info)}
 
-{names}
+{_classes(info)}
 
 ## How well it does
 
-{accuracy}
+{_score(info, tested)}
 
-The score holds for photos like those it was tested on. Photos of other things get one of the classes too.
+The score holds for photos like those it was tested on. {_unknown_things(info)}
 
 ## Use
 
@@ -67,9 +43,131 @@ How a file becomes pixels is part of the bundle (`bundle.json`, `contracts`).
 """
 
 
-def _licence_id(licence: str) -> str:
-    """The hub's name of a licence; `other` where the network's page has to be read."""
-    return licence.lower() if " " not in licence else "other"
+def _what_it_says(info: BundleInfo) -> str:
+    n, factors = len(info.classes), _factors(info)
+    if _is_several(info):
+        return f"Gives a photo any number of {n} labels."
+    if not factors:
+        return f"An image classifier for {n} classes."
+    names = ", ".join(_plain(factor.name) for factor in factors)
+    if info.joint is None:
+        return f"An image classifier for {n} classes, combinations of {len(factors)} factors: {names}."
+    return (
+        f"An image classifier for {len(factors)} factors: {names}. Each has a prediction of its own; multiplied, these "
+        f"give the probabilities of all {n} combinations, also of those that no training photo shows."
+    )
+
+
+def _how_it_works(info: BundleInfo) -> str:
+    if len(info.networks) == 1:
+        heads = "a linear head" if len(info.heads) == 1 else f"{len(info.heads)} linear heads"
+        return f"It is {heads} on {_network(info.networks[0], info)}."
+    lines = "\n".join(f"- {_network(network, info)}: {_on(network, info)}" for network in info.networks)
+    return f"Its linear heads stand on {len(info.networks)} networks:\n\n{lines}"
+
+
+def _network(network: NetworkRow, info: BundleInfo) -> str:
+    view = info.views_of(network.id)
+    contract = next(row.contract for row in info.contracts if row.id == network.contract)
+    state = "the frozen features of" if network.cut == "head" else "the features, tuned on these classes, of"
+    n = len(view.names)
+    return (
+        f"{state} {network.source['name']} ({network.source['licence']}) at {window_px(contract.px, view.crops)} "
+        f"pixels, {n} view{'s' if n > 1 else ''} per photo"
+    )
+
+
+def _on(network: NetworkRow, info: BundleInfo) -> str:
+    """What the heads on a network predict, and with which weights."""
+    heads = {head.id for head in info.heads if head.network == network.id}
+    shares = [
+        f"{_plain(target.name)} (weight {member.weight:.2f})" if len(target.members) > 1 else _plain(target.name)
+        for target in info.targets
+        for member in target.members
+        if member.head in heads
+    ]
+    return ", ".join(shares)
+
+
+def _classes(info: BundleInfo) -> str:
+    factors = _factors(info)
+    if not factors:
+        title = "Labels" if _is_several(info) else "Classes"
+        return f"## {title}\n\n" + _list(_described(info.targets[0]))
+    parts = [f"### {_plain(factor.name)}\n\n" + _list(_plain(name) for name in factor.classes) for factor in factors]
+    return "## Factors\n\n" + "\n\n".join(parts)
+
+
+def _described(target: TargetRow) -> Iterator[str]:
+    if target.thresholds is None:
+        yield from map(_plain, target.classes)
+        return
+    for name, threshold in zip(target.classes, target.thresholds, strict=True):
+        yield f"{_plain(name)}, from probability {threshold:.2f} on"
+
+
+def _list(lines: Iterator[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _score(info: BundleInfo, tested: Mapping[str, Any]) -> str:
+    what = f"{tested['n']:,} photos ({tested['what']}). {tested['leak_statement']}"
+    accuracy = (
+        f"{tested['accuracy']:.3f} (95 % interval {tested['accuracy_low']:.3f} to {tested['accuracy_high']:.3f}) on "
+    )
+    if _is_several(info):
+        text = f"The share of photos whose labels are all right is {accuracy}{what}"
+        text += f" Micro-F1 {tested['micro_f1']:.3f}, macro-F1 {tested['macro_f1']:.3f}."
+    else:
+        text = f"Accuracy {accuracy}{what}"
+    if any(row.contract.box.source != "none" for row in info.contracts):
+        text += (
+            " The photos were cropped to annotated boxes. Of a photo without one the whole is used, for which this "
+            "score does not hold."
+        )
+    if "test" in tested["fitted_on"]:
+        text += (
+            " The model in this bundle was afterwards fitted on all photos, the tested ones included; "
+            "the score is that of the model before."
+        )
+    return text + _factor_scores(tested)
+
+
+def _factor_scores(tested: Mapping[str, Any]) -> str:
+    """A table of every factor, where there are some, with the combinations as its last row."""
+    if not tested.get("factors"):
+        return ""
+    scores = {_plain(name): each for name, each in tested["factors"].items()} | {"all of them right": tested}
+    rows = [f"| {name} | {each['accuracy']:.3f} | {each['macro_f1']:.3f} |" for name, each in scores.items()]
+    return "\n\n| factor | accuracy | macro-F1 |\n|---|--:|--:|\n" + "\n".join(rows)
+
+
+def _unknown_things(info: BundleInfo) -> str:
+    if _is_several(info):
+        return "Photos of other things may get some of the labels too."
+    return "Photos of other things get one of the classes too."
+
+
+def _factors(info: BundleInfo) -> tuple[FactorRow, ...]:
+    if info.joint is None:
+        return info.targets[0].factors
+    return tuple(FactorRow(name=target.name, classes=target.classes) for target in info.targets)
+
+
+def _is_several(info: BundleInfo) -> bool:
+    return info.kinds[info.targets[0].name] == "sigmoid"
+
+
+def _base_models(info: BundleInfo) -> str:
+    """One name, or a YAML list of them."""
+    names = list(dict.fromkeys(str(network.source["name"]) for network in info.networks))
+    return names[0] if len(names) == 1 else "".join(f"\n- {name}" for name in names)
+
+
+def _licence_id(licences: set[str]) -> str:
+    """The hub's name of the licence; `other` where there are several, or the network's page has to be read."""
+    licence = next(iter(licences))
+    return licence.lower() if len(licences) == 1 and " " not in licence else "other"
 
 
 def _plain(name: str) -> str:

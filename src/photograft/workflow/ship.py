@@ -77,17 +77,7 @@ class BundleInProgress:
         """Write golden outputs, test result and model card, and move the bundle to its place."""
         with Classifier(self.read()) as classifier:
             golden = play_golden(classifier, self._pictures)
-        trained = self._trained
-        card = model_card(
-            run=self._run.path.name,
-            classes=trained.manifest.usable.classes,
-            backbone=trained.backbone.name,
-            licence=trained.backbone.licence,
-            px=trained.contract.px,
-            views=len(trained.views),
-            boxed=trained.contract.box.source != "none",
-            tested=tested,
-        )
+        card = model_card(run=self._run.path.name, info=self._info, tested=tested)
         write_atomically(self.folder / "README.md", card)
         seal_bundle(self.folder, self._info.model_copy(update={"golden": golden, "tested": tested}))
         self.folder.rename(self._run.model)
