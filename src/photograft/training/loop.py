@@ -411,7 +411,8 @@ class Fit:
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
         for array in (self.task.train.row_N, *self.task.train.truth):
-            digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+            kind = bool if array.dtype == bool else "<i8"
+            digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
         shapes = [(name, tuple(tensor.shape)) for name, tensor in self._moving.items()]
         numbers = (self.config.seed, self.n_steps, self.epoch_steps, self.config.accumulate, self.config.optimizer)
         kinds = [(target.name, target.kind, len(target.classes)) for target in self.task.targets]
