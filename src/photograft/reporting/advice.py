@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from photograft.reporting.composite_advice import advise_on_factors
+from photograft.reporting.composite_texts import texts_about
 from photograft.reporting.sentences import (
     ENOUGH_TO_CALIBRATE,
     FEW,
@@ -16,7 +18,7 @@ from photograft.reporting.sentences import (
     join_names,
     worse_than_chance,
 )
-from photograft.reporting.texts import Texts, texts_in
+from photograft.reporting.texts import Texts
 
 MOST = 6  # a longer list is not acted on
 SMALL_CLASS = 50
@@ -31,7 +33,7 @@ def advise(report: Mapping[str, Any]) -> list[str]:
 
     Rules on the data come before rules on the score, because a wrong label or a leak makes every number doubtful.
     """
-    texts = texts_in(report["language"])
+    texts = texts_about(report["evaluations"][0] if report["evaluations"] else None, report["language"])
     found = [*_about_data(report, texts), *_about_scores(report, texts), *_about_effort(report, texts)]
     return found[:MOST] or [texts.say("next.nothing")]
 
@@ -65,6 +67,7 @@ def _about_scores(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
         )
     yield from _about_slice(evaluation, texts)
     yield from _about_pair(evaluation, texts)
+    yield from advise_on_factors(report)
     weak = sorted(
         (row["recall"], row["name"])
         for row in evaluation["per_class"]

@@ -1,4 +1,4 @@
-"""What the report is told about factors, folds and members, and their sections of report.json."""
+"""What the report is told about factors, folds, members and small classes, and their sections of report.json."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
+from photograft.evaluation.adjustment import BalanceEffect
 from photograft.evaluation.folds import FoldScores, mean_and_spread
-from photograft.values import ClassScores, Evaluation
+from photograft.metrics.confusion import confusion_matrix, score_classes
+from photograft.values import ClassScores, Evaluation, Predictions
 
 _OF_LABELS = ("average_precision", "threshold")
 
@@ -63,6 +67,53 @@ class EnsembleFacts:
     gain: Gain | None = None
 
 
+@dataclass(frozen=True)
+class SmallClass:
+    """A class of the smaller half: its judged photos, and the share of them that was found without and with help."""
+
+    name: str
+    support: int
+    recall_before: float
+    recall_after: float
+
+
+@dataclass(frozen=True)
+class BalanceFacts:
+    """What was done for small classes, and what it did to the same `n` photos; `what` names them.
+
+    `balance` is the setting of the weights, "" where there were none ("age: balanced" where only a factor has them),
+    `power` that of the logit adjustment, 0 for none. `small` are the classes of the smaller half, the smallest first.
+    """
+
+    what: str
+    n: int
+    balance: str
+    power: float
+    effect: BalanceEffect
+    small: Sequence[SmallClass]
+
+
+def balance_facts(
+    before: Predictions, after: Predictions, effect: BalanceEffect, *, what: str, balance: str, power: float
+) -> BalanceFacts:
+    """Gather `BalanceFacts` of predictions of the same photos, without and with what was done for small classes.
+
+    Photos without a prediction or a known label do not count; `effect` must be that of the same photos.
+    """
+    row_N = np.flatnonzero(before.ok_N & after.ok_N & (before.label_N >= 0))
+    scores = [
+        score_classes(
+            confusion_matrix(each.label_N[row_N], each.best_N[row_N], n_classes=len(each.classes)), each.classes
+        )
+        for each in (before, after)
+    ]
+    small = [
+        SmallClass(old.name, old.support, old.recall or 0.0, new.recall or 0.0)
+        for old, new in ((scores[0][k], scores[1][k]) for k in effect.small_classes)
+    ]
+    return BalanceFacts(what, len(row_N), balance, power, effect, small)
+
+
 def class_row(scores: ClassScores) -> dict[str, Any]:
     """The scores of a class as every JSON output has them: with what several labels need where there are such."""
     row = asdict(scores)
@@ -107,6 +158,15 @@ def ensemble_document(ensemble: EnsembleFacts | None) -> dict[str, Any]:
         return {}
     members = [{**asdict(member), "weights": dict(member.weights)} for member in ensemble.members]
     return {"ensemble": {"members": members, "gain": ensemble.gain and asdict(ensemble.gain)}}
+
+
+def balance_document(balance: BalanceFacts | None) -> dict[str, Any]:
+    """The section ``balance``; nothing where nothing was done for small classes."""
+    if balance is None:
+        return {}
+    effect = {name: value for name, value in asdict(balance.effect).items() if name != "small_classes"}
+    told = {name: getattr(balance, name) for name in ("what", "n", "balance", "power")}
+    return {"balance": {**told, **effect, "small": [asdict(row) for row in balance.small]}}
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

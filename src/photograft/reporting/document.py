@@ -11,7 +11,9 @@ from photograft.evaluation.folds import FoldScores
 from photograft.reporting.advice import advise
 from photograft.reporting.clean import clean_value
 from photograft.reporting.composite import (
+    BalanceFacts,
     EnsembleFacts,
+    balance_document,
     class_row,
     ensemble_document,
     factor_document,
@@ -46,17 +48,16 @@ def build_report(
     training: Training | None = None,
     folds: Sequence[FoldScores] = (),
     ensemble: EnsembleFacts | None = None,
+    balance: BalanceFacts | None = None,
     worst: int = 24,
     language: str = "en",
 ) -> dict[str, Any]:
     """Gather one run into the document that `render_html` draws and that is written as ``report.json``.
 
     Args:
-        run: name of the run.
-        created: ISO 8601 time of its end.
+        run: name of the run; `created` is the ISO 8601 time of its end, `seconds` are those per stage, in order.
         evaluations: headline first; `Evaluation.what` is "test", "out-of-fold" or another name of the photos judged.
-        manifest: every file that was found, rejected ones too.
-        splits: parts and folds; rows in the order of ``manifest.usable``.
+        manifest: every file that was found, rejected ones too; `splits` has a row per file of ``manifest.usable``.
         issues: what was found about the data.
         test_openings: how often this very test part has been opened, this run included; 0 without a test part.
         temperature: of the calibration, by factor where each has its own; None where nothing was calibrated.
@@ -65,17 +66,15 @@ def build_report(
         settings: sections of settings as used, {"split": {"seed": 0}}.
         reasons: why a setting has its value, by dotted name, {"split.test": "fewer than 1,500 photos"}.
         versions: of the programs used.
-        seconds: per stage, in order.
         warnings: sentences that the reader must see.
         repeats: out-of-fold accuracy of each draw of the folds, the headline's first; empty where there is one draw.
         training: how the network was fine-tuned; None where its head alone was trained.
-        folds: scores of each fold, where the page is to show them (`photograft.evaluation.folds`).
-        ensemble: the models that predict together; None where there is one.
+        folds, ensemble, balance: what sections of their own show; empty or None where there is nothing to show.
         worst: how many of the worst mistakes the page shows.
         language: of the page's texts.
     """
     about = {"format": FORMAT, "run": run, "created": created, "language": language, "quality": quality, "worst": worst}
-    document = {
+    judged = {
         "evaluations": [_evaluation(evaluation) for evaluation in evaluations],
         **_data(manifest, splits),
         "test_openings": test_openings,
@@ -86,9 +85,8 @@ def build_report(
         "model": {**model, **training_facts(training)},
     }
     made = {"settings": settings, "reasons": reasons, "versions": versions, "seconds": seconds}
-    parts = training_document(training) | folds_document(folds, settings) | ensemble_document(ensemble)
-    plain: dict[str, Any] = clean_value(about | document | made | parts)
-    return plain | {"summary": describe_result(plain), "next_steps": advise(plain)}
+    composite = folds_document(folds, settings) | ensemble_document(ensemble) | balance_document(balance)
+    return _summarise(about | judged | made | training_document(training) | composite)
 
 
 def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
@@ -96,6 +94,12 @@ def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
     if not report["evaluations"]:
         return ()
     return tuple(mistake["path"] for mistake in report["evaluations"][0]["mistakes"][: report["worst"]])
+
+
+def _summarise(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document in JSON's own types, with what it comes to in words."""
+    plain: dict[str, Any] = clean_value(document)
+    return plain | {"summary": describe_result(plain), "next_steps": advise(plain)}
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:

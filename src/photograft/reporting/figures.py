@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from photograft.data.rows import FACTOR_SEPARATOR
 from photograft.metrics.intervals import wilson_interval
 from photograft.reporting.clean import clean_text
 from photograft.reporting.svg import RIGHT, WRONG, draw_rect, draw_svg, draw_text, fit_text, text_width
@@ -35,14 +36,16 @@ def confusion_svg(
     k = len(classes)
     names = [clean_text(name) for name in classes]
     numbered = k > NAMES_ON_COLUMNS
-    widest = 200.0 if numbered else 150.0
+    # Names of combinations differ in their middle, which is what is cut out of a name that does not fit.
+    combined = not numbered and k > 0 and all(FACTOR_SEPARATOR in name for name in names)
+    widest, longest, slant = (240.0, 205.0, 156.0) if combined else (200.0 if numbered else 150.0, 145.0, 110.0)
     cell = _cell_size(k)
     size = 13 if cell >= 24 else min(12, cell - 1)
     rows = [f"{name}  {i}" if numbered else name for i, name in enumerate(names, 1)]
     columns = [str(i) for i in range(1, k + 1)] if numbered else names
     left = 26 + min(widest, max((text_width(name, size) for name in rows), default=0))
-    top = 28 + min(110.0, 0.72 * max((text_width(name, size) for name in columns), default=0) + 8)
-    right = 14.0 if numbered else max(14.0, min(110.0, 0.72 * text_width(columns[-1], size) - cell / 2)) if k else 14.0
+    top = 28 + min(slant, 0.72 * max((text_width(name, size) for name in columns), default=0) + 8)
+    right = 14.0 if numbered else max(14.0, min(slant, 0.72 * text_width(columns[-1], size) - cell / 2)) if k else 14.0
     parts = [
         draw_text(left + k * cell / 2, 14, texts.say("figure.predicted"), size=12, anchor="middle", soft=True),
         draw_text(12, top + k * cell / 2, texts.say("figure.true"), size=12, anchor="middle", soft=True, turn=-90),
@@ -52,20 +55,20 @@ def confusion_svg(
         parts.append(draw_text(left - 6, top + (i + 0.5) * cell + size / 3, shown, size=size, anchor="end", title=name))
     for i, (column, name) in enumerate(zip(columns, names, strict=True)):
         turn = -90 if numbered else -45
-        x, shown = left + (i + 0.5) * cell + (size / 3 if numbered else 0), fit_text(column, 145, size)
+        x, shown = left + (i + 0.5) * cell + (size / 3 if numbered else 0), fit_text(column, longest, size)
         parts.append(draw_text(x, top - 6, shown, size=size, turn=turn, title=name))
     parts.extend(_cells(names, confusion_KK, totals_K, left=left, top=top, cell=cell, texts=texts))
     parts.append(_frame(left, top, k * cell))
     return draw_svg(left + k * cell + right, top + k * cell + 8, parts, texts.say("figure.confusion"))
 
 
-def reliability_svg(bins: Sequence[Mapping[str, Any]], *, language: str = "en") -> str:
+def reliability_svg(bins: Sequence[Mapping[str, Any]], *, texts: Texts | None = None) -> str:
     """Draw the reliability diagram: stated probability against the share that was right, per bin.
 
     `bins` hold low, high, n, confidence and accuracy. Whiskers are 95 % Wilson intervals, the bars below show how
-    many photos there are.
+    many photos there are. `texts` are English ones by default.
     """
-    texts = texts_in(language)
+    texts = texts or texts_in("en")
     side, left, top, strip = 300, 62, 12, 56
     base = top + side
     filled = [part for part in bins if part["n"]]

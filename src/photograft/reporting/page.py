@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from photograft.reporting.advice import advise
 from photograft.reporting.check_texts import check_texts_in
-from photograft.reporting.figures import confusion_svg, reliability_svg
+from photograft.reporting.composite_section import show_balance, show_factors, show_folds, show_members
+from photograft.reporting.composite_texts import composite_texts_in, has_labels, texts_about
+from photograft.reporting.confusion_section import MANY_CLASSES, show_confusion
+from photograft.reporting.figures import reliability_svg
 from photograft.reporting.html import Pictures, render_template, show_plain
 from photograft.reporting.sentences import (
     FEW,
@@ -21,12 +23,8 @@ from photograft.reporting.sentences import (
     is_clearly_worse,
 )
 from photograft.reporting.sentences import what_was_judged as name_of_photos
-from photograft.reporting.texts import Texts, texts_in
+from photograft.reporting.texts import Texts
 from photograft.reporting.training_section import show_training
-
-MANY_CLASSES = 20  # above: the class table scrolls, and the map shows the most confused classes first
-_ENLARGED = 12
-_WHOLE_MAP = 250  # a larger map would be most of the file
 
 
 def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes], augmented: bytes = b"") -> str:
@@ -37,8 +35,8 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes], a
         thumbnails: JPEG bytes by path of a photo (see `thumbnail_paths`); without any, mistakes are listed as text.
         augmented: the contact sheet of changed copies as a JPEG file; empty where there is none.
     """
-    texts, pictures = texts_in(report["language"]), Pictures()
     headline = report["evaluations"][0] if report["evaluations"] else None
+    texts, pictures = texts_about(headline, report["language"]), Pictures()
     if headline is not None and not headline["scores"]["n"]:
         headline = None
     return render_template(
@@ -52,9 +50,14 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes], a
         next_steps=advise(report),
         warnings=_warnings(report),
         classes=_class_rows(report, headline),
+        labels=composite_texts_in(report["language"]) if headline and has_labels(headline) else None,
+        factors=show_factors(headline, report["language"]),
+        balance=show_balance(report),
+        folds=show_folds(report),
+        members=show_members(report),
         slices=_slices(headline, texts) if headline else {},
         many=len(report["classes"]) > MANY_CLASSES,
-        confusion=_confusion(headline, texts) if headline else None,
+        confusion=show_confusion(headline, texts) if headline and headline["confusion"] else None,
         reliability=_reliability(headline, texts) if headline else None,
         training=show_training(report, sheet=pictures.address(augmented)),  # before the mistakes take all the room
         mistakes=_mistakes(report, thumbnails, pictures),
@@ -104,34 +107,10 @@ def _slices(headline: Mapping[str, Any], texts: Texts) -> dict[str, list[dict[st
     return columns
 
 
-def _confusion(headline: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
-    classes = headline["classes"]
-    confusion = np.array(headline["confusion"], dtype=np.int64)
-    many = len(classes) > MANY_CLASSES
-    whole = None if len(classes) > _WHOLE_MAP else Markup(confusion_svg(classes, confusion, language=texts.language))
-    chosen = _most_confused(headline) if many else []
-    part = None
-    if chosen:
-        names, inside = [classes[i] for i in chosen], confusion[np.ix_(chosen, chosen)]
-        totals = confusion.sum(axis=1)[chosen]
-        part = Markup(confusion_svg(names, inside, totals_K=totals, language=texts.language))
-    return {"many": many, "whole": whole, "part": part, "n": len(classes), "shown": len(chosen)}
-
-
-def _most_confused(headline: Mapping[str, Any]) -> list[int]:
-    index = {name: i for i, name in enumerate(headline["classes"])}
-    chosen: list[int] = []
-    for pair in headline["confused_pairs"]:
-        for name in (pair["label"], pair["predicted"]):
-            if index[name] not in chosen and len(chosen) < _ENLARGED:
-                chosen.append(index[name])
-    return chosen
-
-
 def _reliability(headline: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     return {
         "sentence": describe_reliability(headline, texts.language),
-        "figure": Markup(reliability_svg(headline["reliability"], language=texts.language)),
+        "figure": Markup(reliability_svg(headline["reliability"], texts=texts)),
     }
 
 

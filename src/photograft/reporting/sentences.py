@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from photograft.reporting.composite_section import say_weak_factor
+from photograft.reporting.composite_texts import composite_texts_in, has_labels, texts_about
 from photograft.reporting.texts import Texts, texts_in
 
 Document = Mapping[str, Any]
@@ -17,12 +19,16 @@ ENOUGH_TO_CALIBRATE = 100
 
 
 def describe_result(report: Document) -> list[str]:
-    """Return the two (with very few photos three) sentences that open the report."""
-    texts = texts_in(report["language"])
+    """Return the two (with very few photos, factors or several labels three) sentences that open the report."""
+    language = report["language"]
     if not report["evaluations"] or not report["evaluations"][0]["scores"]["n"]:
-        return [texts.say("result.none")]
+        return [texts_in(language).say("result.none")]
     evaluation = report["evaluations"][0]
-    return [*_headline(evaluation, texts), _weakest(evaluation, texts)]
+    texts = texts_about(evaluation, language)
+    if has_labels(evaluation):
+        return [*_headline(evaluation, texts), *_about_labels(evaluation, texts)]
+    weak = say_weak_factor(evaluation, language) if "factors" in evaluation else None
+    return [*_headline(evaluation, texts), _weakest(evaluation, texts), *([weak] if weak else [])]
 
 
 def describe_basis(report: Document) -> list[tuple[str, str]]:
@@ -34,7 +40,7 @@ def describe_basis(report: Document) -> list[tuple[str, str]]:
     basis = [
         (texts.say("rests.photos"), _judged(report, evaluation, texts)),
         (texts.say("rests.interval"), _interval(evaluation, texts)),
-        (texts.say("rests.guess"), _guess(evaluation, texts)),
+        *([] if has_labels(evaluation) else [(texts.say("rests.guess"), _guess(evaluation, texts))]),
         (texts.say("rests.split"), _split(report, texts)),
     ]
     openings = report["test_openings"]
@@ -50,7 +56,7 @@ def describe_basis(report: Document) -> list[tuple[str, str]]:
 
 def describe_reliability(evaluation: Document, language: str) -> str:
     """Return one sentence on whether the stated probabilities can be believed."""
-    texts = texts_in(language)
+    texts = texts_about(evaluation, language)
     bins = [part for part in evaluation["reliability"] if part["n"]]
     n = sum(part["n"] for part in bins)
     if not n:
@@ -106,7 +112,7 @@ def what_was_judged(what: str, texts: Texts) -> str:
 
 def correct_count(evaluation: Document) -> int:
     """Return how many photos were named correctly."""
-    return sum(row[i] for i, row in enumerate(evaluation["confusion"]))
+    return round(float(evaluation["scores"]["accuracy"]) * int(evaluation["scores"]["n"]))
 
 
 def join_names(names: Sequence[str], texts: Texts, *, most: int = 4) -> str:
@@ -154,6 +160,22 @@ def _weakest(evaluation: Document, texts: Texts) -> str:
     )
 
 
+def _about_labels(evaluation: Document, texts: Texts) -> list[str]:
+    """The scores that look at one label at a time, and the label that leads the table (lowest F1)."""
+    composite, scores = composite_texts_in(texts.language), evaluation["scores"]
+    values = {key: "–" if scores[key] is None else f"{scores[key]:.3f}" for key in ("map", "micro_f1", "macro_f1")}
+    said = [composite.say("labels.scores", **values)]
+    judged = [row for row in evaluation["per_class"] if row["support"]]
+    if not judged:
+        return said
+    worst = min(judged, key=lambda row: (row["f1"] or 0.0, -row["support"]))
+    wrong = worst["predicted"] - worst["correct"]
+    if worst["correct"] == worst["support"] and not wrong:
+        return [*said, texts.say("weakest.none")]
+    counts = {"correct": f"{worst['correct']:,}", "of": f"{worst['support']:,}", "wrong": f"{wrong:,}"}
+    return [*said, composite.say("labels.weakest", name=worst["name"], **counts)]
+
+
 def _judged(report: Document, evaluation: Document, texts: Texts) -> str:
     values = {"n": evaluation["scores"]["n"], "used": report["photos"]["used"], "folds": report["split"]["folds"]}
     if evaluation["what"] == "test":
@@ -191,11 +213,14 @@ def _calibration(report: Document, texts: Texts) -> str:
     temperature = report["temperature"]
     if temperature is None:
         return texts.say("rests.calibration.none")
-    key = "softer" if temperature > 1.05 else "sharper" if temperature < 0.95 else "same"
     # A head alone is always cross-validated; a fine-tuned network is where there is no validation part to judge it by.
     fits = [record["fit"] for record in report.get("training", {}).get("records", ())]
     by_folds = not fits or any(fit.startswith("fold ") for fit in fits)
     basis = texts.say("rests.calibration.folds" if by_folds else "rests.calibration.val")
+    if isinstance(temperature, Mapping):
+        each = ", ".join(f"{name} {value:.2f}" for name, value in temperature.items())
+        return composite_texts_in(texts.language).say("rests.calibration.factors", temperatures=each, basis=basis)
+    key = "softer" if temperature > 1.05 else "sharper" if temperature < 0.95 else "same"
     return texts.say(f"rests.calibration.{key}", temperature=temperature, basis=basis)
 
 

@@ -273,6 +273,8 @@ ENGLISH: dict[str, Entry] = {
     "score.accuracy_high": "Accuracy, upper end of 95 %",
     "score.balanced_accuracy": "Balanced accuracy (mean recall)",
     "score.macro_f1": "Macro F1 (mean over classes)",
+    "score.micro_f1": "Micro F1 (all decisions together)",
+    "score.map": "mAP (mean average precision)",
     "score.log_loss": "Log loss",
     "score.ece": "Calibration error (ECE)",
     "score.ece_low": "Calibration error, lower end of 95 %",
