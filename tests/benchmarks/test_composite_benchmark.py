@@ -96,7 +96,7 @@ def results(composite: ModuleType, by_person: ModuleType) -> Any:
     person_N, label_N, predicted_N = drawn_labels(300, 60, n_classes=4, right=0.5)
     paths = tuple(f"{n}.jpg" for n in range(300))
     runs = {}
-    for name, every in (("flat", 301), ("heads", 5)):
+    for name, every in (("flat", 301), ("heads", 4)):
         better_N = np.where(np.arange(300) % every == 1, label_N, predicted_N)
         judged = dict.fromkeys(("joint", *composite.FACTORS), by_person.Judged(label_N, better_N, 4))
         run = composite.Run(paths, judged, {}, 60.0, 300.0)
