@@ -55,9 +55,11 @@ def build_report(
     """Gather one run into the document that `render_html` draws and that is written as ``report.json``.
 
     Args:
-        run: name of the run; `created` is the ISO 8601 time of its end, `seconds` are those per stage, in order.
+        run: name of the run.
+        created: ISO 8601 time of its end.
         evaluations: headline first; `Evaluation.what` is "test", "out-of-fold" or another name of the photos judged.
-        manifest: every file that was found, rejected ones too; `splits` has a row per file of ``manifest.usable``.
+        manifest: every file that was found, rejected ones too.
+        splits: parts and folds; rows in the order of ``manifest.usable``.
         issues: what was found about the data.
         test_openings: how often this very test part has been opened, this run included; 0 without a test part.
         temperature: of the calibration, by factor where each has its own; None where nothing was calibrated.
@@ -66,27 +68,23 @@ def build_report(
         settings: sections of settings as used, {"split": {"seed": 0}}.
         reasons: why a setting has its value, by dotted name, {"split.test": "fewer than 1,500 photos"}.
         versions: of the programs used.
+        seconds: per stage, in order.
         warnings: sentences that the reader must see.
         repeats: out-of-fold accuracy of each draw of the folds, the headline's first; empty where there is one draw.
         training: how the network was fine-tuned; None where its head alone was trained.
-        folds, ensemble, balance: what sections of their own show; empty or None where there is nothing to show.
+        folds: scores of each fold; empty where the page is not to show them.
+        ensemble: the models that predict together; None where there is one.
+        balance: what was done for small classes; None where nothing was.
         worst: how many of the worst mistakes the page shows.
         language: of the page's texts.
     """
     about = {"format": FORMAT, "run": run, "created": created, "language": language, "quality": quality, "worst": worst}
-    judged = {
-        "evaluations": [_evaluation(evaluation) for evaluation in evaluations],
-        **_data(manifest, splits),
-        "test_openings": test_openings,
-        "issues": _issues(issues),
-        "temperature": temperature,
-        "warnings": list(warnings),
-        "repeats": list(repeats),
-        "model": {**model, **training_facts(training)},
-    }
+    scored = {"evaluations": [_evaluation(evaluation) for evaluation in evaluations], **_data(manifest, splits)}
+    judged = {"test_openings": test_openings, "issues": _issues(issues), "temperature": temperature}
+    told = {"warnings": list(warnings), "repeats": list(repeats), "model": {**model, **training_facts(training)}}
     made = {"settings": settings, "reasons": reasons, "versions": versions, "seconds": seconds}
     composite = folds_document(folds, settings) | ensemble_document(ensemble) | balance_document(balance)
-    return _summarise(about | judged | made | training_document(training) | composite)
+    return _summarise(about | scored | judged | told | made | training_document(training) | composite)
 
 
 def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
