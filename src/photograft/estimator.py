@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from photograft.config import Quality, load_config
+from photograft.config.train import Balance
 from photograft.contract import Contract, make_contract
 from photograft.data.assign import assign_groups
 from photograft.data.files import read_photo
@@ -63,7 +64,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         *,
         px: int | None = None,
         strength: float | None = None,
-        balance: str = "none",
+        balance: Balance = "none",
         folds: int = 5,
         seed: int = 0,
     ) -> None:

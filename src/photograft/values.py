@@ -360,6 +360,28 @@ class Predictions:
             factors=tuple((name, factor.take(row_M)) for name, factor in self.factors),
         )
 
+    def renamed(self, paths: tuple[str, ...]) -> Predictions:
+        """The same under other names of the photos."""
+        return replace(self, paths=paths, factors=tuple((name, each.renamed(paths)) for name, each in self.factors))
+
+    def joined(self, other: Predictions) -> Predictions:
+        """Both, one after the other; they are about the same classes."""
+        given_NK = None if self.member_NK is None else np.concatenate([self.given_NK, other.given_NK])
+        return replace(
+            self,
+            paths=self.paths + other.paths,
+            probabilities_NK=np.concatenate([self.probabilities_NK, other.probabilities_NK]),
+            label_N=np.concatenate([self.label_N, other.label_N]),
+            statuses=self.statuses + other.statuses,
+            reasons=self.reasons + other.reasons,
+            member_NK=_both(self.member_NK, other.member_NK),
+            decided_NK=given_NK,
+            factors=tuple(
+                (name, mine.joined(theirs))
+                for (name, mine), (_, theirs) in zip(self.factors, other.factors, strict=True)
+            ),
+        )
+
     @property
     def best_N(self) -> IntArray:
         """Index of the most probable class per photo; -1 for rejected photos."""
@@ -385,6 +407,10 @@ class Predictions:
     def ok_N(self) -> npt.NDArray[np.bool_]:
         """Which photos have a prediction."""
         return np.array([s == "ok" for s in self.statuses], dtype=bool)
+
+
+def _both(one: BoolArray | None, other: BoolArray | None) -> BoolArray | None:
+    return None if one is None or other is None else np.concatenate([one, other])
 
 
 @dataclass(frozen=True)

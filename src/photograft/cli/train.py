@@ -87,7 +87,7 @@ def train(
 def _show_plan(planned: Plan, *, json_output: bool) -> None:
     if json_output:
         console.print_json(planned.to_json())
-    elif planned.summary is not None:
+    elif planned.summaries:
         console.print_text("\n".join(planned.details()))
 
 

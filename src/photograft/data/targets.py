@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from photograft.config.labels import LabelsConfig
 from photograft.data.columns import suggest
 from photograft.data.rows import FACTOR_SEPARATOR
 from photograft.errors import ConfigError, DataError
-from photograft.values import BoolArray, HeadKind, IntArray, Photo, Target
+from photograft.values import BoolArray, HeadKind, IntArray, Manifest, Photo, Target
 
 LABEL = "label"
 """Name of the target where there are no factors."""
@@ -99,6 +99,16 @@ def find_targets(classes: Sequence[str], config: Config, *, several: bool) -> Ta
     known = set(classes)
     names = tuple(name for name in combined if name in known)
     return Targets((Target(LABEL, names, _kind(model.loss, names, None, "model.loss")),), names, tuple(factors))
+
+
+def by_factor(manifest: Manifest) -> Manifest:
+    """The photos with the values of their factors as several labels, by which they can be divided evenly too."""
+
+    def several(photo: Photo) -> Photo:
+        parts = (photo.label or "").split(FACTOR_SEPARATOR)
+        return replace(photo, label=None, labels=tuple(f"{f}: {part}" for f, part in enumerate(parts)))
+
+    return replace(manifest, photos=tuple(map(several, manifest.photos)))
 
 
 def _values(classes: Iterable[str], factors: Sequence[str]) -> dict[str, list[str]]:

@@ -259,17 +259,17 @@ def _find(name: str, weights: Path | None, cache_dir: Path) -> Backbone:
     return library_backbone(facts, found)
 
 
-def find_run_backbone(run: Path, *, cache_dir: Path) -> Backbone:
-    """The network of a run: the one it has fine-tuned, else the one it began with.
+def find_run_backbone(run: Path, *, cache_dir: Path, file: str = NETWORK_FILE) -> Backbone:
+    """The network of a run: the one it has fine-tuned, whose weights are in `file`, else the one it began with.
 
     Raises:
         ConfigError: The folder, or one that it goes back to, is no run.
     """
     model = _model_of(run)
-    tuned = run / NETWORK_FILE
+    tuned = run / file
     if not tuned.is_file():
         return find_backbone(model.backbone, weights=model.weights, mean=model.mean, std=model.std, cache_dir=cache_dir)
-    RunFolder(run).check(NETWORK_FILE)
+    RunFolder(run).check(file)
     mean, std = model.mean, model.std
     while is_run_name(model.backbone):
         model = _model_of(Path(model.backbone.partition(":")[2]))

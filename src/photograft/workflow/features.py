@@ -53,6 +53,18 @@ class Estimate:
         )
 
 
+def together(estimates: Sequence[Estimate]) -> Estimate:
+    """The cost of several networks, one after the other, over the same photos."""
+    return Estimate(
+        n_photos=estimates[0].n_photos,
+        n_new=max(each.n_new for each in estimates),
+        n_measured=max(each.n_measured for each in estimates),
+        seconds=sum(each.seconds for each in estimates),
+        peak_mb=max(each.peak_mb for each in estimates),
+        training_s=sum(each.training_s for each in estimates),
+    )
+
+
 @dataclass
 class PhotoReader:
     """Reads photos of one source into the feature store; every photo is decoded at most once."""

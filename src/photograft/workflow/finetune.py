@@ -1,4 +1,4 @@
-"""Fine-tuning: what `train` does between the linear head and the bundle, at every graft point but `head`.
+"""Fine-tuning: what `train` does between a member's linear heads and the bundle, at every graft point but `head`.
 
 Where photos are held out for validation, a first fit on the train part is judged on them, which gives the number of
 epochs and the temperature; a second one on train and validation photos is shipped. Where there is no test part, one fit
@@ -8,7 +8,8 @@ per fold judges every photo, and one on all of them is shipped.
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,244 +22,296 @@ from photograft.errors import ConfigError
 from photograft.evaluation.blend import Blend, blend
 from photograft.features.boundary_store import BoundaryStore
 from photograft.features.matrix import row_blocks
-from photograft.models.catalogue import NETWORK_FILE, find_backbone
+from photograft.models.catalogue import NETWORK_FILE, find_run_backbone
 from photograft.models.device import return_memory
 from photograft.models.networks import ensure_stack, read_outputs, stack_id
 from photograft.reporting.training import BoundaryFacts, Training
 from photograft.tracking.run_folder import RunFolder
 from photograft.training.inputs import Inputs
-from photograft.training.linear import LinearHead
-from photograft.values import DoubleArray, FloatArray, IntArray, Target
+from photograft.training.linear import LinearHead, mean_head
+from photograft.values import BoolArray, DoubleArray, FloatArray, IntArray
 from photograft.workflow.clock import Clock
-from photograft.workflow.finish import Judged, Trained, judging_folds
+from photograft.workflow.composition import judging_folds
 from photograft.workflow.fits import FitRunner
-from photograft.workflow.grafting import Grafting, summarise
+from photograft.workflow.grafting import Grafting, count_outputs, summarise
+from photograft.workflow.members import MAIN, Learnt, Member, balance_of, member_folder, refit_of
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.render import CONTACT_SHEET
 from photograft.workflow.resolve import HEAD_LR
-from photograft.workflow.resume import begin, has_begun
 from photograft.workflow.ship import Model
 from photograft.workflow.views import Views, draw_sheet, fill_boundary, pixel_inputs, reserve_boundary, views_of
 
 if TYPE_CHECKING:
     from photograft.training.loop import Fit, Task
+    from photograft.training.reading import Labelled
 
 _SMALLEST_STD = 1e-4
 
 
-def fine_tune(
-    run: RunFolder,
-    grafting: Grafting,
-    trained: Trained,
-    *,
-    root: Path,
-    cache_dir: Path,
-    clock: Clock,
-    narrator: Narrator,
-) -> Trained:
-    """Train what follows the graft point, from the linear head of `trained`; gives it with the tuned model instead.
+@dataclass(frozen=True)
+class Tuning:
+    """A member that is to be fine-tuned, with room for what its frozen part gives, and where its files go.
 
-    A run that was begun goes on where it was stopped. `root` is what the photos were given as.
+    `folder` holds settings and weights; `prefix` stands before the names of its fits, empty where it is the only one.
     """
-    views = views_of(trained.manifest, trained.config, trained.contract, trained.views)
-    goes_on = has_begun(run)
-    with nullcontext() if goes_on else run.removed_on_failure():
-        grafting, trained, store = _reserve(views, grafting, trained, cache_dir, narrator)
-        if not goes_on:
-            begin(run, trained, root)
-    if (sheet := draw_sheet(views)) is not None:
-        run.write(CONTACT_SHEET, sheet)
-    runner = FitRunner(run, narrator, trained.config.train.checkpoint_steps)
-    with ExitStack() as stack:
-        boundary = None
-        inputs: Inputs
-        with clock.stage("frozen part" if store else "read photos"):
-            if store is None or grafting.front is None:
-                inputs = stack.enter_context(pixel_inputs(views, cache_dir, narrator))
-            else:
-                inputs, boundary = fill_boundary(views, store, grafting.front, narrator)
-        with clock.stage("fine-tune"):
-            limit_min = None if goes_on else trained.config.train.time_limit
-            tuning = FineTuning(run, grafting, trained, inputs, runner, limit_min=limit_min)
-            return tuning.complete(cache_dir=cache_dir, boundary=boundary)
+
+    member: Member
+    grafting: Grafting
+    views: Views
+    store: BoundaryStore | None
+    folder: RunFolder
+    prefix: str
 
 
-def _reserve(
-    views: Views, grafting: Grafting, trained: Trained, cache_dir: Path, narrator: Narrator
-) -> tuple[Grafting, Trained, BoundaryStore | None]:
-    """Room for the frozen part's outputs, where they are kept; the choice is written into the settings."""
+def reserve(
+    run: RunFolder, member: Member, grafting: Grafting, learnt: Learnt, *, cache_dir: Path, narrator: Narrator
+) -> Tuning:
+    """Room for the frozen part's outputs, where they are kept; the choice is written into the settings.
+
+    Raises:
+        ConfigError: it was asked for, and does not fit.
+    """
+    views = views_of(learnt.manifest, member.config, member.contract, member.views)
+    only = member.name == MAIN
+    folder = run if only else member_folder(run, member.name)
+    prefix = "" if only else f"{member.name}, "
     store, reason = None, ""
     if grafting.front is not None:
         try:
             store = reserve_boundary(views, grafting.front, grafting.origin, cache_dir)
         except ConfigError as error:
-            if trained.config.train.boundary != "auto":
+            if member.config.train.boundary != "auto":
                 raise
             reason = f"auto: {error}"
             narrator.say(f"The frozen part runs in every epoch, which takes longer. {error}")
             grafting = replace(grafting, front=None)
-    train = trained.config.train.model_copy(update={"boundary": "off" if store is None else "cache"})
-    reasons = {**trained.reasons, "train.boundary": reason or "auto: it fits into train.boundary_gb"}
-    if trained.config.train.boundary != "auto" or grafting.graft.front is None:
-        return grafting, trained, store
-    return grafting, replace(trained, config=trained.config.model_copy(update={"train": train}), reasons=reasons), store
+    if member.config.train.boundary == "auto" and grafting.graft.front is not None:
+        boundary = {"boundary": "off" if store is None else "cache"}
+        reasons = {**member.reasons, "train.boundary": reason or "auto: it fits into train.boundary_gb"}
+        train = member.config.train.model_copy(update=boundary)
+        member = replace(member, config=member.config.model_copy(update={"train": train}), reasons=reasons)
+    return Tuning(member, grafting, views, store, folder, prefix)
+
+
+def fine_tune(
+    tuning: Tuning,
+    learnt: Learnt,
+    runner: FitRunner,
+    *,
+    goes_on: bool,
+    cache_dir: Path,
+    clock: Clock,
+) -> Member:
+    """Train what follows the graft point, from the member's linear heads; gives it with the tuned model instead.
+
+    `goes_on` says that the run was begun before.
+    """
+    member, views, store, narrator = tuning.member, tuning.views, tuning.store, runner.narrator
+    if (sheet := draw_sheet(views)) is not None:
+        tuning.folder.write(CONTACT_SHEET, sheet)
+    with ExitStack() as stack:
+        boundary = None
+        inputs: Inputs
+        with clock.stage("frozen part" if store else "read photos"):
+            if store is None or tuning.grafting.front is None:
+                inputs = stack.enter_context(pixel_inputs(views, cache_dir, narrator))
+            else:
+                inputs, boundary = fill_boundary(views, store, tuning.grafting.front, narrator)
+        with clock.stage("fine-tune"):
+            limit_min = None if goes_on else member.config.train.time_limit
+            return FineTuning(tuning, learnt, inputs, runner, limit_min=limit_min).complete(
+                cache_dir=cache_dir, boundary=boundary
+            )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How photos were judged by heads and networks that had not seen them: logits (N, K) of either.
+    """How photos were judged by heads and networks that had not seen them: logits (N, M) of either, per target.
 
-    `epoch` is the best one, None where no validation photos chose it.
+    `epoch` is the best one, None where no validation photos chose it. `tuned` are the states of the folds, where they
+    are shipped.
     """
 
     rows: IntArray
-    linear_NK: FloatArray
-    tuned_NK: FloatArray
+    linear: tuple[FloatArray, ...]
+    tuned: tuple[FloatArray, ...]
     epoch: int | None
+    states: tuple[State, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """A tuned network: its weights by the names of its library, the heads on its embedding, and what it saw."""
+
+    tensors: dict[str, np.ndarray[Any, Any]]
+    heads: tuple[LinearHead, ...]
+    rows: IntArray
 
 
 class FineTuning:
-    """The fits of one run. `trained` holds the linear head that they begin with.
+    """The fits of one member, which holds the linear heads that they begin with.
 
     `limit_min` ends them after so many minutes, however slow the machine turns out; a run that goes on has none, since
     it would end elsewhere than one that was never stopped.
     """
 
     def __init__(
-        self,
-        run: RunFolder,
-        grafting: Grafting,
-        trained: Trained,
-        inputs: Inputs,
-        runner: FitRunner,
-        *,
-        limit_min: float | None = None,
+        self, tuning: Tuning, learnt: Learnt, inputs: Inputs, runner: FitRunner, *, limit_min: float | None = None
     ) -> None:
-        self.run, self.grafting, self.trained, self.inputs, self.runner = run, grafting, trained, inputs, runner
+        self.tuning, self.learnt, self.inputs, self.runner = tuning, learnt, inputs, runner
+        self.member, self.grafting = tuning.member, tuning.grafting
         self._limit_min = limit_min
-        self._pretrained = {n: t.detach().clone() for n, t in grafting.graft.tail.state_dict().items()}
-        embedding_ND = trained.table.embedding_ND
-        self._last = slice(embedding_ND.shape[1] - trained.model.outputs.last, None)
-        if trained.config.model.graft == "scratch":  # nobody knows yet what the network will give
-            n_features = grafting.n_features
+        self._pretrained = {n: t.detach().clone() for n, t in self.grafting.graft.tail.state_dict().items()}
+        embedding_ND = self.member.table.embedding_ND
+        self._last = slice(embedding_ND.shape[1] - self.member.model.outputs.last, None)
+        if self.member.config.model.graft == "scratch":  # nobody knows yet what the network will give
+            n_features = self.grafting.n_features
             self._mean_D, self._std_D = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
         else:
-            self._mean_D, self._std_D = _moments(embedding_ND, trained.rows, self._last)
+            self._mean_D, self._std_D = _moments(embedding_ND, learnt.rows, self._last)
         self._began = time.monotonic()
         self._to_come = self._photos_to_come()
 
-    def complete(self, *, cache_dir: Path, boundary: BoundaryFacts | None) -> Trained:
-        """Run all fits; gives `trained` with the tuned model in the place of the linear one."""
-        if self.trained.config.train.lr == "find":
+    def complete(self, *, cache_dir: Path, boundary: BoundaryFacts | None) -> Member:
+        """Run all fits; gives the member with the tuned model in the place of the linear one."""
+        if self.member.config.train.lr == "find":
             self._find_lr()
         verdict = self._judge()
-        trained, augment = self.trained, self.trained.config.augment
+        member, augment, learnt = self.member, self.member.config.augment, self.learnt
         shares = self._shares(verdict, np.ones(len(verdict.rows), bool))
-        model = self._export(self._final(verdict.epoch), shares, cache_dir)
+        states = verdict.states or (self._final(verdict.epoch),)
+        model = self._export(states, shares, cache_dir)
         on_all = None
-        every = trained.splits.rows("train", "val", "test")
-        if trained.config.train.refit == "all" and len(every) > len(trained.rows):
-            on_all = self._export(self._tuned("all", every, stop_after_epoch=verdict.epoch), shares, cache_dir)
-        logits_NK = _blended(shares, verdict.linear_NK, verdict.tuned_NK)
+        every = learnt.splits.rows("train", "val", "test")
+        if self._refit == "all" and len(every) > len(learnt.rows):
+            on_all = self._export((self._tuned("all", every, stop_after_epoch=verdict.epoch),), shares, cache_dir)
         return replace(
-            trained,
+            member,
             backbone=self.grafting.backbone,
             model=model,
-            judged=Judged("val" if self._holds_out else "oof", verdict.rows, logits_NK, self._honest(verdict)),
+            rows=verdict.rows,
+            logits=_blended(shares, verdict),
+            honest_logits=self._honest(verdict),
             exact_features=False,
             on_all=on_all,
             training=Training(
                 summary=self.grafting.summary,
-                records=[record for records in self.runner.records.values() for record in records],
+                records=[each for name, found in self.runner.records.items() if self._owns(name) for each in found],
                 epoch=verdict.epoch or self._n_epochs,
-                seconds=sum(self.runner.seconds.values()),
+                seconds=sum(seconds for name, seconds in self.runner.seconds.items() if self._owns(name)),
                 augment=augment if augment.views or augment.mixup or augment.cutmix else None,
                 boundary=boundary,
-                share=None if shares is None else shares.share,
+                share=None if shares is None else float(np.mean([each.share for each in shares])),
             ),
         )
+
+    def _owns(self, fit: str) -> bool:
+        return fit.startswith(self.tuning.prefix)
 
     # -- which photos judge --------------------------------------------------------------------------------
 
     @property
+    def _refit(self) -> str:
+        return refit_of(self.member.config)
+
+    @property
     def _holds_out(self) -> bool:
         """Whether validation photos judge the fits; else folds do."""
-        splits = self.trained.splits
-        return bool(len(splits.rows("test")) and len(splits.rows("val")))
+        splits = self.learnt.splits
+        return bool(len(splits.rows("test")) and len(splits.rows("val"))) and self._refit != "folds"
 
     @property
     def _n_epochs(self) -> int:
-        epochs = self.trained.config.train.epochs
+        epochs = self.member.config.train.epochs
         assert epochs != "auto"
         return epochs
 
     def _judge(self) -> Verdict:
-        trained, splits = self.trained, self.trained.splits
+        member, learnt, splits = self.member, self.learnt, self.learnt.splits
         if self._holds_out:
             train_rows, val_rows = splits.rows("train"), splits.rows("val")
             fit = self._fit("train", train_rows, val_rows=val_rows)
-            linear_NK = trained.linear_on(train_rows).logits(trained.table.embedding_ND[val_rows])
+            embedding_ND = member.table.embedding_ND[val_rows]
+            linear = tuple(head.logits(embedding_ND) for head in member.linear_on(learnt, train_rows))
             best = fit.best or fit.records[-1]
-            return Verdict(val_rows, linear_NK, fit.logits(val_rows), max(1, round(best.epoch)))
-        fold_N = splits.fold_N[trained.rows]
-        tuned_NK = np.empty_like(trained.fit.honest_logits_NK)
+            return Verdict(val_rows, linear, self._split(fit.logits(val_rows)), max(1, round(best.epoch)))
+        fold_N = splits.fold_N[learnt.rows]
+        tuned_NM = np.empty((len(fold_N), count_outputs(member.targets)), np.float32)
+        states = []
         for fold in range(splits.n_folds):
-            held = fold_N == fold
-            tuned_NK[held] = self._fit(f"fold {fold + 1}", trained.rows[~held]).logits(trained.rows[held])
-        return Verdict(trained.rows, trained.fit.honest_logits_NK, tuned_NK, None)
+            held, name = fold_N == fold, f"fold {fold + 1}"
+            fit = self._fit(name, learnt.rows[~held])
+            tuned_NM[held] = fit.logits(learnt.rows[held])
+            if self._refit == "folds":
+                states.append(self._state(fit, learnt.rows[~held]))
+        linear = tuple(each.honest_logits_NK for each in member.fits)
+        return Verdict(learnt.rows, linear, self._split(tuned_NM), None, tuple(states))
 
-    def _shares(self, verdict: Verdict, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Blend | None:
-        """How linear head and tuned network are averaged, from the chosen ones of the judged photos."""
-        if not self.trained.config.train.blend:
+    def _split(self, logits_NM: FloatArray) -> tuple[FloatArray, ...]:
+        """The outputs of each target."""
+        ends = np.cumsum([target.n_outputs for target in self.member.targets])
+        return tuple(np.split(logits_NM, ends[:-1], axis=1))
+
+    def _shares(self, verdict: Verdict, chosen: BoolArray) -> tuple[Blend, ...] | None:
+        """How linear head and tuned network are averaged for each target, from the chosen ones of the judged photos."""
+        if not self.member.config.train.blend:
             return None
-        label_N = self.trained.label_N[verdict.rows]
-        return blend(verdict.linear_NK[chosen], verdict.tuned_NK[chosen], label_N[chosen])
+        rows = verdict.rows[chosen]
+        return tuple(
+            blend(linear_NM[chosen], tuned_NM[chosen], self.learnt.truth(target, rows), kind=target.kind)
+            for target, linear_NM, tuned_NM in zip(self.member.targets, verdict.linear, verdict.tuned, strict=True)
+        )
 
-    def _honest(self, verdict: Verdict) -> FloatArray:
+    def _honest(self, verdict: Verdict) -> tuple[FloatArray, ...]:
         """Logits whose shares were chosen on the other folds: the ones to report."""
-        honest_NK = verdict.tuned_NK.copy()
-        fold_N = judging_folds(self.trained.splits, verdict.rows)
+        honest = tuple(each.copy() for each in verdict.tuned)
+        fold_N = judging_folds(self.learnt.splits, verdict.rows)
         for fold in np.unique(fold_N):
             held = fold_N == fold
-            shares = self._shares(verdict, ~held)
-            honest_NK[held] = _blended(shares, verdict.linear_NK[held], verdict.tuned_NK[held])
-        return honest_NK
+            blended = _blended(self._shares(verdict, ~held), verdict)
+            for honest_NM, blended_NM in zip(honest, blended, strict=True):
+                honest_NM[held] = blended_NM[held]
+        return honest
 
     # -- fits ----------------------------------------------------------------------------------------------
 
-    def _final(self, epoch: int | None) -> _Tuned:
+    def _final(self, epoch: int | None) -> State:
         """The model to test."""
-        splits = self.trained.splits
-        if self.trained.config.train.refit != "none":
-            return self._tuned("refit", self.trained.rows, stop_after_epoch=epoch)
+        splits = self.learnt.splits
+        if self._refit != "none":
+            return self._tuned("refit", self.learnt.rows, stop_after_epoch=epoch)
         val_rows = splits.rows("val") if self._holds_out else None
         return self._tuned("train", splits.rows("train"), val_rows=val_rows)  # one that is complete is not repeated
 
     def _tuned(
         self, name: str, rows: IntArray, *, val_rows: IntArray | None = None, stop_after_epoch: int | None = None
-    ) -> _Tuned:
-        fit = self._fit(name, rows, val_rows=val_rows, stop_after_epoch=stop_after_epoch)
-        tensors = {key: tensor.numpy() for key, tensor in self.grafting.graft.state().items()}
-        weight_DK, bias_K = fit.network.linear_head()
-        return _Tuned(tensors, LinearHead(weight_DK, bias_K), rows)
+    ) -> State:
+        return self._state(self._fit(name, rows, val_rows=val_rows, stop_after_epoch=stop_after_epoch), rows)
+
+    def _state(self, fit: Fit, rows: IntArray) -> State:
+        tensors = {key: tensor.numpy().copy() for key, tensor in self.grafting.graft.state().items()}
+        weight_DM, bias_M = fit.network.linear_head()
+        ends = np.cumsum([target.n_outputs for target in self.member.targets])[:-1]
+        parts = zip(np.split(weight_DM, ends, axis=1), np.split(bias_M, ends), strict=True)
+        return State(tensors, tuple(LinearHead(*part) for part in parts), rows)
 
     def _find_lr(self) -> None:
         """Try rising rates on the train part; what is found is written down, so that a resumed run has it too."""
         from photograft.training.lr_finder import find_lr
 
-        found = find_lr(self._task("train", self.trained.splits.rows("train")))
+        found = find_lr(self._task("train", self.learnt.splits.rows("train")))
         settled = {"lr": found.lr}
-        if self.trained.config.train.head_lr == "auto":
+        if self.member.config.train.head_lr == "auto":
             settled["head_lr"] = HEAD_LR * found.lr
         self.runner.narrator.say(f"Learning rate {found.lr:.2g}: {found.reason}")
-        config = self.trained.config
+        config = self.member.config
         config = config.model_copy(update={"train": config.train.model_copy(update=settled)})
-        reasons = {**self.trained.reasons, "train.lr": f"found: {found.reason}"}
-        self.trained = replace(self.trained, config=config, reasons=reasons)
-        n_features, n_classes = self.grafting.n_features, len(self.trained.manifest.usable.classes)
-        summary = summarise(self.grafting.graft, config, n_features=n_features, n_classes=n_classes)
+        reasons = {**self.member.reasons, "train.lr": f"found: {found.reason}"}
+        self.member = replace(self.member, config=config, reasons=reasons)
+        n_features, n_outputs = self.grafting.n_features, count_outputs(self.member.targets)
+        summary = summarise(self.grafting.graft, config, n_features=n_features, n_outputs=n_outputs)
         self.grafting = replace(self.grafting, config=config, summary=summary)
-        self.run.write("config.resolved.yaml", to_yaml(config, reasons=reasons))
+        self.tuning.folder.write("config.resolved.yaml", to_yaml(config, reasons=reasons))
 
     def _fit(
         self, name: str, rows: IntArray, *, val_rows: IntArray | None = None, stop_after_epoch: int | None = None
@@ -272,18 +325,18 @@ class FineTuning:
         """A fit from the pretrained weights on."""
         from photograft.models.head import GraftedNetwork
         from photograft.training.loop import Task
-        from photograft.training.reading import Labelled
 
-        config, graft, label_N = self.trained.config, self.grafting.graft, self.trained.label_N
+        member, graft = self.member, self.grafting.graft
+        config = member.config
         graft.tail.load_state_dict(self._pretrained)
         from_zero = config.model.graft == "scratch" or config.train.start == "zero"
-        start = None if from_zero else self.trained.linear_on(rows, columns=self._last)
+        start = () if from_zero else member.linear_on(self.learnt, rows, columns=self._last)
         network = GraftedNetwork(
             graft,
-            n_outputs=len(self.trained.manifest.usable.classes),
+            n_outputs=count_outputs(member.targets),
             mean_D=self._mean_D,
             std_D=self._std_D,
-            head=None if start is None else (start.weight_DK, start.bias_K),
+            head=_side_by_side(start) if start else None,
             dropout=config.train.dropout,
             with_front=not self.grafting.kept,
         )
@@ -291,23 +344,31 @@ class FineTuning:
             network=network,
             blocks=self.grafting.blocks,
             inputs=self.inputs,
-            train=Labelled(rows, (label_N[rows],)),
-            val=None if val_rows is None else Labelled(val_rows, (label_N[val_rows],)),
-            targets=(Target("label", self.trained.manifest.usable.classes),),
+            train=self._labelled(rows),
+            val=None if val_rows is None else self._labelled(val_rows),
+            targets=member.targets,
+            balances=tuple(balance_of(config, target) for target in member.targets),
             config=config.train,
             augment=config.augment,
-            name=name,
+            name=f"{self.tuning.prefix}{name}",
             device=self.grafting.device,
             stop_after_epoch=stop_after_epoch,
         )
+
+    def _labelled(self, rows: IntArray) -> Labelled:
+        from photograft.training.reading import Labelled
+
+        return Labelled(rows, tuple(self.learnt.truth(target, rows) for target in self.member.targets))
 
     # -- time ----------------------------------------------------------------------------------------------
 
     def _photos_to_come(self) -> int:
         """Photos per epoch of all fits together."""
-        splits, rows, refit = self.trained.splits, self.trained.rows, self.trained.config.train.refit
+        splits, rows, refit = self.learnt.splits, self.learnt.rows, self._refit
         n_train, n_every = len(splits.rows("train")), len(splits.rows("train", "val", "test"))
         judging = n_train if self._holds_out else (splits.n_folds - 1) * len(rows)
+        if refit == "folds":
+            return judging
         if refit == "none":
             return judging if self._holds_out else judging + n_train
         return judging + len(rows) + (n_every if refit == "all" and n_every > len(rows) else 0)
@@ -324,44 +385,57 @@ class FineTuning:
 
     # -- shipping ------------------------------------------------------------------------------------------
 
-    def _export(self, tuned: _Tuned, shares: Blend | None, cache_dir: Path) -> Model:
-        """Write the weights into the run folder, and export them as a network."""
-        trained, graft = self.trained, self.grafting.graft
-        self.run.write(NETWORK_FILE, save_tensors(tuned.tensors))
+    def _export(self, states: Sequence[State], shares: tuple[Blend, ...] | None, cache_dir: Path) -> Model:
+        """Write the weights into the run folder, and export them as one network."""
+        member, graft, folder = self.member, self.grafting.graft, self.tuning.folder
+        names = [NETWORK_FILE] if len(states) == 1 else [f"fold-{i + 1}.safetensors" for i in range(len(states))]
+        for name, state in zip(names, states, strict=True):
+            folder.write(name, save_tensors(state.tensors))
         return_memory()  # the export takes 1.3 GB in a process of its own
-        px, kept = trained.contract.px, trained.config.model.embedding
-        backbone = find_backbone(f"run:{self.run.path}", cache_dir=cache_dir)
-        frozen = None if shares is None else trained.backbone
-        network = ensure_stack(frozen, [backbone], px=px, embedding=kept, cache_dir=cache_dir)
+        px, kept = member.px, member.config.model.embedding
+        tuned = [find_run_backbone(folder.path, cache_dir=cache_dir, file=name) for name in names]
+        frozen = None if shares is None else member.backbone
+        network = ensure_stack(frozen, tuned, px=px, embedding=kept, cache_dir=cache_dir)
+        heads = [_stacked(heads) for heads in zip(*(state.heads for state in states), strict=True)]
+        if shares is not None:
+            linear = zip(*(member.linear_on(self.learnt, state.rows) for state in states), strict=True)
+            heads = [
+                _joined(share, mean_head(each), head) for share, each, head in zip(shares, linear, heads, strict=True)
+            ]
         return Model(
             network=network,
-            network_id=stack_id(frozen, [backbone], px=px, embedding=kept),
-            weights_sha256=backbone.weights_sha256,
+            network_id=stack_id(frozen, tuned, px=px, embedding=kept),
+            weights_sha256=tuned[0].weights_sha256,
             outputs=read_outputs(network),
-            head=tuned.head if shares is None else _joined(shares, trained.linear_on(tuned.rows), tuned.head),
+            heads=tuple(heads),
             cut=graft.point,
             batchnorm=graft.batchnorm,
         )
 
 
-@dataclass(frozen=True)
-class _Tuned:
-    """Weights of the whole network by the names of its library, the head on its embedding, and what it saw."""
-
-    tensors: dict[str, np.ndarray[Any, Any]]
-    head: LinearHead
-    rows: IntArray
+def _blended(shares: tuple[Blend, ...] | None, verdict: Verdict) -> tuple[FloatArray, ...]:
+    if shares is None:
+        return verdict.tuned
+    return tuple(each.logits(*pair) for each, *pair in zip(shares, verdict.linear, verdict.tuned, strict=True))
 
 
-def _blended(shares: Blend | None, linear_NK: FloatArray, tuned_NK: FloatArray) -> FloatArray:
-    return tuned_NK if shares is None else shares.logits(linear_NK, tuned_NK)
-
-
-def _joined(shares: Blend, linear: LinearHead, tuned: LinearHead) -> LinearHead:
+def _joined(share: Blend, linear: LinearHead, tuned: LinearHead) -> LinearHead:
     """One head on both embeddings, that of the frozen network first."""
-    weight_DK = np.concatenate([shares.linear * linear.weight_DK, shares.tuned * tuned.weight_DK])
-    bias_K = shares.linear * linear.bias_K + shares.tuned * tuned.bias_K
-    return LinearHead(weight_DK.astype(np.float32), bias_K.astype(np.float32))
+    weight_DM = np.concatenate([share.linear * linear.weight_DK, share.tuned * tuned.weight_DK])
+    bias_M = share.linear * linear.bias_K + share.tuned * tuned.bias_K
+    return LinearHead(weight_DM.astype(np.float32), bias_M.astype(np.float32))
+
+
+def _stacked(heads: Sequence[LinearHead]) -> LinearHead:
+    """The mean of the logits of several networks' heads, as one head on their embeddings one after the other."""
+    weight_DM = np.concatenate([head.weight_DK for head in heads]) / len(heads)
+    bias_M = np.mean([head.bias_K for head in heads], axis=0)
+    return LinearHead(weight_DM.astype(np.float32), bias_M.astype(np.float32))
+
+
+def _side_by_side(heads: Sequence[LinearHead]) -> tuple[FloatArray, FloatArray]:
+    """Weights (D, M) and biases (M,) of the heads of all targets."""
+    return np.concatenate([h.weight_DK for h in heads], axis=1), np.concatenate([h.bias_K for h in heads])
 
 
 def _moments(features_ND: FloatArray, rows: IntArray, columns: slice) -> tuple[FloatArray, FloatArray]:

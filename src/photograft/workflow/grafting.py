@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from photograft.config import Config
 from photograft.errors import ConfigError
+from photograft.metrics.links import Truth
 from photograft.models.catalogue import Backbone
 from photograft.models.device import accelerator_hint
 from photograft.models.networks import ensure_front
@@ -55,7 +56,9 @@ class Grafting:
         return self.front is not None
 
 
-def cut_network(backbone: Backbone, config: Config, *, n_classes: int, px: int, cache_dir: Path) -> Grafting:
+def cut_network(
+    backbone: Backbone, config: Config, *, targets: tuple[Target, ...], px: int, cache_dir: Path
+) -> Grafting:
     """Load the network, cut it at `model.graft`, and settle on this machine what is still `auto`.
 
     Raises:
@@ -77,7 +80,7 @@ def cut_network(backbone: Backbone, config: Config, *, n_classes: int, px: int, 
         why = f"works on the CPU, not on {device}" if cut.front else f"but nothing is frozen at graft point {point}"
         raise ConfigError(f"train.boundary: cache {why}; leave it at auto")
     settled, reasons, photo_s, peak_mb = _measured(
-        cut, config, kept=front is not None, n_classes=n_classes, n_features=n_features, device=device
+        cut, config, kept=front is not None, targets=targets, n_features=n_features, device=device
     )
     settled = settled.model_copy(update={"model": settled.model.model_copy(update={"device": device})})
     return Grafting(
@@ -87,7 +90,7 @@ def cut_network(backbone: Backbone, config: Config, *, n_classes: int, px: int, 
         blocks=_blocks(cut),
         config=settled,
         reasons=reasons,
-        summary=summarise(cut, settled, n_features=n_features, n_classes=n_classes),
+        summary=summarise(cut, settled, n_features=n_features, n_outputs=count_outputs(targets)),
         front=front,
         origin={"network": backbone.network_id(px=px, embedding="last"), "point": point},
         device=device,
@@ -129,7 +132,12 @@ def _device(asked: str) -> str:
     raise ConfigError(f"model.device: {asked} was asked for, but torch finds no such device; use cpu or auto")
 
 
-def summarise(cut: Graft, config: Config, *, n_features: int, n_classes: int) -> Summary:
+def count_outputs(targets: Sequence[Target]) -> int:
+    """Numbers that the heads of all targets give per photo."""
+    return sum(target.n_outputs for target in targets)
+
+
+def summarise(cut: Graft, config: Config, *, n_features: int, n_outputs: int) -> Summary:
     """What trains, layer by layer, with the head on `n_features` values at the end."""
     from photograft.training.optim import learning_rates
 
@@ -137,8 +145,8 @@ def summarise(cut: Graft, config: Config, *, n_features: int, n_classes: int) ->
     if train.lr == "find":
         train = train.model_copy(update={"lr": "auto"})
     rates = learning_rates([name for name, _ in _blocks(cut)], train)
-    size = (n_features + 1) * n_classes
-    head = Layer("head", "Linear", (n_classes,), size, 0, frozen=False, lr=rates["head"])
+    size = (n_features + 1) * n_outputs
+    head = Layer("head", "Linear", (n_outputs,), size, 0, frozen=False, lr=rates["head"])
     return cut.summary([head], lr=rates)
 
 
@@ -181,7 +189,7 @@ class _Noise:
 
 
 def _measured(
-    cut: Graft, config: Config, *, kept: bool, n_classes: int, n_features: int, device: str
+    cut: Graft, config: Config, *, kept: bool, targets: tuple[Target, ...], n_features: int, device: str
 ) -> tuple[Config, dict[str, str], float, float]:
     """Settings with what was measured, why, seconds per photo and epoch, and megabytes."""
     from photograft.models.head import GraftedNetwork
@@ -192,7 +200,13 @@ def _measured(
     zero_D, one_D = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
     with_front = cut.front is not None and not kept
     network = GraftedNetwork(
-        cut, n_outputs=n_classes, mean_D=zero_D, std_D=one_D, head=None, dropout=0.0, with_front=with_front
+        cut,
+        n_outputs=count_outputs(targets),
+        mean_D=zero_D,
+        std_D=one_D,
+        head=None,
+        dropout=0.0,
+        with_front=with_front,
     )
     row_N = np.arange(_MEASURED_PHOTOS)
     shapes = [value.shape for value in cut.boundary] if kept else None
@@ -200,8 +214,8 @@ def _measured(
         network=network,
         blocks=_blocks(cut),
         inputs=_Noise(shapes, px=cut.px),
-        train=Labelled(row_N, (row_N % n_classes,)),
-        targets=(Target("label", tuple(map(str, range(n_classes)))),),
+        train=Labelled(row_N, tuple(_made_up(target, row_N) for target in targets)),
+        targets=targets,
         config=config.train,
         augment=config.augment,
         device=device,
@@ -214,3 +228,9 @@ def _measured(
     config = config.model_copy(update={"train": train.model_copy(update=settled)})
     reasons = {f"train.{name}": reason for name in settled}
     return config, reasons, (found.step_s + found.read_s) / found.batch_size, found.peak_bytes / 1e6
+
+
+def _made_up(target: Target, row_N: IntArray) -> Truth:
+    """Labels that nobody gave: time and memory do not depend on them."""
+    n = len(target.classes)
+    return row_N[:, None] % n == np.arange(n) if target.kind == "sigmoid" else row_N % n

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from photograft.config import Config
-from photograft.contract import Contract
+from photograft.contract import Contract, view_names
 from photograft.data.csv_text import read_edited
 from photograft.data.listing import Listing
 from photograft.data.parts import PART_NAMES
@@ -19,6 +19,7 @@ from photograft.data.pool import DecodePool
 from photograft.data.scan import Scan, find_known, needs_decoding
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION
 from photograft.data.tables import table_bytes
+from photograft.data.targets import Targets, find_targets
 from photograft.errors import ConfigError, DataError
 from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.extract import FeatureStore
@@ -34,10 +35,11 @@ from photograft.models.networks import Outputs, ensure_network, is_intact, netwo
 from photograft.reporting.layer_table import summary_text
 from photograft.reporting.training import summary_document
 from photograft.tracking.cache import Cache, cache_folder
-from photograft.values import Summary
+from photograft.values import Summary, Target
 from photograft.workflow.clock import Clock
-from photograft.workflow.features import Estimate, PhotoReader
+from photograft.workflow.features import Estimate, PhotoReader, together
 from photograft.workflow.grafting import Grafting, cut_network, describe_grafting, plan_epochs
+from photograft.workflow.members import MAIN, MemberPlan, plan_members
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.resolve import resolve_graft, resolve_input, without_effect
 from photograft.workflow.source import Source, contract_of, open_source
@@ -49,28 +51,34 @@ class Plan:
 
     lines: tuple[str, ...]
     estimate: Estimate
-    summary: Summary | None = None
+    summaries: tuple[tuple[str, Summary], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As `photograft train --dry-run --json` prints it."""
         e = self.estimate
         cost = {"photos": e.n_photos, "new": e.n_new, "seconds": round(e.seconds, 1), "peak_mb": round(e.peak_mb)}
-        layers = {} if self.summary is None else {"summary": summary_document(self.summary)}
-        return {"plan": list(self.lines), "estimate": cost, **layers}
+        documents = {name: summary_document(summary) for name, summary in self.summaries}
+        layers = {"summary": documents[MAIN]} if MAIN in documents else {}
+        members = {name: document for name, document in documents.items() if name != MAIN}
+        return {"plan": list(self.lines), "estimate": cost, **layers, **({"members": members} if members else {})}
 
     def details(self) -> list[str]:
         """What trains, layer by layer; nothing where the head alone does."""
-        return [] if self.summary is None else summary_text(self.summary)
+        lines = []
+        for name, summary in self.summaries:
+            lines += [*([] if name == MAIN else ["", name]), *summary_text(summary)]
+        return lines
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything that is settled before the first photo is read.
+    """Everything of one member that is settled before the first photo is read.
 
     `backbone` gives the features, and `trained` is the network that is trained: the same, save where it has no weights
     and is trained from random ones.
     """
 
+    plan: MemberPlan
     config: Config
     reasons: dict[str, str]
     source: Source
@@ -87,60 +95,129 @@ class Setup:
         """The rows of the source."""
         return self.source.listing
 
+    @property
+    def name(self) -> str:
+        """The member's."""
+        return self.plan.name
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What the member learns."""
+        return self.plan.targets
+
+    @property
+    def px(self) -> int:
+        """Side of the network's input."""
+        assert isinstance(self.config.input.px, int)
+        return self.config.input.px
+
+    @property
+    def network_id(self) -> str:
+        """What names network, input size and embedding."""
+        return self.backbone.network_id(px=self.px, embedding=self.config.model.embedding)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `train` begins with: every member settled, and what reads its photos.
+
+    `config` holds the settings of the run as a whole. Members of one network, contract and views share a reader.
+    """
+
+    config: Config
+    reasons: dict[str, str]
+    source: Source
+    targets: Targets
+    members: tuple[Setup, ...]
+    readers: tuple[PhotoReader, ...]
+    plan: Plan
+
 
 @contextmanager
 def prepared(
-    photos: Path, asked: Config, clock: Clock, narrator: Narrator
-) -> Iterator[tuple[Setup, PhotoReader, Plan]]:
-    """Settle everything, open cache and decoders, and tell what will be done and what it will cost."""
+    photos: Path,
+    asked: Config,
+    clock: Clock,
+    narrator: Narrator,
+    *,
+    settle: Callable[[str, Config], Config] | None = None,
+) -> Iterator[Prepared]:
+    """Settle everything, open cache and decoders, and tell what will be done and what it will cost.
+
+    `settle` gives the settings of a member by its name, where a run that was begun has settled some.
+    """
     limits = asked.cache
-    backbone = _find_backbone(asked, cache_folder(limits.dir), narrator)
-    extractor = _extractor(backbone, narrator)
-    config, reasons = resolve_input(asked, only_px=backbone.own_px if backbone.fixed_px else None)
-    config, graft_reasons = resolve_graft(config)
-    reasons |= graft_reasons
-    if idle := without_effect(config):
-        narrator.say(
-            f"warning: {', '.join(idle)} act in fine-tuning, and graft point head has none: set --quality best or "
-            "model.graft"
+    with ExitStack() as stack:
+        cache = stack.enter_context(
+            Cache(cache_folder(limits.dir), max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime)
         )
-    with (
-        Cache(cache_folder(limits.dir), max_bytes=int(limits.max_gb * 1e9), trust_mtime=limits.trust_mtime) as cache,
-        open_source(photos, config, clock) as source,
-    ):
         if cache.warning:
             narrator.say(f"warning: {cache.warning}")
-        setup = _set_up(source, config, reasons, extractor, cache.folder, clock, narrator)
-        setup = replace(setup, trained=backbone)
-        model, listing = setup.config.model, source.listing
-        # Without a test part the cross-validated score is the one to quote, and it must come from the bundle's own
-        # engine: a GPU in mixed precision differs from it. Small sets take a minute on the CPU anyway.
-        device = model.device if _has_test(setup) else "cpu"
-        px = setup.contract.px
-        engines = choose_engine(setup.backbone, setup.network, embedding=model.embedding, device=device, px=px)
-        network_id = setup.backbone.network_id(px=px, embedding=model.embedding)
-        scanning = Scan(source.files, config.data, setup.contract, cache, source.edits)
-        store, engine = settle_engine(
-            engines,
-            lambda name: FeatureStore(cache, setup.contract, network_id, name, setup.views),
-            lambda store: _is_complete(store, listing, scanning),
-        )
-        with DecodePool(setup.contract, timeout_s=config.data.timeout_s) as pool:
-            reader = PhotoReader(scanning, config, store, pool, engine)
-            with clock.stage("estimate"):
-                size = setup.outputs.embedding
-                estimate = reader.estimate(listing.files, embedding_size=size, n_classes=len(listing.classes))
-            lines = _describe_plan(setup, store.engine_name)
-            if setup.config.model.graft != "head":
-                with clock.stage("cut network"):
-                    setup, estimate = _cut(setup, estimate, cache.folder)
-                assert setup.grafting is not None
-                lines += describe_grafting(setup.grafting)
-            lines.append(f"Estimate: {estimate}")
-            for line in lines:
-                narrator.say(line)
-            summary = None if setup.grafting is None else setup.grafting.summary
-            yield setup, reader, Plan(tuple(lines), estimate, summary)
+        source = stack.enter_context(open_source(photos, asked, clock))
+        listing = source.listing
+        targets = find_targets(listing.classes, asked, several=any(found.labels for found in listing.files))
+        _check_positive(asked.report.positive, targets)
+        planned = plan_members(asked, targets)
+        if settle is not None:
+            planned = tuple(replace(plan, config=settle(plan.name, plan.config)) for plan in planned)
+        setups = [_set_up(plan, source, cache.folder, clock, narrator) for plan in planned]
+        opened: dict[tuple[object, ...], PhotoReader] = {}
+        readers = []
+        for setup in setups:
+            key = (setup.network_id, setup.contract.id, setup.views, setup.config.model.device)
+            if key not in opened:
+                opened[key] = _open_reader(setup, cache, stack)
+            readers.append(opened[key])
+        with clock.stage("estimate"):
+            every = {id(reader): (setup, reader) for setup, reader in zip(setups, readers, strict=True)}
+            estimate = together([_estimate(*pair) for pair in every.values()])
+        lines = [_describe_photos(source, targets), *map(_describe_member, setups, readers), _describe_split(setups[0])]
+        setups, estimate = _cut_all(setups, estimate, cache.folder, clock)
+        for setup in setups:
+            if setup.grafting is not None:
+                lines += [_named(setup, line) for line in describe_grafting(setup.grafting)]
+        lines.append(f"Estimate: {estimate}")
+        for line in lines:
+            narrator.say(line)
+        config, reasons = _settings_of_run(asked, setups)
+        summaries = tuple((setup.name, setup.grafting.summary) for setup in setups if setup.grafting is not None)
+        plan = Plan(tuple(lines), estimate, summaries)
+        yield Prepared(config, reasons, source, targets, tuple(setups), tuple(readers), plan)
+
+
+def _open_reader(setup: Setup, cache: Cache, stack: ExitStack) -> PhotoReader:
+    config, source = setup.config, setup.source
+    # Without a test part the cross-validated score is the one to quote, and it must come from the bundle's own
+    # engine: a GPU in mixed precision differs from it. Small sets take a minute on the CPU anyway.
+    device = config.model.device if _has_test(setup) else "cpu"
+    engines = choose_engine(setup.backbone, setup.network, embedding=config.model.embedding, device=device, px=setup.px)
+    scanning = Scan(source.files, config.data, setup.contract, cache, source.edits)
+    store, engine = settle_engine(
+        engines,
+        lambda name: FeatureStore(cache, setup.contract, setup.network_id, name, setup.views),
+        lambda store: _is_complete(store, source.listing, scanning),
+    )
+    pool = stack.enter_context(DecodePool(setup.contract, timeout_s=config.data.timeout_s))
+    return PhotoReader(scanning, config, store, pool, engine)
+
+
+def _estimate(setup: Setup, reader: PhotoReader) -> Estimate:
+    n_columns = sum(map(_n_columns, setup.targets))
+    return reader.estimate(setup.listing.files, embedding_size=setup.outputs.embedding, n_classes=n_columns)
+
+
+def _n_columns(target: Target) -> int:
+    """Columns of weights that are solved for a target: a yes-or-no question has two."""
+    return len(target.classes) if target.kind == "softmax" else 2 * target.n_outputs
+
+
+def _settings_of_run(asked: Config, setups: Sequence[Setup]) -> tuple[Config, dict[str, str]]:
+    """Those of the first member, where it is not one of several with settings of their own."""
+    if asked.model.labels != "models":
+        return setups[0].config, setups[0].reasons
+    config, reasons = resolve_input(asked)
+    config, more = resolve_graft(config)
+    return config, reasons | more
 
 
 def _is_complete(store: FeatureStore, listing: Listing, scanning: Scan) -> bool:
@@ -150,26 +227,29 @@ def _is_complete(store: FeatureStore, listing: Listing, scanning: Scan) -> bool:
     return all(p is not None and not needs_decoding(p, lambda content: content not in known) for p in photos)
 
 
-def _set_up(
-    source: Source,
-    config: Config,
-    reasons: dict[str, str],
-    backbone: Backbone,
-    cache_dir: Path,
-    clock: Clock,
-    narrator: Narrator,
-) -> Setup:
-    _check_positive(config.report.positive, source.listing)
+def _set_up(plan: MemberPlan, source: Source, cache_dir: Path, clock: Clock, narrator: Narrator) -> Setup:
+    trained = _find_backbone(plan.config, cache_dir, narrator)
+    backbone = _extractor(trained, narrator)
+    config, reasons = resolve_input(plan.config, only_px=trained.own_px if trained.fixed_px else None)
+    config, graft_reasons = resolve_graft(config)
+    reasons |= graft_reasons
+    if idle := without_effect(config):
+        narrator.say(
+            f"warning: {', '.join(idle)} act in fine-tuning, and graft point head has none: set --quality best or "
+            "model.graft"
+        )
     contract = contract_of(config)
+    px = config.input.px
+    assert isinstance(px, int)
     with clock.stage("export network"):
-        network, outputs = _export(backbone, contract, config.model.embedding, cache_dir, narrator)
+        network, outputs = _export(backbone, px, config.model.embedding, cache_dir, narrator)
         if config.model.embedding == "multi" and not outputs.stages:
             reasons["model.embedding"] = f"{backbone.name} gives no middle stages, so the last one is used alone"
             narrator.say(f"model.embedding: {reasons['model.embedding']}.")
             config = config.model_copy(update={"model": config.model.model_copy(update={"embedding": "last"})})
-            network, outputs = _export(backbone, contract, config.model.embedding, cache_dir, narrator)
-    views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
-    return Setup(config, reasons, source, backbone, contract, network, outputs, views, trained=backbone)
+            network, outputs = _export(backbone, px, config.model.embedding, cache_dir, narrator)
+    views = view_names(config.input.crops, bool(config.input.flip))
+    return Setup(plan, config, reasons, source, backbone, contract, network, outputs, views, trained=trained)
 
 
 def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbone:
@@ -194,10 +274,7 @@ def _extractor(backbone: Backbone, narrator: Narrator) -> Backbone:
     return other
 
 
-def _export(
-    backbone: Backbone, contract: Contract, embedding: str, cache_dir: Path, narrator: Narrator
-) -> tuple[Path, Outputs]:
-    px = contract.px
+def _export(backbone: Backbone, px: int, embedding: str, cache_dir: Path, narrator: Narrator) -> tuple[Path, Outputs]:
     kept = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
     if not is_intact(kept):
         if kept.is_file():
@@ -207,11 +284,22 @@ def _export(
     return network, read_outputs(network)
 
 
+def _cut_all(
+    setups: Sequence[Setup], estimate: Estimate, cache_dir: Path, clock: Clock
+) -> tuple[list[Setup], Estimate]:
+    """Every network cut at its graft point, and what all of it will cost."""
+    cut = []
+    for setup in setups:
+        if setup.config.model.graft != "head":
+            with clock.stage("cut network"):
+                setup, estimate = _cut(setup, estimate, cache_dir)
+        cut.append(setup)
+    return cut, estimate
+
+
 def _cut(setup: Setup, estimate: Estimate, cache_dir: Path) -> tuple[Setup, Estimate]:
-    """The network cut at its graft point, and what all of it will cost."""
-    n_classes, n_photos = len(setup.listing.classes), len(setup.listing.files)
-    grafting = cut_network(setup.trained, setup.config, n_classes=n_classes, px=setup.contract.px, cache_dir=cache_dir)
-    grafting, seconds = plan_epochs(grafting, n_photos=n_photos * _passes(setup))
+    grafting = cut_network(setup.trained, setup.config, targets=setup.targets, px=setup.px, cache_dir=cache_dir)
+    grafting, seconds = plan_epochs(grafting, n_photos=len(setup.listing.files) * _passes(setup))
     setup = replace(setup, config=grafting.config, reasons={**setup.reasons, **grafting.reasons}, grafting=grafting)
     total_s, training_s = estimate.seconds + seconds, estimate.training_s + seconds
     peak_mb = max(estimate.peak_mb, grafting.peak_mb)
@@ -221,26 +309,44 @@ def _cut(setup: Setup, estimate: Estimate, cache_dir: Path) -> tuple[Setup, Esti
 def _passes(setup: Setup) -> float:
     """How often an epoch of all fits together sees a photo: about, as far as the number of files tells."""
     has_test, refit = _has_test(setup), setup.config.train.refit
-    holds_out = has_test and _has_val(setup)
+    holds_out = has_test and _has_val(setup) and refit != "folds"
     judging = 0.8 if holds_out else setup.config.split.folds - 1
-    shipping = 0 if refit == "none" and holds_out else 2 if refit == "all" and has_test else 1
+    if refit == "folds" or (refit == "none" and holds_out):
+        return judging
+    shipping = 2 if refit == "all" and has_test else 1
     return judging + shipping
 
 
-def _describe_plan(setup: Setup, engine: str) -> list[str]:
+def _describe_photos(source: Source, targets: Targets) -> str:
+    files = source.listing.files
+    what = "objects" if any(found.object for found in files) else "files"
+    classes = f"{len(files):,} {what} in {len(source.listing.classes)} classes"
+    if targets.several:
+        return f"{classes}, several of which a photo may have"
+    if not targets.factors:
+        return classes
+    factors = " x ".join(f"{factor.name} ({len(factor.classes)})" for factor in targets.factors)
+    how = "as classes of their own" if len(targets.learned) < len(targets.factors) else "learned one by one"
+    return f"{classes}: {factors}, {how}"
+
+
+def _describe_member(setup: Setup, reader: PhotoReader) -> str:
     config = setup.config
-    views = "two views, whole and mirrored" if len(setup.views) > 1 else "one view"
+    views = {1: "one view", 2: "two views, whole and mirrored"}.get(len(setup.views), f"{len(setup.views)} views")
     whole = "the whole photo" if config.data.boxes == "none" else f"the photo cropped to its box ({config.data.boxes})"
     shape = whole if config.input.crop == "none" else f"the central square of {whole}"
     graft = config.model.graft
-    trained = "linear head" if graft == "head" else f"linear head, then fine-tuned ({graft})"
-    what = "objects" if any(found.object for found in setup.listing.files) else "files"
-    return [
-        f"{len(setup.listing.files):,} {what} in {len(setup.listing.classes)} classes",
-        f"Quality {config.quality}: {setup.trained.name}, {shape} at {setup.contract.px} px, {views}, "
-        f"{config.model.embedding} embedding, {trained}; {engine}",
-        _describe_split(setup),
-    ]
+    heads = "linear head" if len(setup.targets) == 1 else f"{len(setup.targets)} linear heads"
+    trained = heads if graft == "head" else f"{heads}, then fine-tuned ({graft})"
+    return _named(
+        setup,
+        f"Quality {config.quality}: {setup.trained.name}, {shape} at {setup.px} px, {views}, "
+        f"{config.model.embedding} embedding, {trained}; {reader.store.engine_name}",
+    )
+
+
+def _named(setup: Setup, line: str) -> str:
+    return line if setup.name == MAIN else f"{setup.name}: {line}"
 
 
 def _describe_split(setup: Setup) -> str:
@@ -281,8 +387,8 @@ def _names_part(file: Path, part: str) -> bool:
     return any(PART_NAMES.get(cells.get("part", "").strip().lower()) == part for _, cells in rows)
 
 
-def _check_positive(positive: str | None, listing: Listing) -> None:
+def _check_positive(positive: str | None, targets: Targets) -> None:
     """Refuse a positive class that is none before anything is read, and before a test part is opened."""
-    forms = {unicodedata.normalize("NFC", name) for name in listing.classes}
+    forms = {unicodedata.normalize("NFC", name) for name in targets.classes}
     if positive is not None and unicodedata.normalize("NFC", positive) not in forms:
-        raise ConfigError(f"report.positive: {positive!r} is none of the classes: {', '.join(listing.classes)}.")
+        raise ConfigError(f"report.positive: {positive!r} is none of the classes: {', '.join(targets.classes)}.")

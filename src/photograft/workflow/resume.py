@@ -16,7 +16,8 @@ from photograft.errors import ConfigError, DataError, ModelError, PhotograftErro
 from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
 from photograft.tracking.run_folder import CHECKPOINTS, STARTED, RunFolder
 from photograft.workflow.environment import command_line, data_sha256, git_state, versions
-from photograft.workflow.finish import Trained
+from photograft.workflow.finish import Trained, write_members
+from photograft.workflow.members import MAIN, member_folder
 from photograft.workflow.narrator import Narrator
 
 _FORMAT = 1
@@ -46,8 +47,9 @@ class Unfinished:
         Raises:
             DataError: photos, labels or their split are not what they were.
         """
-        changed = "photos or labels" if data_sha256(trained.manifest) != self.data_sha256 else ""
-        if not changed and splits_csv(trained.manifest, trained.splits) != _read_exactly(self.folder, "splits.csv"):
+        learnt = trained.learnt
+        changed = "photos or labels" if data_sha256(learnt.manifest) != self.data_sha256 else ""
+        if not changed and splits_csv(learnt.manifest, learnt.splits) != _read_exactly(self.folder, "splits.csv"):
             changed = "the split"
         if changed:
             raise DataError(
@@ -57,20 +59,32 @@ class Unfinished:
         train = trained.config.train.model_copy(update={"time_limit": self.time_limit})
         config = trained.config.model_copy(update={"train": train})
         settled = {f"train.{name}": "settled when the run began" for name in self.settled}
-        return replace(trained, asked=self.asked, config=config, reasons={**trained.reasons, **settled})
+        reasons, members = {**trained.reasons, **settled}, trained.members
+        if members[0].name == MAIN:
+            members = (replace(members[0], config=config, reasons=reasons), *members[1:])
+        return replace(trained, asked=self.asked, config=config, reasons=reasons, members=members)
+
+    def settle(self, name: str, config: Config) -> Config:
+        """The settings of a member with what was settled for it when the run began."""
+        file = member_folder(self.folder, name).path / "config.resolved.yaml"
+        if name == MAIN or not file.is_file():
+            return config
+        return _with_settled(config, load_config(file))
 
 
 def begin(run: RunFolder, trained: Trained, root: Path) -> None:
     """Write what a run needs to go on; started.json is the last, and says that all of it is there."""
     run.write("config.yaml", trained.asked)
     run.write("config.resolved.yaml", to_yaml(trained.config, reasons=trained.reasons))
-    run.write("manifest.csv", manifest_csv(trained.manifest))
-    run.write("splits.csv", splits_csv(trained.manifest, trained.splits))
-    run.write("issues.csv", issues_csv(trained.issues))
+    learnt = trained.learnt
+    run.write("manifest.csv", manifest_csv(learnt.manifest))
+    run.write("splits.csv", splits_csv(learnt.manifest, learnt.splits))
+    run.write("issues.csv", issues_csv(learnt.issues))
+    write_members(run, trained.members)
     started = {
         "format": _FORMAT,
         "photos": str(root.absolute()),
-        "data_sha256": data_sha256(trained.manifest),
+        "data_sha256": data_sha256(learnt.manifest),
         "command": command_line(),
         "git": git_state(Path.cwd()),
         "versions": versions(),
@@ -140,17 +154,22 @@ def _read(run: RunFolder) -> Unfinished:
     started = _read_started(run)
     resolved = load_config(run.path / "config.resolved.yaml")
     asked = load_config(run.path / "config.yaml")
-    settled = {name: getattr(resolved.train, name) for name in _SETTLED}
-    train = asked.train.model_copy(update={**settled, "time_limit": None})
-    model = asked.model.model_copy(update={"device": resolved.model.device})
     return Unfinished(
         folder=run,
         photos=Path(started["photos"]),
-        config=asked.model_copy(update={"train": train, "model": model}),
+        config=_with_settled(asked, resolved),
         settled=tuple(name for name in _SETTLED if getattr(asked.train, name) in ("auto", "find")),
         asked=run.read("config.yaml"),
         time_limit=asked.train.time_limit,
         data_sha256=str(started["data_sha256"]),
+    )
+
+
+def _with_settled(asked: Config, resolved: Config) -> Config:
+    settled = {name: getattr(resolved.train, name) for name in _SETTLED}
+    train = asked.train.model_copy(update={**settled, "time_limit": None})
+    return asked.model_copy(
+        update={"train": train, "model": asked.model.model_copy(update={"device": resolved.model.device})}
     )
 
 

@@ -7,9 +7,9 @@ is written into the run folder here and nowhere else.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,26 @@ from photograft.data.given_split import read_splits
 from photograft.data.listing import Listing
 from photograft.data.scan import check_bad_fraction, check_boxes
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
+from photograft.data.targets import Targets, by_factor, find_targets
 from photograft.errors import DataError
 from photograft.features.duplicates import find_duplicates
 from photograft.features.engine_onnx import OnnxEngine
-from photograft.features.extract import FeatureStore
 from photograft.features.matrix import Scratch
 from photograft.reporting.document import slice_rows
 from photograft.tracking.run_folder import RunFolder, create_run, run_stem
-from photograft.training.linear import HeadFit, fit_head
-from photograft.values import Evaluation, FeatureTable, IntArray, Issue, Manifest, Splits
+from photograft.training.linear import fit_head, mean_head
+from photograft.values import Evaluation, FeatureTable, Issue, Manifest, Splits, Target
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import PhotoReader
-from photograft.workflow.finetune import fine_tune
-from photograft.workflow.finish import Judged, Trained, finish_run
+from photograft.workflow.finetune import fine_tune, reserve
+from photograft.workflow.finish import Trained, finish_run
+from photograft.workflow.fits import FitRunner
+from photograft.workflow.grafting import Grafting
+from photograft.workflow.members import MAIN, Learnt, Member, balance_of, refit_of, strengths_text
 from photograft.workflow.narrator import Narrator, Silent, say_notes
-from photograft.workflow.prepare import Plan, Setup, prepared
+from photograft.workflow.prepare import Plan, Prepared, Setup, prepared
 from photograft.workflow.resolve import resolve_strength, resolve_test, with_whole_paths
-from photograft.workflow.resume import Unfinished, forget_progress, resumable, unfinished_run
+from photograft.workflow.resume import Unfinished, begin, forget_progress, has_begun, resumable, unfinished_run
 from photograft.workflow.seen import seen_by_backbone
 from photograft.workflow.ship import Model
 from photograft.workflow.source import build_manifest
@@ -155,29 +158,62 @@ def _train(
     unfinished: Unfinished | None = None,
 ) -> TrainedRun:
     clock = Clock()
-    with prepared(root, asked, clock, narrator) as (setup, reader, _):
-        require_outside(runs_dir, photo_folders(root, setup.listing), option="--runs-dir")
-        _require_one_label(setup.listing)
-        manifest, table = _read_photos(setup, reader, clock, narrator)
-    trained = _train_on(setup, asked, manifest, table, reader.store, clock, narrator)
+    settle = None if unfinished is None else unfinished.settle
+    with prepared(root, asked, clock, narrator, settle=settle) as ready:
+        require_outside(runs_dir, photo_folders(root, ready.source.listing), option="--runs-dir")
+        manifest, tables = _read_photos(ready, clock, narrator)
+    trained = _train_linear(ready, asked, manifest, tables, clock, narrator)
     if unfinished is not None:
         trained = unfinished.taken_up(trained)
+    cut = {setup.name: setup.grafting for setup in ready.members if setup.grafting is not None}
     with open_folder() as run:
-        if setup.grafting is None:
+        if not cut:
             with run.removed_on_failure():
                 evaluations, warnings = finish_run(run, trained, clock, narrator)
         else:
-            cache_dir = reader.store.cache.folder
+            cache_dir = ready.readers[0].store.cache.folder
             with resumable(run, narrator):
-                trained = fine_tune(
-                    run, setup.grafting, trained, root=root, cache_dir=cache_dir, clock=clock, narrator=narrator
-                )
+                trained = _fine_tune(run, cut, trained, root, cache_dir, clock, narrator)
                 evaluations, warnings = finish_run(run, trained, clock, narrator)
                 forget_progress(run)
-    test, judged = evaluations.get("test"), evaluations.get(trained.judged.what)
-    oof, val = (judged, None) if trained.judged.what == "oof" else (None, judged)
-    classes = manifest.usable.classes
+    test, judged = evaluations.get("test"), evaluations.get(trained.what)
+    oof, val = (judged, None) if trained.what == "oof" else (None, judged)
+    classes = trained.learnt.targets.classes
     return TrainedRun(run.path, run.model, classes, test, oof, clock.seconds, tuple(warnings), val)
+
+
+def _fine_tune(
+    run: RunFolder,
+    cut: dict[str, Grafting],
+    trained: Trained,
+    root: Path,
+    cache_dir: Path,
+    clock: Clock,
+    narrator: Narrator,
+) -> Trained:
+    """Every member that was cut, one after the other; a run that was begun goes on where it was stopped."""
+    goes_on, learnt = has_begun(run), trained.learnt
+    with nullcontext() if goes_on else run.removed_on_failure():
+        tunings = {
+            member.name: reserve(run, member, cut[member.name], learnt, cache_dir=cache_dir, narrator=narrator)
+            for member in trained.members
+            if member.name in cut
+        }
+        members = tuple(tunings[m.name].member if m.name in tunings else m for m in trained.members)
+        trained = replace(trained, members=members)
+        if members[0].name == MAIN:
+            trained = replace(trained, config=members[0].config, reasons=members[0].reasons)
+        if not goes_on:
+            begin(run, trained, root)
+    runner = FitRunner(run, narrator, trained.config.train.checkpoint_steps)
+    tuned = {
+        name: fine_tune(tuning, learnt, runner, goes_on=goes_on, cache_dir=cache_dir, clock=clock)
+        for name, tuning in tunings.items()
+    }
+    members = tuple(tuned.get(member.name, member) for member in trained.members)
+    if members[0].name == MAIN:  # what the search for a learning rate has settled
+        trained = replace(trained, config=members[0].config, reasons=members[0].reasons)
+    return replace(trained, members=members)
 
 
 def plan(
@@ -188,8 +224,8 @@ def plan(
     narrator: Narrator | None = None,
 ) -> Plan:
     """Say what `train` would do with this folder and what it would cost, measured on a few batches; writes no run."""
-    with prepared(Path(photos), _asked(config, quality), Clock(), narrator or Silent()) as (_, _, planned):
-        return planned
+    with prepared(Path(photos), _asked(config, quality), Clock(), narrator or Silent()) as ready:
+        return ready.plan
 
 
 def _asked(config: Config | None, quality: Quality | None) -> Config:
@@ -197,19 +233,25 @@ def _asked(config: Config | None, quality: Quality | None) -> Config:
     return config if quality is None else config.model_copy(update={"quality": quality})
 
 
-def _read_photos(setup: Setup, reader: PhotoReader, clock: Clock, narrator: Narrator) -> tuple[Manifest, FeatureTable]:
-    cache = reader.store.cache
+def _read_photos(ready: Prepared, clock: Clock, narrator: Narrator) -> tuple[Manifest, list[FeatureTable]]:
+    """The manifest, and the features of every member."""
+    cache, listing = ready.readers[0].store.cache, ready.source.listing
     warned = cache.warning
+    readers = list({id(reader): reader for reader in ready.readers}.values())
     with clock.stage("scan and extract"):
-        rows = reader.read(setup.listing.files, narrator)
+        rows = readers[0].read(listing.files, narrator)
+        for reader in readers[1:]:
+            reader.read(listing.files, narrator)
     if cache.warning != warned:
         narrator.say(f"warning: {cache.warning}")
-    manifest = build_manifest(setup.source, rows)
+    manifest = build_manifest(ready.source, rows)
     say_notes(manifest.notes, narrator)
     _name_rejected(manifest, narrator)
-    _check_usable(manifest, setup.listing, setup.config)
+    _check_usable(manifest, listing, ready.config)
     with clock.stage("load features"):
-        return manifest, reader.store.table([p.content for p in manifest.usable.photos])
+        contents = [photo.content for photo in manifest.usable.photos]
+        tables = {id(reader): reader.store.table(contents) for reader in readers}
+    return manifest, [tables[id(reader)] for reader in ready.readers]
 
 
 def _name_rejected(manifest: Manifest, narrator: Narrator) -> None:
@@ -233,14 +275,6 @@ def _name_conflicts(splits: Splits, issues: tuple[Issue, ...], narrator: Narrato
         narrator.say(f"  ... and {len(conflicts) - _NAMED} more; issues.csv has them all")
 
 
-def _require_one_label(listing: Listing) -> None:
-    if any(found.labels for found in listing.files):
-        raise DataError(
-            "Photos have several labels (data.labels.separator), and train learns one label per photo: name a column "
-            "that holds one with data.labels.column. `photograft check` and `photograft split` take several."
-        )
-
-
 def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
     check_bad_fraction(manifest.photos, max_bad_fraction=config.data.max_bad_fraction)
     check_boxes(manifest.usable.photos, max_bad_fraction=config.data.max_bad_fraction)
@@ -255,51 +289,86 @@ def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
         raise DataError("Fewer than two classes have usable photos left: there is nothing to tell apart.")
 
 
-def _train_on(
-    setup: Setup,
+def _train_linear(
+    ready: Prepared,
     asked: Config,
     manifest: Manifest,
-    table: FeatureTable,
-    store: FeatureStore,
+    tables: Sequence[FeatureTable],
     clock: Clock,
     narrator: Narrator,
 ) -> Trained:
-    """Group, split and fit: everything between the features and the run folder."""
+    """Group, split and fit linear heads: everything between the features and the run folder."""
+    cache = ready.readers[0].store.cache
+    # Classes whose photos were all left out by edits are none.
+    targets = find_targets(manifest.usable.classes, asked, several=ready.targets.several)
     with clock.stage("group and split"):
-        splits, issues = _group_and_split(manifest, table, setup.config)
+        splits, issues = _group_and_split(manifest, targets, tables[0], ready.config)
     _name_conflicts(splits, issues, narrator)
-    scratch = Scratch(store.cache.folder)
+    rows = splits.rows("train", "val")
+    learnt = Learnt(manifest, issues, splits, rows, targets, Scratch(cache.folder))
     with clock.stage("train"):
-        rows, fit = _fit(manifest, table, splits, setup.config, scratch)
-    config, reasons = _resolve_rest(setup, manifest, fit)
-    return Trained(
-        asked=to_yaml(asked),
-        config=config,
-        reasons=reasons,
+        members = tuple(
+            _linear_member(setup, reader, table, learnt)
+            for setup, reader, table in zip(ready.members, ready.readers, tables, strict=True)
+        )
+    config, reasons = _resolve_rest(ready, learnt, members)
+    if members[0].name == MAIN:
+        members = (replace(members[0], config=config, reasons=reasons), *members[1:])
+    seen = [warning for m in members for warning in seen_by_backbone(m.config.model.backbone, manifest, splits)]
+    return Trained(to_yaml(asked), config, reasons, learnt, members, (*filter(None, [cache.warning]), *seen))
+
+
+def _linear_member(setup: Setup, reader: PhotoReader, table: FeatureTable, learnt: Learnt) -> Member:
+    """Cross-validate over train + val, then fit the heads that are tested: on the same rows, or on train alone."""
+    train, targets = setup.config.train, _same_targets(setup, learnt)
+    folds, refit = learnt.splits.fold_N[learnt.rows], refit_of(setup.config)
+    fits = tuple(
+        fit_head(
+            table.embedding_ND,
+            learnt.truth(target, learnt.rows),
+            folds,
+            n_classes=len(target.classes),
+            kind=target.kind,
+            rows=learnt.rows,
+            repeats_RN=learnt.splits.repeats_RN[:, learnt.rows],
+            scratch=learnt.scratch,
+            strength=None if train.strength == "auto" else train.strength,
+            balance=balance_of(setup.config, target),
+            beta=train.effective_beta,
+            fit_rows=learnt.splits.part_N[learnt.rows] == "train" if refit == "none" else None,
+        )
+        for target in targets
+    )
+    heads = tuple(mean_head(fit.fold_heads) if refit == "folds" else fit.head for fit in fits)
+    weights = setup.backbone.weights_sha256
+    return Member(
+        name=setup.name,
+        variant=setup.plan.variant,
+        config=setup.config,
+        reasons=setup.reasons,
         backbone=setup.backbone,
         contract=setup.contract,
         views=setup.views,
-        exact_features=store.engine_name == OnnxEngine.name,
-        manifest=manifest,
-        issues=issues,
-        splits=splits,
+        exact_features=reader.store.engine_name == OnnxEngine.name,
         table=table,
-        rows=rows,
-        fit=fit,
-        model=_linear_model(setup, fit),
-        judged=Judged("oof", rows, fit.oof_logits_NK, fit.honest_logits_NK),
-        scratch=scratch,
-        warnings=(*filter(None, [store.cache.warning]), *seen_by_backbone(config.model.backbone, manifest, splits)),
+        targets=targets,
+        fits=fits,
+        model=Model(setup.network, setup.network_id, weights, setup.outputs, heads),
+        rows=learnt.rows,
+        logits=tuple(fit.oof_logits_NK for fit in fits),
+        honest_logits=tuple(fit.honest_logits_NK for fit in fits),
     )
 
 
-def _linear_model(setup: Setup, fit: HeadFit) -> Model:
-    backbone = setup.backbone
-    network_id = backbone.network_id(px=setup.contract.px, embedding=setup.config.model.embedding)
-    return Model(setup.network, network_id, backbone.weights_sha256, setup.outputs, fit.head)
+def _same_targets(setup: Setup, learnt: Learnt) -> tuple[Target, ...]:
+    """The member's targets with the classes that have usable photos."""
+    names = [target.name for target in setup.targets]
+    return tuple(target for target in learnt.targets.learned if target.name in names)
 
 
-def _group_and_split(manifest: Manifest, table: FeatureTable, config: Config) -> tuple[Splits, tuple[Issue, ...]]:
+def _group_and_split(
+    manifest: Manifest, targets: Targets, table: FeatureTable, config: Config
+) -> tuple[Splits, tuple[Issue, ...]]:
     usable = manifest.usable
     duplicates = find_duplicates(
         usable.photos,
@@ -307,42 +376,30 @@ def _group_and_split(manifest: Manifest, table: FeatureTable, config: Config) ->
         max_bits=config.split.duplicate_bits,
         min_similarity=config.split.duplicate_similarity,
     )
-    if config.split.file is None:
-        splits = split(usable, duplicates.group_N, config.split, group_column=config.data.labels.group)
-    else:
-        splits = read_splits(
-            config.split.file, usable, duplicates.group_N, config.split, group_column=config.data.labels.group
-        )
-    return splits, (*check(manifest), *duplicates.issues)
+    column, group_N = config.data.labels.group, duplicates.group_N
+    issues = (*check(manifest), *duplicates.issues)
+    if config.split.file is not None:
+        return read_splits(config.split.file, usable, group_N, config.split, group_column=column), issues
+    try:
+        return split(usable, group_N, config.split, group_column=column), issues
+    except DataError:
+        if len(targets.learned) == 1:
+            raise
+        # Rare combinations cannot be in every fold, and need not: each factor is learned by itself.
+        return split(by_factor(usable), group_N, config.split, group_column=column), issues
 
 
-def _fit(
-    manifest: Manifest, table: FeatureTable, splits: Splits, config: Config, scratch: Scratch
-) -> tuple[IntArray, HeadFit]:
-    """Cross-validate over train + val, then fit the head that is tested: on the same rows, or on train alone."""
-    classes = manifest.usable.classes
-    rows = splits.rows("train", "val")
-    fit = fit_head(
-        table.embedding_ND,
-        manifest.usable.label_indices(classes)[rows],
-        splits.fold_N[rows],
-        rows=rows,
-        repeats_RN=splits.repeats_RN[:, rows],
-        scratch=scratch,
-        n_classes=len(classes),
-        strength=None if config.train.strength == "auto" else config.train.strength,
-        balance=config.train.balance,
-        fit_rows=splits.part_N[rows] == "train" if config.train.refit == "none" else None,
-    )
-    return rows, fit
-
-
-def _resolve_rest(setup: Setup, manifest: Manifest, fit: HeadFit) -> tuple[Config, dict[str, str]]:
+def _resolve_rest(ready: Prepared, learnt: Learnt, members: Sequence[Member]) -> tuple[Config, dict[str, str]]:
     """Replace the settings that were `auto` until the photos were known."""
-    usable = manifest.usable.photos
-    given_test = setup.config.split.file is not None or any(p.part == "test" for p in usable)
+    usable = learnt.photos
+    given_test = ready.config.split.file is not None or any(p.part == "test" for p in usable)
     config, test_reason = resolve_test(
-        setup.config, n_photos=len(usable), given_test=given_test, threshold=FOLDS_BELOW, fraction=TEST_FRACTION
+        ready.config, n_photos=len(usable), given_test=given_test, threshold=FOLDS_BELOW, fraction=TEST_FRACTION
     )
-    config, strength_reason = resolve_strength(config, fit.strength)
-    return config, {**setup.reasons, **test_reason, **strength_reason}
+    strength_reason: dict[str, str] = {}
+    if len(members) == 1 and len(members[0].fits) == 1:
+        config, strength_reason = resolve_strength(config, members[0].fits[0].strength)
+    elif config.train.strength == "auto":
+        chosen = "; ".join(strengths_text(member.targets, member.fits) for member in members)
+        strength_reason = {"train.strength": f"chosen by out-of-fold log loss: {chosen}"}
+    return config, {**ready.reasons, **test_reason, **strength_reason}
