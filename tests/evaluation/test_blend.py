@@ -81,3 +81,23 @@ def test_of_very_many_logits_some_choose_the_share_and_all_the_scale(monkeypatch
     some = blend(linear_NK, tuned_NK, label_N)
     assert some.share == pytest.approx(every.share, abs=0.2)
     assert some.tuned / some.share == pytest.approx(every.tuned / every.share)
+
+
+def test_of_two_classes_one_output_gives_the_shares_that_two_give() -> None:
+    rng = np.random.default_rng(0)
+    label_N = rng.integers(0, 2, 300)
+    ones_N, others_N = ((scale * (rng.normal(size=300) + 2 * label_N - 1)).astype(np.float32) for scale in (1, 9))
+    binary = blend(ones_N[:, None], others_N[:, None], label_N, kind="binary")
+    two = [np.stack([np.zeros_like(each_N), each_N], axis=1) for each_N in (ones_N, others_N)]
+    wanted = blend(*two, label_N)
+    assert binary.share == wanted.share and binary.tuned == pytest.approx(wanted.tuned)
+
+
+def test_shares_for_several_labels_per_photo() -> None:
+    rng = np.random.default_rng(0)
+    member_NK = rng.random((300, 4)) < 0.3
+    good_NK = (rng.normal(size=(300, 4)) + 4 * member_NK - 2).astype(np.float32)
+    worse_NK = (good_NK + 3 * rng.normal(size=(300, 4))).astype(np.float32)
+    assert blend(good_NK, worse_NK, member_NK, kind="sigmoid").share < 0.2
+    other_NK = (5 * (rng.normal(size=(300, 4)) + 4 * member_NK - 2)).astype(np.float32)
+    assert 0.3 <= blend(good_NK, other_NK, member_NK, kind="sigmoid").share <= 0.7

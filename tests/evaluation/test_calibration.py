@@ -5,10 +5,11 @@ import pytest
 from sklearn.metrics import log_loss as reference_log_loss
 
 from photograft.evaluation.calibration import calibrate
+from photograft.metrics import links
 from photograft.metrics.probability import expected_calibration_error, log_loss
 from photograft.metrics.softmax import softmax
 from photograft.metrics.temperature import fit_temperature
-from photograft.values import DoubleArray, IntArray
+from photograft.values import DoubleArray, HeadKind, IntArray
 
 
 def draw(seed: int, *, n: int = 4000, k: int = 5) -> tuple[DoubleArray, IntArray]:
@@ -59,6 +60,35 @@ def test_a_head_without_mistakes_is_not_made_surer() -> None:
     wrong_NK = right_NK * 20
     wrong_NK[:5] = wrong_NK[:5, ::-1]
     assert calibrate(wrong_NK, label_N) == fit_temperature(wrong_NK, label_N) > 1.0
+
+
+@pytest.mark.parametrize("kind", ["binary", "ordinal", "sigmoid"])
+def test_other_kinds_of_heads_have_one_temperature_as_well(kind: HeadKind) -> None:
+    rng = np.random.default_rng(0)
+    logits_NM = rng.normal(size=(4000, 1 if kind == "binary" else 4)) * 2
+    drawn_NM = links.probabilities("sigmoid", logits_NM) > rng.random(logits_NM.shape)
+    truth = {"binary": drawn_NM[:, 0] * 1, "ordinal": np.cumprod(drawn_NM, axis=1).sum(axis=1), "sigmoid": drawn_NM}[
+        kind
+    ]
+
+    def loss(temperature: float) -> float:
+        probability_NK = links.probabilities(kind, 3 * logits_NM, temperature=temperature)
+        return float(links.losses(kind, probability_NK, truth).mean())
+
+    found = calibrate(3 * logits_NM, truth, kind)
+    assert found == pytest.approx(3, rel=0.05)
+    assert loss(found) <= min(loss(temperature) for temperature in np.geomspace(1, 10, 100))
+    # Five wrong answers of thousands do not speak for surer ones.
+    sure_NM = np.where(drawn_NM, 1.0, -1.0)
+    sure_NM[:5, 0] *= -1
+    assert calibrate(sure_NM, truth, kind) == 1.0
+
+
+def test_binary_has_the_temperature_of_the_same_softmax() -> None:
+    logits_NK, label_N = draw(1, k=2)
+    assert calibrate(logits_NK[:, 1:] - logits_NK[:, :1], label_N, "binary") == pytest.approx(
+        calibrate(logits_NK, label_N)
+    )
 
 
 def test_limits() -> None:

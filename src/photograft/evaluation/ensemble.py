@@ -68,7 +68,8 @@ def _shares(scaled: list[FloatArray], truth: links.Truth, kind: HeadKind) -> Dou
     loss_SN = np.stack([_losses(np.tensordot(share_E, scaled, axes=1), truth, kind) for share_E in share_SE])
     worse_SN = loss_SN - loss_SN[loss_SN.mean(axis=1).argmin()]
     error_S = worse_SN.std(axis=1) / np.sqrt(len(truth))
-    return np.asarray(share_SE[int(np.argmax(worse_SN.mean(axis=1) <= error_S))])
+    # Members that predict the same differ by rounding alone.
+    return np.asarray(share_SE[int(np.argmax(worse_SN.mean(axis=1) <= error_S + 1e-9))])
 
 
 def _losses(logits_NM: DoubleArray, truth: links.Truth, kind: HeadKind) -> DoubleArray:
