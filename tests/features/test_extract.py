@@ -9,11 +9,11 @@ import pytest
 import photograft
 import photograft.data.scan
 import photograft.features.engine
-from photograft.contract import make_contract
+from photograft.contract import make_contract, picture_px, view_names, window_px
 from photograft.errors import ConfigError, MissingExtraError, ModelError, PhotograftError
 from photograft.features.engine import choose_engine, settle_engine
 from photograft.features.engine_onnx import OnnxEngine
-from photograft.features.extract import FeatureStore, extract, merge_views
+from photograft.features.extract import FeatureStore, embed_views, extract, merge_views, take_view
 from photograft.features.matrix import Scratch, file_mapping
 from photograft.models.catalogue import find_backbone
 from photograft.models.networks import ensure_network
@@ -131,6 +131,50 @@ def test_the_flipped_view_is_the_mirror_and_views_are_averaged(tmp_path: Path) -
             ]
         assert both.table(["a"]).embedding_ND.tolist() == [[100, 100]]
     assert merge_views(np.ones((2, 3), np.float32), 1).tolist() == [[1] * 3] * 2
+
+
+def test_squares_have_the_size_that_the_picture_was_made_larger_for() -> None:
+    for px in range(16, 1025):
+        assert window_px(picture_px(px, "five"), "five") == px <= picture_px(px, "five") <= px * 8 / 7 + 0.5
+        assert window_px(px, "whole") == picture_px(px, "whole") == px
+    assert picture_px(320, "five") == 366
+
+
+def test_five_squares_are_the_middle_and_the_corners() -> None:
+    pixels_NHWC = draw(2)  # 64 px: squares of 56, 4 from each side in the middle
+    places = [(4, 4), (0, 0), (0, 8), (8, 0), (8, 8)]
+    names = view_names("five", True)
+    assert names[5:] == tuple(f"{name}-flipped" for name in names[:5]) and view_names("five", False) == names[:5]
+    for name, flipped, (top, left) in zip(names[:5], names[5:], places, strict=True):
+        square_NHWC = take_view(pixels_NHWC, name)
+        assert np.array_equal(square_NHWC, pixels_NHWC[:, top : top + 56, left : left + 56])
+        assert np.array_equal(take_view(pixels_NHWC, flipped), square_NHWC[:, :, ::-1])
+    assert take_view(pixels_NHWC, "whole") is pixels_NHWC and view_names("whole", True) == BOTH
+    with pytest.raises(KeyError):
+        take_view(pixels_NHWC, "six-0")
+
+
+def test_views_of_several_photos_are_not_mixed_up() -> None:
+    class Places:
+        name = "places"
+
+        def embed(self, pixels_NHWC: PixelArray) -> FloatArray:
+            assert pixels_NHWC.shape[1:] == (56, 56, 3)
+            return pixels_NHWC[:, 0, 0].astype(np.float32)
+
+    pixels_NHWC, names = draw(3), view_names("five", True)
+    embedding_VND = embed_views(Places(), pixels_NHWC, names)
+    wanted_VND = np.stack([take_view(pixels_NHWC, name)[:, 0, 0] for name in names])
+    assert embedding_VND.shape == (10, 3, 3) and np.array_equal(embedding_VND, wanted_VND)
+
+
+def test_features_of_five_squares_are_kept_view_by_view(tmp_path: Path) -> None:
+    made = store(tmp_path, view_names("five", False))
+    with made.cache as cache:
+        assert extract([("a", draw(1)[0])], made, Sums) == 1 and made.known() == {"a"}
+        halves_VND = embed_views(Sums(), draw(1), made.views)
+        assert np.allclose(made.table(["a"]).embedding_ND[0], halves_VND[:, 0].mean(axis=0))
+        assert FeatureStore(cache, CONTRACT, "network", "sums", ("whole",)).known() == set()
 
 
 def test_duplicates_are_embedded_once_and_stand_in_every_row(tmp_path: Path) -> None:

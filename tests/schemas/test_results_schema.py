@@ -88,6 +88,7 @@ OK: dict[str, Any] = {
     "probability": 0.7,
     "top": [{"label": "장미", "probability": 0.7}],
 }
+FACTOR = {"label": "낀", "probability": 0.9, "top": [{"label": "낀", "probability": 0.9}]}
 REJECTED: dict[str, Any] = {
     "path": "x.jpg",
     "status": "rejected",
@@ -135,6 +136,7 @@ def test_every_schema_is_valid_and_describes_its_verb(verb: str) -> None:
         ("edits", [EDIT]),
         ("predict", []),
         ("predict", [OK, REJECTED, {**OK, "status": "unsure"}]),
+        ("predict", [{**OK, "factors": {"마스크": FACTOR}}, {**OK, "labels": OK["top"]}, {**OK, "labels": []}]),
         ("verify", VERIFY),
         ("verify", {**VERIFY, "ok": False, "golden": {"n": 0, "max_difference": None}, "problems": ["changed"]}),
         ("doctor", {"photograft": "0.1.0", "threads": 2}),
@@ -171,6 +173,10 @@ def test_accepts(verb: str, value: Any) -> None:
         ("predict", [{**OK, "label": None}]),
         ("predict", [{**OK, "status": "maybe"}]),
         ("predict", [{**REJECTED, "label": "장미"}]),
+        ("predict", [{**REJECTED, "labels": []}]),
+        ("predict", [{**OK, "factors": {}}]),
+        ("predict", [{**OK, "factors": {"마스크": {**FACTOR, "top": []}}}]),
+        ("predict", [{**OK, "factors": {"마스크": {k: v for k, v in FACTOR.items() if k != "label"}}}]),
         ("predict", [{k: v for k, v in REJECTED.items() if k != "reason"}]),
         ("verify", {**VERIFY, "ok": False}),
         ("verify", {**VERIFY, "problems": ["changed"]}),
