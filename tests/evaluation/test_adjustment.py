@@ -76,12 +76,19 @@ def test_one_power_for_all_factors_by_their_combinations() -> None:
     assert choose_joint_power([two_NK], two_N, [SHARES]) == choose_power(two_NK, two_N, SHARES)
 
 
+def test_very_many_combinations_take_no_more_memory_than_their_number() -> None:
+    rng = np.random.default_rng(0)
+    parts = [softmax(rng.normal(size=(50, 40))) for _ in range(3)]
+    joint_N = rng.integers(0, 40**3, 50)
+    assert choose_joint_power(parts, joint_N, [np.full(40, 1 / 40)] * 3) == 0
+
+
 def test_the_influence_of_a_photo_is_what_leaving_it_out_changes() -> None:
     rng = np.random.default_rng(0)
     label_N = rng.integers(0, 4, 400)
     predicted_N = np.where(rng.random(400) < 0.6, label_N, rng.integers(0, 4, 400))
     value, influence_N = _macro_f1(label_N, predicted_N, 5)  # the fifth class does not occur
-    assert value == macro_f1(confusion_matrix(label_N, predicted_N, n_classes=5))
+    assert value == pytest.approx(macro_f1(confusion_matrix(label_N, predicted_N, n_classes=5)))
     assert influence_N.sum() == pytest.approx(0, abs=1e-12)
     for i in range(20):
         rest = np.arange(400) != i

@@ -1,17 +1,18 @@
 """How far to favour small classes, and what that did. Shape letters: N photos, K classes, P powers.
 
-Everything here needs photos that the model has not seen.
+Everything here needs photos that the model has not seen. Scores are those of `photograft.metrics.confusion`, from
+counts per class: combinations of several factors can be thousands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from photograft.metrics import links
-from photograft.metrics.confusion import accuracy, confusion_matrix, macro_f1
 from photograft.metrics.intervals import bootstrap_interval, paired_difference
 from photograft.values import DoubleArray, IntArray
 
@@ -81,29 +82,50 @@ def balance_effect(
         label_N: True class indices; at least one photo.
         group_N: Group number per photo, of persons or duplicates; a negative number means a photo of its own.
     """
-    n_classes = before_NK.shape[1]
     before_N, after_N = (each.argmax(axis=1).astype(np.int64) for each in (before_NK, after_NK))
-    before_KK, after_KK = (confusion_matrix(label_N, each, n_classes=n_classes) for each in (before_N, after_N))
+    before, after = (_Counts.of(label_N, each, before_NK.shape[1]) for each in (before_N, after_N))
 
     def change(row_S: IntArray) -> float:
-        return _score(label_N[row_S], after_N[row_S], n_classes) - _score(label_N[row_S], before_N[row_S], n_classes)
+        drawn = (_Counts.of(label_N[row_S], each[row_S], before_NK.shape[1]).macro_f1 for each in (after_N, before_N))
+        return next(drawn) - next(drawn)
 
     _, accuracy_low, accuracy_high = paired_difference(after_N == label_N, before_N == label_N, group_N)
     f1_low, f1_high = bootstrap_interval(change, group_N, limits=(-1.0, 1.0))
-    small = _small_classes(before_KK.sum(axis=1))
+    small = _small_classes(before.true_K)
     return BalanceEffect(
-        accuracy_before=accuracy(before_KK),
-        accuracy_after=accuracy(after_KK),
+        accuracy_before=float(np.mean(before_N == label_N)),
+        accuracy_after=float(np.mean(after_N == label_N)),
         accuracy_change_low=accuracy_low,
         accuracy_change_high=accuracy_high,
-        macro_f1_before=macro_f1(before_KK),
-        macro_f1_after=macro_f1(after_KK),
+        macro_f1_before=before.macro_f1,
+        macro_f1_after=after.macro_f1,
         macro_f1_change_low=f1_low,
         macro_f1_change_high=f1_high,
         small_classes=tuple(small.tolist()),
-        small_recall_before=_mean_recall(before_KK, small),
-        small_recall_after=_mean_recall(after_KK, small),
+        small_recall_before=float(np.mean(before.right_K[small] / before.true_K[small])),
+        small_recall_after=float(np.mean(after.right_K[small] / after.true_K[small])),
     )
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Photos of each class: those that are right, those truly of it, and these with those predicted to be."""
+
+    right_K: IntArray
+    true_K: IntArray
+    size_K: IntArray
+
+    @classmethod
+    def of(cls, label_N: IntArray, predicted_N: IntArray, n_classes: int) -> Self:
+        right_K, true_K, predicted_K = (
+            np.bincount(each, minlength=n_classes) for each in (label_N[label_N == predicted_N], label_N, predicted_N)
+        )
+        return cls(right_K, true_K, true_K + predicted_K)
+
+    @property
+    def macro_f1(self) -> float:
+        occurring_K = self.size_K > 0
+        return float(np.mean(2 * self.right_K[occurring_K] / self.size_K[occurring_K]))
 
 
 def _macro_f1(label_N: IntArray, predicted_N: IntArray, n_classes: int) -> tuple[float, DoubleArray]:
@@ -113,17 +135,12 @@ def _macro_f1(label_N: IntArray, predicted_N: IntArray, n_classes: int) -> tuple
     true and its predicted ones. Source: B. Efron, "The Jackknife, the Bootstrap and Other Resampling Plans" (1982),
     section 6.2.
     """
-    confusion_KK = confusion_matrix(label_N, predicted_N, n_classes=n_classes)
-    size_K = np.maximum(confusion_KK.sum(axis=0) + confusion_KK.sum(axis=1), 1)
-    right_K = 2 * np.diag(confusion_KK)
-    occurring = max(int((confusion_KK.sum(axis=0) + confusion_KK.sum(axis=1) > 0).sum()), 1)
-    own_K = right_K / size_K**2
+    counts = _Counts.of(label_N, predicted_N, n_classes)
+    size_K = np.maximum(counts.size_K, 1)
+    own_K = 2 * counts.right_K / size_K**2
     gain_N = np.where(label_N == predicted_N, 2 / size_K[label_N], 0.0)
-    return macro_f1(confusion_KK), np.asarray((gain_N - own_K[label_N] - own_K[predicted_N]) / occurring)
-
-
-def _score(label_N: IntArray, predicted_N: IntArray, n_classes: int) -> float:
-    return macro_f1(confusion_matrix(label_N, predicted_N, n_classes=n_classes))
+    occurring = int((counts.size_K > 0).sum())
+    return counts.macro_f1, np.asarray((gain_N - own_K[label_N] - own_K[predicted_N]) / occurring)
 
 
 def _small_classes(support_K: IntArray) -> IntArray:
@@ -131,7 +148,3 @@ def _small_classes(support_K: IntArray) -> IntArray:
     present = np.flatnonzero(support_K)
     order = present[np.argsort(support_K[present], kind="stable")]
     return np.asarray(order[: max(len(order) // 2, 1)])
-
-
-def _mean_recall(confusion_KK: IntArray, classes: IntArray) -> float:
-    return float(np.mean(np.diag(confusion_KK)[classes] / confusion_KK.sum(axis=1)[classes]))
