@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 from sklearn import metrics as reference
+from tests.reporting.composite_examples import FACTORS, predict_factors
 
 from photograft.errors import ConfigError, DataError
 from photograft.evaluation.evaluate import evaluate
@@ -80,7 +81,38 @@ def test_scores_equal_scikit_learn(k: int) -> None:
 def test_per_class_scores_fit_the_schema() -> None:
     evaluation = evaluate(predict([[0.2, 0.8, 0.0]], [0]), what="test")
     value = {"test": evaluation.scores, "per_class": [class_row(c) for c in evaluation.per_class]}
+    assert list(value["per_class"][0]) == ["name", "support", "predicted", "correct", "precision", "recall", "f1"]
     assert Draft202012Validator(load_schema("evaluate")).is_valid(value)
+
+
+def test_factors_are_scored_on_the_photos_of_the_joint() -> None:
+    predictions = replace_labels(predict_factors(200), unknown=(3, 7))
+    group_N = np.arange(200) // 4
+    evaluation = evaluate(predictions, what="test", group_N=group_N, duplicate_N=np.arange(200))
+    Draft202012Validator(load_schema("evaluate")).validate(
+        json.loads(json.dumps({"test": evaluation.scores, "per_class": [class_row(c) for c in evaluation.per_class]}))
+    )
+    assert list(evaluation.scores["factors"]) == list(FACTORS) == [name for name, _ in evaluation.factors]
+    known_N = predictions.label_N >= 0
+    for (name, factor), (_, part) in zip(evaluation.factors, predictions.factors, strict=True):
+        label_N, best_N = part.label_N[known_N], part.best_N[known_N]
+        assert evaluation.scores["factors"][name] == factor.scores
+        assert factor.scores["n"] == 198
+        assert factor.classes == FACTORS[name]
+        assert factor.scores["accuracy"] == pytest.approx(reference.accuracy_score(label_N, best_N))
+        assert factor.scores["macro_f1"] == pytest.approx(reference.f1_score(label_N, best_N, average="macro"))
+        np.testing.assert_array_equal(factor.confusion_KK, reference.confusion_matrix(label_N, best_N))
+        assert ("positive" in factor.scores) == (len(factor.classes) == 2)
+        assert "ece_low" not in factor.scores
+    alone = evaluate(predictions.factors[2][1].take(np.flatnonzero(known_N)), what="test").scores
+    weak = evaluation.factors[2][1].scores
+    assert (weak["log_loss"], weak["ece"]) == pytest.approx((alone["log_loss"], alone["ece"]))
+
+
+def replace_labels(predictions: Predictions, *, unknown: tuple[int, ...]) -> Predictions:
+    """The same predictions, but some photos are of a combination that no class is."""
+    predictions.label_N[list(unknown)] = -1
+    return predictions
 
 
 def test_two_classes_are_ranked_for_the_smaller_one() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from photograft.evaluation.label_errors import suspect_labels
@@ -46,3 +48,18 @@ def test_classes_of_a_few_photos_and_photos_without_a_label_are_no_evidence() ->
         "21.jpg",
         "22.jpg",
     }
+
+
+def test_each_factor_is_doubted_on_its_own() -> None:
+    label_N = np.arange(60) % 3
+    p_NK = np.where(np.eye(3)[label_N] > 0, 0.8, 0.1)
+    p_NK[4] = [0.05, 0.05, 0.9]
+    paths, ok, reasons = tuple(f"{i}.jpg" for i in range(60)), ("ok",) * 60, ("",) * 60
+    sure = Predictions(paths, ("m", "f"), np.tile([0.7, 0.3], (60, 1)), np.zeros(60, dtype=np.int64), ok, reasons)
+    weak = Predictions(paths, ("<30", "30-60", ">=60"), p_NK, label_N, ok, reasons)
+    joint = replace(weak, factors=(("성별", sure), ("나이", weak)))
+    (issue,) = suspect_labels(joint)
+    assert issue.paths == ("4.jpg",)
+    assert issue.message == (
+        "1 photo has a label of 나이 that the model doubts, for example 4.jpg: 30-60, or rather >=60?"
+    )
