@@ -23,6 +23,7 @@ from photograft.reporting.thumbnails import make_thumbnail
 from photograft.values import Issue, Photo
 
 from .check_examples import make_check
+from .composite_examples import make_factor_report, make_labels_report
 from .examples import make_report
 from .training_examples import make_training
 
@@ -110,7 +111,20 @@ def draw_preview() -> str:
     )
 
 
-@pytest.mark.parametrize("draw", [draw_check, draw_preview, draw_training])
+def draw_factors() -> str:
+    report = make_factor_report()
+    grey = make_thumbnail(np.full((64, 64, 3), 128, np.uint8))
+    page = render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), grey))
+    return page.replace("<details>", "<details open>")
+
+
+def draw_labels() -> str:
+    report = make_labels_report(labels=("튤립", "a_very_long_class_name_without_any_space_in_it_at_all", "<b>", "x"))
+    grey = make_thumbnail(np.full((64, 64, 3), 128, np.uint8))
+    return render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), grey))
+
+
+@pytest.mark.parametrize("draw", [draw_check, draw_preview, draw_training, draw_factors, draw_labels])
 def test_the_other_pages_fit_a_phone_and_nothing_is_refused(draw: Callable[[], str], tmp_path: Path) -> None:
     frame, page = tmp_path / "frame.html", tmp_path / "점검 1.html"
     page.write_text(draw(), encoding="utf-8")

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photograft.data.csv_text import guard_cell, read_table, unguard_cell
+from photograft.evaluation.evaluate import evaluate
 from photograft.reporting.records import issues_csv, manifest_csv, read_manifest, read_parts, splits_csv
-from photograft.reporting.tables import confusion_csv, predictions_csv
+from photograft.reporting.tables import confusion_csv, confusion_tables, predictions_csv
 from photograft.tracking.atomic import write_atomically
 from photograft.values import Issue, Manifest, Photo, Predictions, Splits
+
+from .composite_examples import FACTORS, LABELS, predict_factors, predict_labels
 
 NAMES = ("=1+1", "-x", "@sum", 'a "quoted", name', "노란 튤립", "two\nlines")
 
@@ -151,3 +154,77 @@ def test_a_name_that_is_no_unicode_keeps_its_bytes(tmp_path: Path) -> None:
     predictions = Predictions(("bad\udcff.jpg",), ("a",), np.ones((1, 1)), np.zeros(1, np.int64), ("ok",), ("",))
     write_atomically(tmp_path / "p.csv", predictions_csv(predictions, part_N=np.array(["test"]), fold_N=np.array([-1])))
     assert b"bad\xff.jpg,test,,a,a,1,1\n" in (tmp_path / "p.csv").read_bytes()
+
+
+def write_predictions(predictions: Predictions) -> list[dict[str, str]]:
+    n = len(predictions.paths)
+    header, *rows = read(predictions_csv(predictions, part_N=np.full(n, "test"), fold_N=np.full(n, -1)))
+    assert len(set(header)) == len(header)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_factors_have_columns_of_their_own() -> None:
+    predictions = predict_factors(30)
+    rows = write_predictions(predictions)
+    assert list(rows[0])[:9] == [
+        *(
+            "path",
+            "part",
+            "fold",
+            "label",
+            "predicted",
+            "probability",
+            "마스크",
+            "마스크_predicted",
+            "마스크_probability",
+        )
+    ]
+    for i, row in enumerate(rows):
+        for name, factor in predictions.factors:
+            assert row[name] == factor.classes[factor.label_N[i]]
+            assert row[f"{name}_predicted"] == factor.classes[factor.best_N[i]]
+            assert float(row[f"{name}_probability"]) == pytest.approx(factor.probabilities_NK[i].max())
+        assert row["label"] == " | ".join(row[name] for name in FACTORS)
+
+
+@pytest.mark.parametrize("names", [("part", "age"), ("a", "a_predicted"), ("p_x | 1", "b"), ("=a", "=a_probability")])
+def test_names_of_factors_that_are_taken_are_numbered(names: tuple[str, str]) -> None:
+    rows = write_predictions(predict_factors(3, factors={names[0]: ("x", "y"), names[1]: ("1", "2")}))
+    own = [name for name in rows[0] if name.startswith("factor") and not name.endswith(("_predicted", "_probability"))]
+    assert len([name for name in rows[0] if name.startswith(("factor1_", "factor2_"))]) in (0, 6)
+    assert not names[0].startswith(("part", "a")) or f"factor1_{names[0]}" in own
+    assert len(rows[0]) == 6 + 6 + 4
+
+
+def test_several_labels_are_joined_and_can_be_told_apart() -> None:
+    predictions = predict_labels(30, labels=("boat;sea", *LABELS[1:]))
+    assert predictions.member_NK is not None
+    rows = write_predictions(predictions)
+    assert list(rows[0])[:5] == ["path", "part", "fold", "labels", "predicted"]
+    for i, row in enumerate(rows):
+        for column, has_K in (("labels", predictions.member_NK[i]), ("predicted", predictions.given_NK[i])):
+            told = next(csv.reader([unguard_cell(row[column])], delimiter=";"), [])
+            assert told == [name for name, has in zip(predictions.classes, has_K, strict=True) if has]
+
+
+def test_confusion_has_a_file_per_factor_with_a_name_that_any_system_takes() -> None:
+    factors = {"Age": ("x", "y"), "age": ("1", "2", "3"), "a/b: *": ("p", "q"), "성별": ("남", "여")}
+    evaluation = evaluate(predict_factors(60, factors=factors), what="test")
+    tables = confusion_tables(evaluation)
+    assert list(tables) == [
+        *("confusion.csv", "confusion_Age.csv", "confusion_age_2.csv", "confusion_a_b___.csv", "confusion_성별.csv")
+    ]
+    assert read(tables["confusion_성별.csv"])[0] == ["label", "남", "여"]
+    assert len(read(tables["confusion.csv"])) == 1 + 24
+
+
+def test_labels_are_counted_each() -> None:
+    predictions = predict_labels(80)
+    assert predictions.member_NK is not None
+    (text,) = confusion_tables(evaluate(predictions, what="test")).values()
+    header, *rows = read(text)
+    assert header == ["label", "tp", "fp", "fn", "tn"]
+    for k, (name, *counts) in enumerate(rows):
+        has, given = predictions.member_NK[:, k], predictions.given_NK[:, k]
+        expected = [(has & given).sum(), (~has & given).sum(), (has & ~given).sum(), (~has & ~given).sum()]
+        assert (name, [int(count) for count in counts]) == (LABELS[k], expected)

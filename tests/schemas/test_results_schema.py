@@ -28,6 +28,7 @@ TRAIN: dict[str, Any] = {
     "warnings": [],
 }
 CLASS = {"name": "장미", "support": 0, "predicted": 1, "correct": 0, "precision": 0.0, "recall": None, "f1": 0.0}
+LABEL = {**CLASS, "average_precision": None, "threshold": 0.4}
 EVALUATE: dict[str, Any] = {"test": {**SCORES, "top5": 1.0}, "per_class": [CLASS]}
 SLICE = {
     "column": "camera",
@@ -126,6 +127,7 @@ def test_every_schema_is_valid_and_describes_its_verb(verb: str) -> None:
         ("train", {**TRAIN, "test": {**SCORES, "factors": {"mask": SCORES}}}),
         ("evaluate", EVALUATE),
         ("evaluate", {**EVALUATE, "warnings": ["1 photo could not be used and is left out of every score."]}),
+        ("evaluate", {"test": {**SCORES, "micro_f1": 0.7, "map": None}, "per_class": [LABEL]}),
         ("evaluate", {**EVALUATE, "slices": [SLICE], "whole_photo": SCORES, "box_gain": GAIN}),
         ("train", {**TRAIN, "slices": [SLICE]}),
         ("check", CHECK),
@@ -160,6 +162,8 @@ def test_accepts(verb: str, value: Any) -> None:
         ("train", {**TRAIN, "test": {k: v for k, v in SCORES.items() if k != "ece"}}),
         ("evaluate", {"test": SCORES}),
         ("evaluate", {"test": SCORES, "per_class": [{**CLASS, "support": None}]}),
+        ("evaluate", {"test": {**SCORES, "map": 0.7}, "per_class": [LABEL]}),
+        ("evaluate", {"test": SCORES, "per_class": [{**LABEL, "threshold": None}]}),
         ("evaluate", {**EVALUATE, "whole_photo": SCORES}),
         ("evaluate", {**EVALUATE, "slices": []}),
         ("train", {**TRAIN, "slices": [{**SLICE, "n": 0}]}),
