@@ -208,7 +208,9 @@ def test_few_photos_with_labels_are_counted() -> None:
 def test_hostile_names_of_factors_labels_and_members_are_text() -> None:
     factors = {name: tuple(HOSTILE) for name in HOSTILE[:2]}
     predictions = predict_factors(300, factors=factors)
-    members = tuple(replace(m, name=name, targets=HOSTILE[:1]) for m, name in zip(make_ensemble().members, HOSTILE))
+    members = tuple(
+        replace(m, name=name, targets=HOSTILE[:1]) for m, name in zip(make_ensemble().members, HOSTILE[:2], strict=True)
+    )
     report = make_factor_report(
         300,
         evaluations=[evaluate(predictions, what="test")],
