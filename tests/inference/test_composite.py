@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,6 +132,20 @@ def test_a_photo_rejected_under_one_contract_is_rejected(tmp_path: Path, photos:
         found = model.predict([photos[0], draw_golden_pictures()["golden/picture.jpg"]])
         assert isinstance(found, list) and [p.status for p in found] == ["rejected", "ok"]
         assert found[0].reason.startswith("unsupported_format") and model.factors == ()
+
+
+def test_photos_are_read_lazily_for_all_contracts(composite: Path, photos: list[bytes]) -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            taken.append(1)
+            yield photos[len(taken) % 3]
+
+    with load(composite) as model:
+        stream = model.predict_each(endless())
+        assert [next(stream).status for _ in range(20)] == ["ok"] * 20
+    assert len(taken) < 200
 
 
 def test_tables_of_photos_and_of_features_agree(composite: Path, photos: list[bytes]) -> None:
