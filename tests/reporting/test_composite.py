@@ -16,7 +16,6 @@ from photograft.reporting.composite_texts import (
     COMPOSITE_ENGLISH,
     COMPOSITE_KOREAN,
     LABELS_ENGLISH,
-    composite_texts_in,
 )
 from photograft.reporting.page import render_html
 from photograft.reporting.texts import ENGLISH, Entry
@@ -33,7 +32,6 @@ from .composite_examples import (
 from .examples import make_report
 from .pages import HOSTILE, Page, check_self_contained
 
-TEXTS = composite_texts_in("en")
 ORDER = ("basis", "classes", "factors", "confusion", "reliability", "balance", "folds", "members", "mistakes", "data")
 
 
@@ -115,17 +113,17 @@ def test_the_weak_factor_is_named_where_it_is_clearly_one() -> None:
 )
 def test_gain_and_cost_are_said_in_words(low: float, high: float, said: str) -> None:
     gain = make_factor_report(ensemble=make_ensemble(low=low, high=high))["ensemble"]["gain"]
-    first, second = (text.replace("\u00a0", " ") for text in say_gain(gain, TEXTS))
+    first, second = (text.replace("\u00a0", " ") for text in say_gain(gain))
     assert said in first
     assert "for 2.6 times the time (52 against 20 ms per photo)" in first
     assert second == "The log loss is 0.970 against 1.020."
-    assert "times the time" not in say_gain({**gain, "ms_per_photo": None}, TEXTS)[0]
+    assert "times the time" not in say_gain({**gain, "ms_per_photo": None})[0]
 
 
 def test_members_that_do_worse_together_are_not_praised() -> None:
     gain = make_factor_report()["ensemble"]["gain"]
     worse = {**gain, "accuracy": 0.58, "low": -0.03, "high": -0.012}
-    first = say_gain(worse, TEXTS)[0]
+    first = say_gain(worse)[0]
     assert "2.1 points less than “first” alone (1.2 to 3.0 with" in first
     assert "that one alone would do better" in first
 
@@ -145,11 +143,11 @@ def test_a_model_per_factor_has_no_single_one_to_compare_with() -> None:
 def test_what_small_classes_gained_and_cost_is_said() -> None:
     balance = make_factor_report()["balance"]
     base = {**balance, "power": 0.6, "macro_f1_change_low": 0.01, "macro_f1_change_high": 0.05}
-    said = say_balance({**base, "accuracy_change_low": -0.03, "accuracy_change_high": -0.01}, TEXTS)
+    said = say_balance({**base, "accuracy_change_low": -0.03, "accuracy_change_high": -0.01})
     assert said.startswith("With logit adjustment (power 0.6), ")
     assert "(by +0.010 to +0.050 with" in said
     assert said.endswith("Macro-F1 gains more than chance explains. It costs accuracy.")
-    unsure = say_balance({**base, "balance": "sqrt", "macro_f1_change_low": -0.01, "accuracy_change_high": 0.0}, TEXTS)
+    unsure = say_balance({**base, "balance": "sqrt", "macro_f1_change_low": -0.01, "accuracy_change_high": 0.0})
     assert unsure.startswith("With weights (sqrt) and logit adjustment (power 0.6), ")
     assert unsure.endswith("Whether macro-F1 gains these photos cannot tell.")
 

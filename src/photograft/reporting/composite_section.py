@@ -110,7 +110,7 @@ def show_members(report: Document) -> dict[str, Any] | None:
     what = [texts.say("members.what", n=m["views"], **fact) for m, fact in zip(members, facts, strict=True)]
     return {
         "texts": texts,
-        "sentences": say_gain(gain, texts) if gain else [texts.say("members.own")],
+        "sentences": say_gain(gain, report["language"]) if gain else [texts.say("members.own")],
         "heads": [(texts.say(f"members.{name}"), name not in ("targets", "weights")) for name in shown],
         "rows": [(m["name"], what[i], [cells[i] for cells in shown.values()]) for i, m in enumerate(members)],
     }
@@ -133,14 +133,15 @@ def show_balance(report: Document) -> dict[str, Any] | None:
     tried = section["balance"] or section["power"]
     return {
         "texts": texts,
-        "sentence": say_balance(section, texts) if tried else texts.say("balance.none"),
+        "sentence": say_balance(section, report["language"]) if tried else texts.say("balance.none"),
         "heads": heads,
         "rows": rows if tried else [],
     }
 
 
-def say_balance(balance: Document, texts: Texts) -> str:
+def say_balance(balance: Document, language: str = "en") -> str:
     """Say what was done for small classes, what it gained and what it cost."""
+    texts = composite_texts_in(language)
     how = [texts.say("balance.weights", balance=balance["balance"])] if balance["balance"] else []
     how += [texts.say("balance.power", power=f"{balance['power']:.1f}")] if balance["power"] else []
     f1_low, f1_high = balance["macro_f1_change_low"], balance["macro_f1_change_high"]
@@ -166,8 +167,9 @@ def say_balance(balance: Document, texts: Texts) -> str:
     return " ".join(said)
 
 
-def say_gain(gain: Document, texts: Texts) -> list[str]:
+def say_gain(gain: Document, language: str = "en") -> list[str]:
     """Say what the members gain over the best of them alone, and what they cost."""
+    texts = composite_texts_in(language)
     difference = gain["accuracy"] - gain["single_accuracy"]
     verdict = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "unsure"
     low, high = (gain["low"], gain["high"]) if verdict != "worse" else (-gain["high"], -gain["low"])
