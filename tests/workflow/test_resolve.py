@@ -52,5 +52,5 @@ def test_a_time_limit_leaves_an_epoch_that_is_judged(tuning: Tuning, tmp_path: P
 )
 def test_time_is_planned_for_every_fit(tuning: Tuning, settings: tuple[str, ...], passes: float) -> None:
     config = tuning.config("model.graft=head", *settings)
-    with prepared(tuning.photos, config, Clock(), Silent()) as (setup, _, _):
-        assert _passes(setup) == pytest.approx(passes)
+    with prepared(tuning.photos, config, Clock(), Silent()) as ready:
+        assert _passes(ready.members[0]) == pytest.approx(passes)

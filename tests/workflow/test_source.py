@@ -72,7 +72,8 @@ def probabilities_of_test(run: TrainedRun) -> dict[str, list[float]]:
 
 def finish_from_photos(folder: Any, trained: Any, *more: Any) -> Any:
     """As after a GPU: the test part is predicted from the photos, by the bundle."""
-    return finish_run(folder, replace(trained, exact_features=False), *more)
+    members = tuple(replace(member, exact_features=False) for member in trained.members)
+    return finish_run(folder, replace(trained, members=members), *more)
 
 
 def test_boxes_persons_and_corrections_reach_the_run(run: TrainedRun, table: Path) -> None:

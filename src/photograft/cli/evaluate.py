@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from photograft.cli import console
-from photograft.cli.scores import class_table, headline, slice_table
+from photograft.cli.scores import class_table, factor_table, headline, slice_table
 
 _DECIDED = ("data.formats", "data.max_pixels", "data.margin", "data.box_choice")
 
@@ -51,5 +51,5 @@ def evaluate(
             f"{headline(tested.whole)}",
             f"Boxes gain {difference:+.3f} (95 % interval {low:+.3f} to {high:+.3f})",
         ]
-    lines += ["", *class_table(tested.evaluation), *slice_table(tested.evaluation)]
+    lines += ["", *class_table(tested.evaluation), *factor_table(tested.evaluation), *slice_table(tested.evaluation)]
     console.print_text("\n".join(lines))

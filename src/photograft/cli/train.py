@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photograft.cli import choosing, console
-from photograft.cli.scores import class_table, headline, slice_table
+from photograft.cli.scores import class_table, factor_table, headline, slice_table
 
 if TYPE_CHECKING:
     from photograft.workflow.prepare import Plan
@@ -106,6 +106,7 @@ def _describe(done: TrainedRun) -> str:
         headline(done.headline),
         "",
         *class_table(done.headline),
+        *factor_table(done.headline),
         *slice_table(done.headline),
         "",
         f"Time    {sum(done.seconds.values()):.1f} s ({stages})",

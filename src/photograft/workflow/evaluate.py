@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from photograft.evaluation.slices import evaluate_slices
 from photograft.inference.classifier import Classifier, PhotoInput
 from photograft.metrics.intervals import paired_difference
 from photograft.models.bundle import Bundle, read_bundle
+from photograft.reporting.composite import class_row
 from photograft.reporting.document import slice_rows
 from photograft.values import Evaluation, IntArray, Photo, Predictions
 from photograft.workflow.clock import Clock
+from photograft.workflow.facts import right
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.seen import photos_trained_on
 from photograft.workflow.source import Source, open_source
@@ -51,7 +53,7 @@ class Tested:
         """As `photograft evaluate --json` prints it."""
         result: dict[str, Any] = {
             "test": self.evaluation.scores,
-            "per_class": [asdict(c) for c in self.evaluation.per_class],
+            "per_class": [class_row(c) for c in self.evaluation.per_class],
             "rejected": [{"path": printable(p.name), "verdict": p.verdict, "reason": p.reason} for p in self.rejected],
             "warnings": list(self.warnings),
         }
@@ -92,19 +94,29 @@ def evaluate(
     narrator, bundle = narrator or Silent(), read_bundle(Path(model))
     config = load_config(None, [*_as_trained(bundle, Path(photos)), *settings])
     with open_source(Path(photos), config, Clock(), min_classes=1) as source:
-        rows, label_N, notes = _choose(source, _edited(source, config), bundle)
+        _require_kind(source, bundle)
+        rows, truth, notes = _choose(source, _edited(source, config), bundle)
         boxed = bundle.contract.box.source != "none" and any(row.found.annotation for row in rows)
         with Classifier(bundle, data=config.data) as classifier:
 
             def predict(*, whole: bool) -> Predictions:
                 with narrator.progress(len(rows), "Testing whole photos" if whole else "Testing") as progress:
                     inputs = _read(rows, source, config, progress.advance, boxed=boxed and not whole)
-                    table = classifier.predict_table(inputs, label_N)
-                return replace(table, paths=tuple(row.found.name for row in rows))
+                    table = classifier.predict_table(inputs, **truth)
+                return table.renamed(tuple(row.found.name for row in rows))
 
             predictions = predict(whole=False)
             whole = predict(whole=True) if boxed else None
     return _score(rows, predictions, whole, source, config, bundle, notes)
+
+
+def _require_kind(source: Source, bundle: Bundle) -> None:
+    """Refuse photos with several labels where the model gives one."""
+    if not bundle.several and any(found.labels for found in source.listing.files):
+        raise DataError(
+            f"{source.listing.root}: photos have several labels (data.labels.separator), and the model gives one: name "
+            "a column that holds one with --set data.labels.column=NAME, and set data.labels.separator=null."
+        )
 
 
 def _score(
@@ -136,8 +148,7 @@ def _score(
     if whole is None:
         return Tested(evaluation, rejected, tuple(warnings))
     both_N = predictions.ok_N & whole.ok_N
-    right_N, right_whole_N = (table.best_N == table.label_N for table in (predictions, whole))
-    gain = paired_difference(right_N[both_N], right_whole_N[both_N], group_N[both_N])
+    gain = paired_difference(right(predictions)[both_N], right(whole)[both_N], group_N[both_N])
     return Tested(evaluation, rejected, tuple(warnings), evaluated(whole, "the same photos without boxes"), gain)
 
 
@@ -186,24 +197,39 @@ def _read(
         advance()
 
 
-def _choose(source: Source, rows: list[_Row], bundle: Bundle) -> tuple[list[_Row], IntArray, list[str]]:
-    """The photos to score, their class indices in the bundle, and sentences on what was left out."""
+def _choose(source: Source, rows: list[_Row], bundle: Bundle) -> tuple[list[_Row], dict[str, Any], list[str]]:
+    """The photos to score, what is true of them, as `Classifier.predict_table` takes it, and what was left out."""
     index = {_form(name): i for i, name in enumerate(bundle.classes)} | {n: i for i, n in enumerate(bundle.classes)}
-    classes = sorted({row.found.label for row in rows if row.found.label is not None} | set(source.listing.classes))
+    classes = sorted({label for row in rows for label in _labels(row)} | set(source.listing.classes))
     names = {name: index.get(name, index.get(_form(name))) for name in classes}
     unknown = [name for name, k in names.items() if k is None]
-    known = [row for row in rows if row.found.label is not None and names[row.found.label] is not None]
+    known = [row for row in rows if any(names[label] is not None for label in _labels(row))]
     if not known:
         raise DataError(
             f"{source.listing.root}: none of its classes ({', '.join(classes)}) is known to the model, "
             f"which knows: {', '.join(bundle.classes)}."
         )
-    notes = [f"The model does not know {', '.join(unknown)}: their photos were left out."] if unknown else []
+    notes = []
+    if unknown:
+        what = "that label was" if len(unknown) == 1 else "these labels were"
+        left_out = f"{what} left out, and photos without another" if bundle.several else "their photos were left out"
+        notes.append(f"The model does not know {', '.join(unknown)}: {left_out}.")
     in_test = [row for row in known if row.found.part == "test"]
     if in_test and len(in_test) < len(known):
         notes.append(f"Only the test part was scored: {len(in_test)} of {len(known)} photos.")
         known = in_test
-    return known, np.array([names[str(row.found.label)] for row in known], dtype=np.int64), notes
+    if not bundle.several:
+        return known, {"label_N": np.array([names[_labels(row)[0]] for row in known], dtype=np.int64)}, notes
+    member_NK = np.zeros((len(known), len(bundle.classes)), dtype=bool)
+    for n, row in enumerate(known):
+        member_NK[n, [k for label in _labels(row) if (k := names[label]) is not None]] = True
+    return known, {"member_NK": member_NK}, notes
+
+
+def _labels(row: _Row) -> tuple[str, ...]:
+    """The labels of a photo, of which there is one at most where the model gives one."""
+    found = row.found
+    return found.labels or (() if found.label is None else (found.label,))
 
 
 def _rejected(rows: Sequence[_Row], reasons: tuple[str, ...]) -> tuple[Photo, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from photograft.config import Config, to_yaml
+from photograft.config import Config, as_document, to_yaml
 from photograft.data.files import open_files
 from photograft.evaluation.evaluate import evaluate
 from photograft.evaluation.folds import fold_scores
@@ -21,7 +21,7 @@ from photograft.reporting.confusion_png import confusion_png
 from photograft.reporting.document import build_report
 from photograft.reporting.figures import confusion_svg
 from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
-from photograft.reporting.tables import confusion_csv, predictions_csv
+from photograft.reporting.tables import confusion_tables, predictions_csv
 from photograft.reporting.training_records import records_jsonl
 from photograft.tracking.openings import count_opening
 from photograft.tracking.run_folder import RunFolder
@@ -269,7 +269,8 @@ def _write_results(run: RunFolder, trained: Trained, results: _Results) -> None:
     if len(headline.confusion_KK):
         run.write("confusion.svg", confusion_svg(headline.classes, headline.confusion_KK))
         run.write("confusion.png", confusion_png(headline.classes, headline.confusion_KK))
-        run.write("confusion.csv", confusion_csv(headline.classes, headline.confusion_KK))
+    for name, content in confusion_tables(headline).items():
+        run.write(name, content)
     rows = np.concatenate([trained.rows, results.test_rows])
     splits = trained.learnt.splits
     both = results.judged.joined(results.test)
@@ -320,7 +321,7 @@ def _write_report(
         temperature=temperatures if len(temperatures) > 1 else next(iter(temperatures.values())),
         quality=trained.config.quality,
         model=model_facts(trained),
-        settings=trained.config.model_dump(mode="json"),
+        settings=as_document(trained.config),
         reasons=trained.reasons,
         versions=made_with,
         seconds=dict(clock.seconds),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from photograft.values import IntArray, Splits
-from photograft.workflow.finish import judging_folds
+from photograft.workflow.composition import judging_folds
 
 
 def _splits(fold_N: IntArray, group_N: IntArray) -> Splits:
