@@ -179,6 +179,16 @@ def test_how_the_shipped_model_was_made_is_said(train: dict[str, Any], said: str
     assert "Standard deviation" in page.text
 
 
+def test_the_spread_of_folds_is_set_against_chance() -> None:
+    report = make_factor_report()
+    scores = report["evaluations"][0]["scores"]
+    n, share = scores["n"] / 5, scores["accuracy"]
+    chance = f"{100 * (share * (1 - share) / n) ** 0.5:.1f}"  # photos are independent here
+    assert f"Chance alone gives about {chance} points" in Page(render_html(report, thumbnails={})).text
+    other = make_factor_report(evaluations=[evaluate(predict_factors(60), what="test")])
+    assert "Chance alone" not in Page(render_html(other, thumbnails={})).text
+
+
 def test_several_labels_have_a_table_of_labels_and_no_confusion() -> None:
     report = make_labels_report()
     first, second, third = report["summary"]

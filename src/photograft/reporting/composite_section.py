@@ -83,7 +83,7 @@ def show_folds(report: Document) -> dict[str, Any] | None:
         "heads": [texts.say("folds.photos"), *names],
         "rows": [(str(row["fold"]), cells) for row, cells in zip(section["rows"], rows, strict=True)],
         "totals": [(texts.say("folds.mean"), mean), (texts.say("folds.spread"), spread)],
-        "lead": _say_folds(section, texts),
+        "lead": _say_folds(report, texts),
         "shipped": texts.say(f"folds.shipped.{section['shipped']}"),
     }
 
@@ -195,11 +195,20 @@ def say_gain(gain: Document, language: str = "en") -> list[str]:
     return [first, texts.say("members.log_loss", **losses)]
 
 
-def _say_folds(section: Document, texts: Texts) -> str:
-    share, sizes = section["accuracy"]["mean"], [row["n"] for row in section["rows"]]
-    chance = (share * (1 - share) * sum(1 / n for n in sizes) / len(sizes)) ** 0.5
-    spread = section["accuracy"]["spread"]
-    return texts.say("folds.lead", mean=texts.percent(share), spread=_points(spread), chance=_points(chance))
+def _say_folds(report: Document, texts: Texts) -> str:
+    """Mean and spread of the folds, and the spread that chance gives: the interval of all photos is that of one fold.
+
+    The interval is 2 x 1.96 standard errors wide, and that of one of F equal folds is the square root of F times wider.
+    It knows of photos of one group, which fare alike.
+    """
+    section = report["folds"]
+    spread = section["accuracy"]
+    said = texts.say("folds.lead", mean=texts.percent(spread["mean"]), spread=_points(spread["spread"]))
+    judged = next((each["scores"] for each in report["evaluations"] if each["what"] == "out-of-fold"), None)
+    if judged is None:
+        return said
+    error = (judged["accuracy_high"] - judged["accuracy_low"]) / (2 * 1.96)
+    return f"{said} {texts.say('folds.chance', chance=_points(error * len(section['rows']) ** 0.5))}"
 
 
 def _say_weights(weights: Mapping[str, float]) -> str:

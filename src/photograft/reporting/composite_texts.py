@@ -126,7 +126,8 @@ COMPOSITE_ENGLISH: dict[str, Entry] = {
     "folds.mean": "Mean",
     "folds.spread": "Standard deviation",
     "folds.lead": "Each fold was judged by a model that was trained on the others: {mean} on average, with a standard "
-    "deviation of {spread} points between the folds. Chance alone gives about {chance} points with folds of this size.",
+    "deviation of {spread} points between the folds.",
+    "folds.chance": "Chance alone gives about {chance} points with folds of this size.",
     "folds.shipped.folds": "The shipped model is made of those of the folds: their answers are averaged.",
     "folds.shipped.train_val": "The shipped model was trained again on the training and validation photos together, "
     "with what the folds chose.",
@@ -216,8 +217,8 @@ COMPOSITE_KOREAN: dict[str, Entry] = {
     "folds.macro_f1": "Macro F1",
     "folds.mean": "평균",
     "folds.spread": "표준편차",
-    "folds.lead": "각 폴드는 나머지로 학습한 모델이 평가했습니다. 평균 {mean}, 폴드 사이의 표준편차 "
-    "{spread}점입니다. 이 크기의 폴드에서는 우연만으로도 약 {chance}점이 납니다.",
+    "folds.lead": "각 폴드는 나머지로 학습한 모델이 평가했습니다. 평균 {mean}, 폴드 사이의 표준편차 {spread}점입니다.",
+    "folds.chance": "이 크기의 폴드에서는 우연만으로도 약 {chance}점이 납니다.",
     "folds.shipped.folds": "내보낸 모델은 폴드 모델들로 만들었습니다. 그 답을 평균합니다.",
     "folds.shipped.train_val": "내보낸 모델은 폴드가 고른 설정으로 학습과 검증 사진 모두에서 다시 학습했습니다.",
     "folds.shipped.all": "내보낸 모델은 폴드가 고른 설정으로 모든 사진에서 다시 학습했습니다.",
