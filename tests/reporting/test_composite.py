@@ -138,6 +138,7 @@ def test_a_model_per_factor_has_no_single_one_to_compare_with() -> None:
     )
     assert "Each of these models predicts a part of what is asked" in page.text
     assert "Predicts" in page.text
+    assert "Weight" not in page.text
 
 
 def test_what_small_classes_gained_and_cost_is_said() -> None:

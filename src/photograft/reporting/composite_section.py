@@ -105,6 +105,8 @@ def show_members(report: Document) -> dict[str, Any] | None:
     }
     if len({tuple(member["targets"]) for member in members}) == 1:
         del columns["targets"]
+    if all(weight == 1 for member in members for weight in member["weights"].values()):
+        del columns["weights"]  # each is alone with what it predicts
     shown = {name: cells for name, cells in columns.items() if set(cells) != {"–"}}
     facts = [{name: member[name] for name in ("backbone", "graft", "px")} for member in members]
     what = [texts.say("members.what", n=m["views"], **fact) for m, fact in zip(members, facts, strict=True)]
