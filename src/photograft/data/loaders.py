@@ -84,6 +84,11 @@ def _open(folder: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder, prefix="pictures-", buffering=0)
 
 
+def _mirrored(pixels_BHWC: PixelArray, view: int) -> PixelArray:
+    """View 0 as it is, view 1 mirrored left to right."""
+    return pixels_BHWC[:, :, ::-1] if view else pixels_BHWC
+
+
 @final
 class PixelInputs:
     """Training reads pixels (`training.inputs.Inputs`): every epoch has a changed copy of its own."""
@@ -96,23 +101,25 @@ class PixelInputs:
         change: Change | None,
         *,
         n_plain: int,
+        look: Callable[[PixelArray, int], PixelArray] = _mirrored,
         threads: int = 2,
     ) -> None:
         """Read photos (by `contents`, one per row) as the contract gives them, and copies cut from larger `sources`.
 
-        Without `sources` and `change` photos are trained on as they are. A batch is changed by `threads` threads.
+        Without `sources` and `change` photos are trained on as they are. `look` gives the plain view of that number of
+        the contract's pixels (B, px, px, 3). A batch is changed by `threads` threads.
         """
         self.n_plain = n_plain
         self._plain = plain
+        self._look = look
         self._sources = sources
         self._contents = contents
         self._change = change
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="photograft-change")
 
     def plain(self, row_B: IntArray, *, view: int) -> tuple[PixelArray]:
-        """The contract's pixels (B, px, px, 3) uint8: as they are (view 0), or mirrored (view 1)."""
-        pixels_BHWC = self._plain.read(row_B)
-        return (pixels_BHWC if view == 0 else np.ascontiguousarray(pixels_BHWC[:, :, ::-1]),)
+        """One view of the contract's pixels, uint8."""
+        return (np.ascontiguousarray(self._look(self._plain.read(row_B), view)),)
 
     def changed(self, row_B: IntArray, *, epoch: int) -> tuple[PixelArray]:
         """One changed copy (B, px, px, 3) uint8 of each photo for this epoch."""

@@ -75,6 +75,8 @@ class RowReader:
             for name, value in zip(columns.factors, values, strict=True):
                 if not value:
                     self._complain(where, f"the factor {name!r} is empty")
+                if FACTOR_SEPARATOR in f" {value} ":
+                    self._complain(where, f"the factor {name!r} is {value!r}: no value may hold {FACTOR_SEPARATOR!r}")
             return FACTOR_SEPARATOR.join(values), ()
         if columns.label is None:
             return None, ()

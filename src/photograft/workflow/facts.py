@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ from photograft.metrics.intervals import paired_difference
 from photograft.metrics.links import losses
 from photograft.reporting.composite import BalanceFacts, EnsembleFacts, Gain, MemberFacts, balance_facts
 from photograft.reporting.composite_section import say_gain
-from photograft.reporting.texts import texts_in
 from photograft.reporting.training import LinearComparison
 from photograft.training.linear import fit_head
 from photograft.values import BoolArray, IntArray, Predictions
@@ -94,9 +93,17 @@ def compare_with_linear(
 
 
 def ensemble_facts(
-    trained: Trained, shipped: Composition, judged: Predictions, honest: Judged, classifier: Classifier
+    trained: Trained,
+    shipped: Composition,
+    judged: Predictions,
+    honest: Judged,
+    classifier: Classifier,
+    owners: Mapping[str, str],
 ) -> EnsembleFacts | None:
-    """The members, and what they gain together over the best variant alone; None for a single model."""
+    """The members, and what they gain together over the best variant alone; None for a single model.
+
+    `owners` are the ids of the members' networks in the bundle. A member of weight 0 is not there, and takes no time.
+    """
     if len(trained.members) == 1:
         return None
     variants = list(dict.fromkeys(member.variant for member in trained.members))
@@ -108,9 +115,9 @@ def ensemble_facts(
         if len(variants) > 1
         else {MAIN: judged}
     )
-    ms = _ms_of_members(trained, classifier)
+    ms = measure_ms(classifier)
     members = [
-        _facts_of(member, shipped, alone[member.variant], ms[member.name], trained.members)
+        _facts_of(member, shipped, alone[member.variant], ms.get(owners.get(member.name, ""), 0.0), trained.members)
         for member in trained.members
     ]
     if len(variants) == 1:
@@ -119,7 +126,7 @@ def ensemble_facts(
     best = min(loss, key=lambda variant: loss[variant])
     ours_N, theirs_N = right(judged), right(alone[best])
     _, low, high = paired_difference(ours_N, theirs_N, trained.learnt.splits.group_N[trained.rows])
-    of_best = [member.name for member in trained.members if member.variant == best]
+    of_best = {owners[m.name] for m in trained.members if m.variant == best and m.name in owners}
     gain = Gain(
         best=best,
         what=NAMES[trained.what],
@@ -130,8 +137,8 @@ def ensemble_facts(
         high=high,
         log_loss=log_loss(judged),
         single_log_loss=loss[best],
-        ms_per_photo=_sum_once(trained.members, ms),
-        single_ms_per_photo=_sum_once([m for m in trained.members if m.name in of_best], ms),
+        ms_per_photo=sum(ms.values()),
+        single_ms_per_photo=sum(ms[network] for network in of_best),
     )
     return EnsembleFacts(members, gain)
 
@@ -165,7 +172,7 @@ def balance_effects(trained: Trained, shipped: Composition, judged: Predictions,
 
 def gain_text(gain: Gain) -> str:
     """What an ensemble gains and costs, in words."""
-    return " ".join(say_gain(asdict(gain), texts_in("en")))
+    return " ".join(say_gain(asdict(gain)))
 
 
 def right(predictions: Predictions) -> BoolArray:
@@ -240,16 +247,6 @@ def _linear_on(trained: Trained, rows: IntArray) -> Predictions:
             logits.setdefault(target.name, []).append(fit.head.logits(member.table.embedding_ND[rows]))
     judged = Judged(rows, {name: tuple(arrays) for name, arrays in logits.items()})
     return table(composition.apply(judged), composition, learnt, rows)
-
-
-def _ms_of_members(trained: Trained, classifier: Classifier) -> dict[str, float]:
-    ms = measure_ms(classifier)
-    return {member.name: ms.get(member.model.network_id, 0.0) for member in trained.members}
-
-
-def _sum_once(members: Sequence[Member], ms: dict[str, float]) -> float:
-    """Time of the members, a network that several share counted once."""
-    return sum({member.model.network_id: ms[member.name] for member in members}.values())
 
 
 def _each(members: Sequence[Member], fact: Any) -> str:

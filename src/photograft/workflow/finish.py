@@ -115,7 +115,7 @@ def finish_run(
         test_rows = learnt.splits.rows("test")
         with Classifier(bundle.read()) as classifier, clock.stage("predict"):
             test = _predict_rows(trained, bundle, classifier, test_rows)
-            ensemble = ensemble_facts(trained, shipped, judged, by_honest, classifier)
+            ensemble = ensemble_facts(trained, shipped, judged, by_honest, classifier, bundle.owners)
         openings = _count_opening(run, trained, test_rows, warnings)
         with clock.stage("evaluate"):
             evaluations = _evaluate(trained, judged, test_rows, test, positive, warnings)

@@ -54,10 +54,12 @@ class Model:
 class BundleInProgress:
     """A bundle that can be read, but has no golden outputs and no test result yet.
 
-    `embeddings` are the members' features of all photos, by the ids of the networks that they come from.
+    `embeddings` are the members' features of all photos, by the ids of the networks that they come from; `owners` are
+    these ids by the names of the members, of those that have a say.
     """
 
     embeddings: dict[str, FloatArray]
+    owners: dict[str, str]
 
     def __init__(self, run: RunFolder, trained: Trained, composition: Composition) -> None:
         self.folder = run.path / ".model"
@@ -74,7 +76,7 @@ class BundleInProgress:
         draft = _Draft(self._trained, self._composition)
         for member, model in zip(self._trained.members, models, strict=True):
             draft.add(member, model)
-        self._info, self.embeddings = draft.info(), draft.embeddings
+        self._info, self.embeddings, self.owners = draft.info(), draft.embeddings, draft.owners
         shutil.rmtree(self.folder, ignore_errors=True)
         write_bundle(
             self.folder, self._info, networks=draft.network_files, heads=draft.head_files, files=self._pictures
@@ -115,6 +117,7 @@ class _Draft:
         self._names: dict[tuple[object, ...], str] = {}
         self._only = sum(len(member.targets) for member in trained.members) == 1
         self.embeddings: dict[str, FloatArray] = {}
+        self.owners: dict[str, str] = {}
         self.network_files: dict[str, Path] = {}
         self.head_files: dict[str, tuple[FloatArray, FloatArray]] = {}
 
@@ -125,7 +128,7 @@ class _Draft:
             self._n_members[target.name] += 1
             if weight == 0:
                 continue
-            network = self._add_network(member, model)
+            network = self.owners[member.name] = self._add_network(member, model)
             name = "head" if self._only else f"head-{len(self._heads) + 1}"
             file = f"heads/{name}.safetensors"
             self._heads[name] = HeadRow(id=name, network=network, weights=file, kind=target.kind)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photograft.config import Config
-from photograft.contract import Box, Contract, make_contract
+from photograft.contract import Box, Contract, make_contract, picture_px
 from photograft.data.boxes import Boxed, settled_annotation
 from photograft.data.edits import Edits, read_edits
 from photograft.data.files import PhotoFiles, open_files
@@ -59,6 +59,7 @@ def contract_of(config: Config) -> Contract:
     """The contract that settled settings ask for."""
     data, px = config.data, config.input.px
     assert isinstance(px, int)
+    px = picture_px(px, config.input.crops)
     box = None if data.boxes == "none" else Box(source=data.boxes, choice=data.box_choice, margin=data.margin)
     return make_contract(px, crop=config.input.crop, max_pixels=data.max_pixels, formats=tuple(data.formats), box=box)
 

@@ -55,13 +55,19 @@ class Views:
         """The usable photos, one per row."""
         return self.manifest.usable.photos
 
+    @property
+    def px(self) -> int:
+        """Side of the network's input."""
+        assert isinstance(self.config.input.px, int)
+        return self.config.input.px
+
     def augmentation(self) -> Augmentation | None:
         """What changes a copy; None where nothing does."""
         from photograft.data.transforms import Augmentation
 
         if self.larger is None:
             return None
-        return Augmentation(self.config.augment, self.contract.px, seed=self.config.train.seed)
+        return Augmentation(self.config.augment, self.px, seed=self.config.train.seed)
 
 
 def views_of(manifest: Manifest, config: Config, contract: Contract, names: tuple[str, ...]) -> Views:
@@ -70,8 +76,9 @@ def views_of(manifest: Manifest, config: Config, contract: Contract, names: tupl
 
     larger = None
     if config.augment.views:
-        px = source_px(contract.px)
-        larger = contract_of(config.model_copy(update={"input": config.input.model_copy(update={"px": px})}))
+        assert isinstance(config.input.px, int)
+        source = {"px": source_px(config.input.px), "crops": "whole"}
+        larger = contract_of(config.model_copy(update={"input": config.input.model_copy(update=source)}))
     return Views(manifest, config, contract, larger, names)
 
 
@@ -163,6 +170,7 @@ def pixel_inputs(views: Views, cache: Path, narrator: Narrator) -> Iterator[Inpu
         [photo.content for photo in photos],
         augmentation and augmentation.copy,
         n_plain=len(views.names),
+        look=lambda pixels_BHWC, view: take_view(pixels_BHWC, views.names[view]),
     )
     try:
         yield inputs
