@@ -53,6 +53,7 @@ def test_train(
     assert Path(printed["run"]).name.endswith("나의 run") and Path(printed["bundle"], "bundle.json").is_file()
     assert Path(printed["run"]).parent == Path("runs")
     out, err = run_text(capsys, "train", photo_folder, *TINY, "--runs-dir", tmp_path / "다른 곳")
+    assert len(printed["folds"]) == 5 and "5 folds: accuracy 1.000 +- 0.000, macro-F1" in out
     assert "Accuracy" in out and "노란 튤립" in out and "Report" in out and "Estimate" in err
 
 

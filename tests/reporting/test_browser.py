@@ -89,7 +89,7 @@ def draw_training() -> str:
     report = make_report(("a", "b", "튤립"), 200, training=replace(training, summary=summary), language="ko")
     sheet = make_thumbnail(np.full((900, 1600, 3), 128, np.uint8), side=1600)
     grey = make_thumbnail(np.full((64, 64, 3), 128, np.uint8))
-    page = render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), grey), augmented=sheet)
+    page = render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), grey), sheets={"": sheet})
     return page.replace("<details>", "<details open>")
 
 

@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from photograft.reporting.training import records_from, summary_document, summary_from, training_document
+from photograft.reporting.training import (
+    records_from,
+    summary_document,
+    summary_from,
+    training_document,
+    training_sections,
+)
 from photograft.schemas import load_schema
 from photograft.values import Summary
 
 from .examples import make_report
-from .training_examples import make_records, make_summary, make_training
+from .training_examples import make_members, make_records, make_summary, make_training
 
 
 def test_the_section_holds_all_that_the_report_was_told() -> None:
@@ -69,6 +75,18 @@ def test_the_section_is_as_the_schema_says(changes: dict[str, Any]) -> None:
     report = json.loads(json.dumps(make_report(("a", "b"), 60, training=make_training(**changes))))
     check_schema("training", report["training"])
     check_schema("layers", report["training"]["summary"])
+
+
+def test_members_have_a_section_each_and_one_comparison() -> None:
+    report = json.loads(json.dumps(make_report(("a", "b"), 60, training=make_members())))
+    check_schema("trainings", report["trainings"])
+    check_schema("linear", report["linear"])
+    assert "training" not in report and "trained" not in report["model"]
+    assert list(training_sections(report)) == list(report["trainings"]) == ["나이", "<b>gender</b>"]
+    assert [section["linear"] for section in report["trainings"].values()] == [None, None]
+    fits = [{record["fit"] for record in section["records"]} for section in report["trainings"].values()]
+    assert fits == [{"train", "refit"}, {"fold 1", "fold 2"}]
+    assert training_document({}) == training_document(None) == {}
 
 
 def test_the_schema_refuses_what_it_does_not_know() -> None:

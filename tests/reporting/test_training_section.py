@@ -12,21 +12,28 @@ from photograft.config.augment import AugmentConfig
 from photograft.reporting.document import thumbnail_paths
 from photograft.reporting.page import render_html
 from photograft.reporting.thumbnails import make_thumbnail
+from photograft.reporting.training import Training
 from photograft.reporting.training_section import say_augmentation, say_comparison, say_time
 from photograft.reporting.training_texts import TRAINING_ENGLISH, TRAINING_KOREAN, training_texts_in
 
 from .examples import make_report
 from .pages import HOSTILE, Page, check_self_contained
 from .test_page import SECTIONS
-from .training_examples import make_records, make_refit, make_training
+from .training_examples import make_members, make_records, make_refit, make_training
 
 ENGLISH = training_texts_in("en")
 LINEAR = {"what": "test", "n": 551, "tuned": 0.949, "linear": 0.936, "low": -0.001, "high": 0.027}
 
 
-def draw(*, language: str = "en", augmented: bytes = b"", **changes: Any) -> Page:
-    report = make_report(("a", "b", "c"), 120, training=make_training(**changes), language=language)
-    html = render_html(json.loads(json.dumps(report)), thumbnails={}, augmented=augmented)
+def draw(*, language: str = "en", sheets: Mapping[str, bytes] | None = None, **changes: Any) -> Page:
+    return draw_any(make_training(**changes), language=language, sheets=sheets)
+
+
+def draw_any(
+    training: Training | Mapping[str, Training], *, language: str = "en", sheets: Mapping[str, bytes] | None = None
+) -> Page:
+    report = make_report(("a", "b", "c"), 120, training=training, language=language)
+    html = render_html(json.loads(json.dumps(report)), thumbnails={}, sheets=sheets)
     check_self_contained(html)
     page = Page(html)
     page.text = page.text.replace("\u00a0", " ")
@@ -77,13 +84,42 @@ def test_a_run_without_fine_tuning_has_no_section() -> None:
 def test_the_contact_sheet_is_part_of_the_file_and_comes_before_other_pictures() -> None:
     sheet = make_thumbnail(np.full((64, 64, 3), 200, np.uint8))
     assert [tag for tag, _ in draw().elements if tag == "img"] == []
-    page = draw(augmented=sheet)
+    page = draw(sheets={"": sheet})
     ((_, image),) = [element for element in page.elements if element[0] == "img"]
     assert image["alt"] == "Training photos and their changed copies"
     report = make_report(("a", "b"), 150, worst=20, training=make_training())
     crowd = dict.fromkeys(thumbnail_paths(report), bytes(900_000))
-    full = Page(render_html(report, thumbnails=crowd, augmented=bytes(800_000)))
+    full = Page(render_html(report, thumbnails=crowd, sheets={"": bytes(800_000)}))
     assert sum(tag == "img" for tag, _ in full.elements) == 1 + 2
+
+
+def test_every_member_has_its_part_under_its_name_and_the_comparison_stands_once() -> None:
+    sheet = make_thumbnail(np.full((64, 64, 3), 200, np.uint8))
+    page = draw_any(make_members(), sheets={"나이": sheet})
+    assert page.ids == [*SECTIONS[:5], "training", *SECTIONS[5:]]
+    assert page.text.count("Fine-tuning against the linear head on the same photos: 0.949 against 0.936") == 1
+    assert page.text.index("Fine-tuning against") < page.text.index("What trained")
+    assert page.text.count("8 epochs, 4 min 28 s in all; the best state was after epoch 3.") == 2
+    for text in (
+        "Fitted in turn: train part, train and validation (refit).",
+        "Fitted in turn: fold 1, fold 2.",
+        "Curves, changed copies and layers of 나이",
+        "Curves and layers of <b>gender</b>",
+    ):
+        assert page.text.count(text) == 1
+    assert sum(tag == "svg" for tag, _ in page.elements) == 2 + sum(tag == "svg" for tag, _ in plain_page().elements)
+    assert "Trained from" not in page.text  # the parts say it
+    page.check_harmless()
+
+
+def plain_page() -> Page:
+    return Page(render_html(make_report(("a", "b", "c"), 120), thumbnails={}))
+
+
+def test_members_speak_korean() -> None:
+    page = draw_any(make_members(), language="ko", sheets={})
+    for text in ("나이: 곡선과 층", "학습 순서: 폴드 1, 폴드 2.", "선형 분류기를 비교하면 0.949 대 0.936"):
+        assert text in page.text
 
 
 def test_hostile_names_stay_text() -> None:

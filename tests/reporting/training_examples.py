@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from photograft.config.augment import AugmentConfig
@@ -48,6 +49,13 @@ def make_summary() -> Summary:
         Layer("head", "Linear", (5,), 10_645, 0, False, 1e-3),
     ]
     return Summary("blocks:2", "blocks.5", "frozen", tuple(layers))
+
+
+def make_members() -> dict[str, Training]:
+    """Two members, whose fits are named after them: one judged on validation photos, one by two folds."""
+    held = [replace(record, fit=f"나이, {record.fit}") for record in (*make_records(), *make_refit())]
+    folds = [record for i in (1, 2) for record in make_records(fit=f"<b>gender</b>, fold {i}")]
+    return {"나이": make_training(records=held), "<b>gender</b>": make_training(records=folds)}
 
 
 def make_training(**changes: Any) -> Training:

@@ -234,5 +234,7 @@ def test_models_per_factor_are_tuned_and_go_on_after_a_stop(table: Path, tuning:
     (again,) = run_cases([Case(["train", "--resume", str(run), "--json"], {})], tmp_path)
     assert again.code == 0, again.err
     (unbroken,) = whole.glob("2*")
+    report = json.loads((unbroken / "report.json").read_text("utf-8"))
+    assert list(report["trainings"]) == ["모양"] and "training" not in report and report["linear"]["what"] == "test"
     for name in ("members/모양/network.safetensors", "predictions.csv", "model/heads/head-1.safetensors"):
         assert (run / name).read_bytes() == (unbroken / name).read_bytes()

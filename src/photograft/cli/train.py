@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photograft.cli import choosing, console
-from photograft.cli.scores import class_table, factor_table, headline, slice_table
+from photograft.cli.scores import class_table, factor_table, fold_line, headline, slice_table
 
 if TYPE_CHECKING:
     from photograft.workflow.prepare import Plan
@@ -108,6 +108,7 @@ def _describe(done: TrainedRun) -> str:
         *class_table(done.headline),
         *factor_table(done.headline),
         *slice_table(done.headline),
+        *(["", *fold_line(done.folds)] if done.folds else []),
         "",
         f"Time    {sum(done.seconds.values()):.1f} s ({stages})",
         f"Report  {done.run / 'report.html'}",

@@ -20,7 +20,7 @@ from photograft.reporting.composite import (
     folds_document,
 )
 from photograft.reporting.sentences import describe_result
-from photograft.reporting.training import Training, training_document, training_facts
+from photograft.reporting.training import Trainings, training_document, training_facts
 from photograft.values import PARTS, Evaluation, Issue, Manifest, Slice, Splits
 
 FORMAT = 1
@@ -45,7 +45,7 @@ def build_report(
     seconds: Mapping[str, float],
     warnings: Sequence[str] = (),
     repeats: Sequence[float] = (),
-    training: Training | None = None,
+    training: Trainings = None,
     folds: Sequence[FoldScores] = (),
     ensemble: EnsembleFacts | None = None,
     balance: BalanceFacts | None = None,
@@ -71,7 +71,7 @@ def build_report(
         seconds: per stage, in order.
         warnings: sentences that the reader must see.
         repeats: out-of-fold accuracy of each draw of the folds, the headline's first; empty where there is one draw.
-        training: how the network was fine-tuned; None where its head alone was trained.
+        training: how the network was fine-tuned, or members by name; None where heads alone were trained.
         folds: scores of each fold; empty where the page is not to show them.
         ensemble: the models that predict together; None where there is one.
         balance: what was done for small classes; None where nothing was.

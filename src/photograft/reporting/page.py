@@ -27,18 +27,22 @@ from photograft.reporting.texts import Texts
 from photograft.reporting.training_section import show_training
 
 
-def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes], augmented: bytes = b"") -> str:
+def render_html(
+    report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes], sheets: Mapping[str, bytes] | None = None
+) -> str:
     """Draw the document of `build_report` as a page.
 
     Args:
         report: the document, also as read back from ``report.json``.
         thumbnails: JPEG bytes by path of a photo (see `thumbnail_paths`); without any, mistakes are listed as text.
-        augmented: the contact sheet of changed copies as a JPEG file; empty where there is none.
+        sheets: contact sheets of changed copies as JPEG files, by the keys of `training_sections`.
     """
     headline = report["evaluations"][0] if report["evaluations"] else None
     texts, pictures = texts_about(headline, report["language"]), Pictures()
     if headline is not None and not headline["scores"]["n"]:
         headline = None
+    # Before the mistakes take all the room.
+    shown_sheets = {name: pictures.address(sheet) for name, sheet in (sheets or {}).items()}
     return render_template(
         "report.html.j2",
         texts=texts,
@@ -59,7 +63,7 @@ def render_html(report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes], a
         many=len(report["classes"]) > MANY_CLASSES,
         confusion=show_confusion(headline, texts) if headline and headline["confusion"] else None,
         reliability=_reliability(headline, texts) if headline else None,
-        training=show_training(report, sheet=pictures.address(augmented)),  # before the mistakes take all the room
+        training=show_training(report, sheets=shown_sheets),
         mistakes=_mistakes(report, thumbnails, pictures),
         issues=[_issue(issue, texts) for issue in report["issues"]],
         scores=_scores(report, texts),

@@ -9,6 +9,7 @@ from typing import Any
 from photograft.reporting.composite_section import say_weak_factor
 from photograft.reporting.composite_texts import composite_texts_in, has_labels, texts_about
 from photograft.reporting.texts import Texts, texts_in
+from photograft.reporting.training import training_sections
 
 Document = Mapping[str, Any]
 
@@ -214,7 +215,7 @@ def _calibration(report: Document, texts: Texts) -> str:
     if temperature is None:
         return texts.say("rests.calibration.none")
     # A head alone is always cross-validated; a fine-tuned network is where there is no validation part to judge it by.
-    fits = [record["fit"] for record in report.get("training", {}).get("records", ())]
+    fits = [record["fit"] for section in training_sections(report).values() for record in section["records"]]
     by_folds = not fits or any(fit.startswith("fold ") for fit in fits)
     basis = texts.say("rests.calibration.folds" if by_folds else "rests.calibration.val")
     if isinstance(temperature, Mapping):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from photograft.config.augment import AugmentConfig
@@ -57,27 +57,33 @@ class Training:
     share: float | None = None
 
 
-def training_document(training: Training | None) -> dict[str, Any]:
-    """The section ``training`` as plain values; nothing for a run whose linear head alone was trained."""
-    if training is None:
+Trainings = Training | Mapping[str, Training] | None
+"""Of the only network, or of members by name, or of none."""
+
+
+def training_document(training: Trainings) -> dict[str, Any]:
+    """The section ``training`` as plain values, or ``trainings`` of members by name.
+
+    Nothing for a run whose linear heads alone were trained. The comparison with them is about all members together,
+    and so stands beside ``trainings``, as ``linear``; fits are named without their member there.
+    """
+    if not training:
         return {}
-    return {
-        "training": {
-            "summary": summary_document(training.summary),
-            "records": [asdict(record) for record in training.records],
-            "epoch": training.epoch,
-            "seconds": training.seconds,
-            "augment": training.augment and training.augment.model_dump(mode="json"),
-            "boundary": training.boundary and asdict(training.boundary),
-            "linear": training.linear and asdict(training.linear),
-            "share": training.share,
-        }
-    }
+    if isinstance(training, Training):
+        return {"training": _section(training)}
+    linear = next((each.linear for each in training.values() if each.linear is not None), None)
+    sections = {name: _section(_without_name(each, name)) for name, each in training.items()}
+    return {"trainings": sections, "linear": linear and asdict(linear)}
 
 
-def training_facts(training: Training | None) -> dict[str, Any]:
-    """What the table of facts about the model holds beside those of a linear head."""
-    if training is None:
+def training_sections(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The sections of a report by the name of the member, which is empty where there is only one network."""
+    return {"": report["training"]} if "training" in report else dict(report.get("trainings", {}))
+
+
+def training_facts(training: Trainings) -> dict[str, Any]:
+    """What the table of facts about the model holds beside those of a linear head; members have sections for it."""
+    if not isinstance(training, Training):
         return {}
     summary = training.summary
     return {
@@ -110,3 +116,21 @@ def summary_from(document: Mapping[str, Any]) -> Summary:
 def records_from(document: Mapping[str, Any]) -> tuple[Record, ...]:
     """The records of a section ``training``."""
     return tuple(record_from(row) for row in document["records"])
+
+
+def _section(training: Training) -> dict[str, Any]:
+    return {
+        "summary": summary_document(training.summary),
+        "records": [asdict(record) for record in training.records],
+        "epoch": training.epoch,
+        "seconds": training.seconds,
+        "augment": training.augment and training.augment.model_dump(mode="json"),
+        "boundary": training.boundary and asdict(training.boundary),
+        "linear": training.linear and asdict(training.linear),
+        "share": training.share,
+    }
+
+
+def _without_name(training: Training, name: str) -> Training:
+    records = [replace(record, fit=record.fit.removeprefix(f"{name}, ")) for record in training.records]
+    return replace(training, records=records, linear=None)

@@ -11,32 +11,28 @@ from photograft.reporting.curves import curves_svg, name_fit
 from photograft.reporting.layer_table import count_rows, layer_cells, say_trained
 from photograft.reporting.remarks import say_remarks
 from photograft.reporting.texts import Texts
-from photograft.reporting.training import records_from, summary_from
+from photograft.reporting.training import records_from, summary_from, training_sections
 from photograft.reporting.training_curves import group_fits
 from photograft.reporting.training_texts import training_texts_in
 from photograft.values import Record, Summary
 
 
-def show_training(report: Mapping[str, Any], *, sheet: str) -> dict[str, Any] | None:
+def show_training(report: Mapping[str, Any], *, sheets: Mapping[str, str]) -> dict[str, Any] | None:
     """Return what the section shows; None for a run without fine-tuning.
 
     Args:
         report: the document of `build_report`.
-        sheet: address of the picture of changed copies, empty without one.
+        sheets: addresses of the pictures of changed copies, by the keys of `training_sections`.
     """
-    section = report.get("training")
-    if section is None:
+    sections = training_sections(report)
+    if not sections:
         return None
     texts = training_texts_in(report["language"])
-    summary, records = summary_from(section["summary"]), records_from(section)
+    linear = report.get("linear")
     return {
         "texts": texts,
-        "facts": _facts(section, summary, records, texts),
-        "figure": Markup(curves_svg(records, best=section["epoch"], language=report["language"])) if records else None,
-        "remarks": say_remarks(records, report["language"], lr=peak_rate(summary)),
-        "layers": [(layer.name, layer.kind, layer.frozen, *layer_cells(layer, texts)) for layer in summary.layers],
-        "counts": [(texts.say(f"layers.{key}"), cells) for key, cells in count_rows(summary, texts)],
-        "sheet": sheet,
+        "comparison": say_comparison(linear, texts) if linear else "",
+        "members": [_member(name, section, sheets.get(name, ""), texts) for name, section in sections.items()],
     }
 
 
@@ -79,6 +75,19 @@ def peak_rate(summary: Summary) -> float | None:
     """The highest learning rate before the head, which is what `train.lr` sets; that of the head where it is alone."""
     rates = [layer.lr for layer in summary.layers if layer.lr is not None and not layer.frozen]
     return max(rates[:-1] or rates, default=None)
+
+
+def _member(name: str, section: Mapping[str, Any], sheet: str, texts: Texts) -> dict[str, Any]:
+    summary, records = summary_from(section["summary"]), records_from(section)
+    return {
+        "name": name,
+        "facts": _facts(section, summary, records, texts),
+        "figure": Markup(curves_svg(records, best=section["epoch"], language=texts.language)) if records else None,
+        "remarks": say_remarks(records, texts.language, lr=peak_rate(summary)),
+        "layers": [(layer.name, layer.kind, layer.frozen, *layer_cells(layer, texts)) for layer in summary.layers],
+        "counts": [(texts.say(f"layers.{key}"), cells) for key, cells in count_rows(summary, texts)],
+        "sheet": sheet,
+    }
 
 
 def _facts(

@@ -12,7 +12,7 @@ import numpy as np
 from photograft.config import Config, as_document, to_yaml
 from photograft.data.files import open_files
 from photograft.evaluation.evaluate import evaluate
-from photograft.evaluation.folds import fold_scores
+from photograft.evaluation.folds import FoldScores, fold_scores
 from photograft.evaluation.label_errors import suspect_labels
 from photograft.evaluation.slices import evaluate_slices
 from photograft.inference.classifier import Classifier
@@ -22,6 +22,7 @@ from photograft.reporting.document import build_report
 from photograft.reporting.figures import confusion_svg
 from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
 from photograft.reporting.tables import confusion_tables, predictions_csv
+from photograft.reporting.training import Training
 from photograft.reporting.training_records import records_jsonl
 from photograft.tracking.openings import count_opening
 from photograft.tracking.run_folder import RunFolder
@@ -87,15 +88,16 @@ class _Results:
     test_rows: IntArray
     test: Predictions
     evaluations: dict[str, Evaluation]
+    folds: tuple[FoldScores, ...]
 
 
 def finish_run(
     run: RunFolder, trained: Trained, clock: Clock, narrator: Narrator
-) -> tuple[dict[str, Evaluation], list[str]]:
-    """Write everything of the run; gives the evaluations by name, headline first, and warnings.
+) -> tuple[dict[str, Evaluation], tuple[FoldScores, ...], list[str]]:
+    """Write everything of the run; gives the evaluations by name, headline first, scores of the folds, and warnings.
 
     "test" are the test photos without a duplicate or a photo of their group in training, "test with leaks" all of them
-    where that differs, "oof" the cross-validated ones.
+    where that differs, "oof" the cross-validated ones. Folds have scores where the headline is out of fold.
     """
     warnings = list(trained.warnings)
     learnt, config = trained.learnt, trained.config
@@ -119,11 +121,13 @@ def finish_run(
         openings = _count_opening(run, trained, test_rows, warnings)
         with clock.stage("evaluate"):
             evaluations = _evaluate(trained, judged, test_rows, test, positive, warnings)
-            results = _Results(shipped, judged, test_rows, test, evaluations)
+            headline = next(iter(evaluations.values()))
+            folded = headline.what == NAMES["oof"]
+            folds = fold_scores(judged, learnt.splits.fold_N[trained.rows]) if folded else ()
+            results = _Results(shipped, judged, test_rows, test, evaluations, folds)
             trained = compare_with_linear(trained, judged, linear, test_rows, test)
             balance = balance_effects(trained, shipped, judged, by_honest)
         fitted_on = _refit(trained, bundle, warnings)
-        headline = next(iter(evaluations.values()))
         with clock.stage("bundle"):
             statement = learnt.splits.statement
             bundle.finish(
@@ -137,7 +141,7 @@ def finish_run(
     if ensemble is not None and ensemble.gain is not None:
         narrator.say(gain_text(ensemble.gain))
     narrator.say(f"Report: {run.path / 'report.html'}")
-    return evaluations, warnings
+    return evaluations, folds, warnings
 
 
 def _count_opening(run: RunFolder, trained: Trained, test_rows: IntArray, warnings: list[str]) -> int:
@@ -293,6 +297,12 @@ def _records(trained: Trained) -> str:
     return "".join(lines) + "".join(map(records_jsonl, tuned))
 
 
+def _trainings(trained: Trained) -> Training | dict[str, Training]:
+    """How the only network was fine-tuned, or every member that was, by name."""
+    tuned = {member.name: member.training for member in trained.members if member.training is not None}
+    return tuned[MAIN] if list(tuned) == [MAIN] else tuned
+
+
 def _write_report(
     run: RunFolder,
     trained: Trained,
@@ -307,8 +317,6 @@ def _write_report(
     made_with = versions()
     learnt, shipped = trained.learnt, results.shipped
     temperatures = {row.name: row.temperature for row in shipped.rows}
-    headline = next(iter(results.evaluations.values()))
-    folded = headline.what == NAMES["oof"]
     report = build_report(
         run=run.path.name,
         created=created,
@@ -328,8 +336,8 @@ def _write_report(
         warnings=warnings,
         worst=trained.config.report.worst,
         repeats=repeats_of(trained),
-        training=next((member.training for member in trained.members if member.training is not None), None),
-        folds=fold_scores(results.judged, learnt.splits.fold_N[trained.rows]) if folded else (),
+        training=_trainings(trained),
+        folds=results.folds,
         ensemble=ensemble,
         balance=balance,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from photograft.config import load_config
 from photograft.errors import ModelError
@@ -12,11 +14,13 @@ from photograft.reporting.clean import clean_text
 from photograft.reporting.document import thumbnail_paths
 from photograft.reporting.page import render_html
 from photograft.reporting.records import read_manifest
+from photograft.reporting.training import training_sections
 from photograft.tracking.run_folder import RunFolder, open_run
+from photograft.workflow.members import member_folder
 from photograft.workflow.thumbnails import draw_thumbnails
 
 CONTACT_SHEET = "augmented.jpg"
-"""The changed copies that a fine-tuned network saw, as one picture in the run folder."""
+"""The changed copies that a fine-tuned network saw, as one picture in the folder of the run, or of the member."""
 
 
 def report(run: str | os.PathLike[str]) -> Path:
@@ -41,6 +45,11 @@ def render_report(run: RunFolder) -> Path:
     # The report's names are made printable; the manifest has them as they are.
     photos = {clean_text(p.name): p for p in read_manifest((run.path / "manifest.csv").read_bytes(), root).photos}
     thumbnails = draw_thumbnails(root, {name: photos[name] for name in paths if name in photos}, config)
-    sheet = run.path / CONTACT_SHEET
-    augmented = sheet.read_bytes() if sheet.is_file() else b""
-    return run.write("report.html", render_html(document, thumbnails=thumbnails, augmented=augmented))
+    return run.write("report.html", render_html(document, thumbnails=thumbnails, sheets=_sheets(run, document)))
+
+
+def _sheets(run: RunFolder, document: Mapping[str, Any]) -> dict[str, bytes]:
+    """The contact sheets that there are, by the member's name."""
+    folders = {name: member_folder(run, name) if name else run for name in training_sections(document)}
+    files = {name: folder.path / CONTACT_SHEET for name, folder in folders.items()}
+    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from photograft.data.scan import check_bad_fraction, check_boxes
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
 from photograft.data.targets import Targets, by_factor, find_targets
 from photograft.errors import DataError
+from photograft.evaluation.folds import FoldScores
 from photograft.features.duplicates import find_duplicates
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.matrix import Scratch
@@ -53,7 +54,7 @@ class TrainedRun:
     """A finished run: its folder, its bundle, and its scores.
 
     `test` is there where there is a test part; `oof` is out of fold, or, where validation photos were held out for
-    fine-tuning, `val`.
+    fine-tuning, `val`. `folds` are the scores of each fold where the headline is out of fold.
     """
 
     run: Path
@@ -64,6 +65,7 @@ class TrainedRun:
     seconds: dict[str, float]
     warnings: tuple[str, ...]
     val: Evaluation | None = None
+    folds: tuple[FoldScores, ...] = ()
 
     @property
     def headline(self) -> Evaluation:
@@ -86,6 +88,7 @@ class TrainedRun:
             "classes": list(self.classes),
             **scores,
             **slices,
+            **({"folds": [asdict(fold) for fold in self.folds]} if self.folds else {}),
             "seconds": {stage: round(s, 3) for stage, s in self.seconds.items()},
             "warnings": list(self.warnings),
         }
@@ -169,17 +172,17 @@ def _train(
     with open_folder() as run:
         if not cut:
             with run.removed_on_failure():
-                evaluations, warnings = finish_run(run, trained, clock, narrator)
+                evaluations, folds, warnings = finish_run(run, trained, clock, narrator)
         else:
             cache_dir = ready.readers[0].store.cache.folder
             with resumable(run, narrator):
                 trained = _fine_tune(run, cut, trained, root, cache_dir, clock, narrator)
-                evaluations, warnings = finish_run(run, trained, clock, narrator)
+                evaluations, folds, warnings = finish_run(run, trained, clock, narrator)
                 forget_progress(run)
     test, judged = evaluations.get("test"), evaluations.get(trained.what)
     oof, val = (judged, None) if trained.what == "oof" else (None, judged)
     classes = trained.learnt.targets.classes
-    return TrainedRun(run.path, run.model, classes, test, oof, clock.seconds, tuple(warnings), val)
+    return TrainedRun(run.path, run.model, classes, test, oof, clock.seconds, tuple(warnings), val, folds)
 
 
 def _fine_tune(
