@@ -10,10 +10,12 @@ import numpy as np
 
 from photograft.config import Config
 from photograft.config.labels import LabelsConfig
+from photograft.config.split import SplitConfig
 from photograft.data.columns import suggest
 from photograft.data.rows import FACTOR_SEPARATOR
+from photograft.data.split import split
 from photograft.errors import ConfigError, DataError
-from photograft.values import BoolArray, HeadKind, IntArray, Manifest, Photo, Target
+from photograft.values import BoolArray, HeadKind, IntArray, Manifest, Photo, Splits, Target
 
 LABEL = "label"
 """Name of the target where there are no factors."""
@@ -101,8 +103,24 @@ def find_targets(classes: Sequence[str], config: Config, *, several: bool) -> Ta
     return Targets((Target(LABEL, names, _kind(model.loss, names, None, "model.loss")),), names, tuple(factors))
 
 
-def by_factor(manifest: Manifest) -> Manifest:
-    """The photos with the values of their factors as several labels, by which they can be divided evenly too."""
+def divide(
+    usable: Manifest, duplicate_N: IntArray, targets: Targets, config: SplitConfig, *, group_column: str | None
+) -> Splits:
+    """Parts and folds as `photograft.data.split.split` draws them, evenly by class.
+
+    Where factors are learned one by one, rare combinations need not be in every part and fold: where they cannot be,
+    photos are divided evenly by the values of each factor.
+    """
+    try:
+        return split(usable, duplicate_N, config, group_column=group_column)
+    except DataError:
+        if len(targets.learned) == 1:
+            raise
+        return split(_by_factor(usable), duplicate_N, config, group_column=group_column)
+
+
+def _by_factor(manifest: Manifest) -> Manifest:
+    """The photos with the values of their factors as several labels."""
 
     def several(photo: Photo) -> Photo:
         parts = (photo.label or "").split(FACTOR_SEPARATOR)

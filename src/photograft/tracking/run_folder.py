@@ -29,6 +29,9 @@ _CHECKSUMS = "checksums.json"
 STARTED, CHECKPOINTS = "started.json", "checkpoints"
 """What a run has only until it is finished."""
 
+MEMBERS = "members"
+"""The folder in a run of settings and weights of each of several members, which can be named like a run."""
+
 _NOT_SEALED = ("model", "report.html", _CHECKSUMS, STARTED, CHECKPOINTS)
 _CHECKED_ON_OPENING = ("config.resolved.yaml", "report.json", "run.json")
 _REMEDY = "copy the run again from where it was made, or train again."

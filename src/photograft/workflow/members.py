@@ -16,7 +16,7 @@ from photograft.features.matrix import Scratch
 from photograft.metrics.links import Truth
 from photograft.models.catalogue import Backbone
 from photograft.reporting.training import Training
-from photograft.tracking.run_folder import RunFolder
+from photograft.tracking.run_folder import MEMBERS, RunFolder
 from photograft.training.linear import HeadFit, LinearHead, fit_at
 from photograft.values import BoolArray, FeatureTable, FloatArray, IntArray, Issue, Manifest, Photo, Splits, Target
 from photograft.workflow.ship import Model
@@ -161,7 +161,7 @@ def refit_of(config: Config) -> str:
 def member_folder(run: RunFolder, name: str) -> RunFolder:
     """Where a member that is one of several keeps settings and weights: a folder that `run:PATH` can name too."""
     stem = "".join("-" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(" .") or "member"
-    return RunFolder(run.path / "members" / stem)
+    return RunFolder(run.path / MEMBERS / stem)
 
 
 def strengths_text(targets: Sequence[Target], fits: Sequence[HeadFit]) -> str:

@@ -160,7 +160,7 @@ def prepared(
         planned = plan_members(asked, targets)
         if settle is not None:
             planned = tuple(replace(plan, config=settle(plan.name, plan.config)) for plan in planned)
-        setups = [_set_up(plan, source, cache.folder, clock, narrator) for plan in planned]
+        setups = _share_time([_set_up(plan, source, cache.folder, clock, narrator) for plan in planned])
         opened: dict[tuple[object, ...], PhotoReader] = {}
         readers = []
         for setup in setups:
@@ -183,6 +183,21 @@ def prepared(
         summaries = tuple((setup.name, setup.grafting.summary) for setup in setups if setup.grafting is not None)
         plan = Plan(tuple(lines), estimate, summaries)
         yield Prepared(config, reasons, source, targets, tuple(setups), tuple(readers), plan)
+
+
+def _share_time(setups: Sequence[Setup]) -> list[Setup]:
+    """Of several members that are fine-tuned, each has an equal share of `train.time_limit`."""
+    n_tuned = sum(setup.config.model.graft != "head" for setup in setups)
+    limit = setups[0].config.train.time_limit
+    if limit is None or n_tuned < 2:
+        return list(setups)
+    reason = {"train.time_limit": f"the share of one of {n_tuned} members"}
+    shared = []
+    for setup in setups:
+        train = setup.config.train.model_copy(update={"time_limit": limit / n_tuned})
+        config = setup.config.model_copy(update={"train": train})
+        shared.append(replace(setup, config=config, reasons={**setup.reasons, **reason}))
+    return shared
 
 
 def _open_reader(setup: Setup, cache: Cache, stack: ExitStack) -> PhotoReader:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from photograft.models.catalogue import NETWORK_FILE, RUN, is_run_name
 from photograft.reporting.records import read_manifest, read_parts
+from photograft.tracking.run_folder import MEMBERS
 from photograft.values import Manifest, Splits
 
 
@@ -23,9 +24,10 @@ def photos_trained_on(run: Path, fitted_on: Collection[str]) -> set[str]:
 
 def seen_by_backbone(backbone: str, manifest: Manifest, splits: Splits) -> list[str]:
     """A warning where the network of another run was fine-tuned on photos that now judge this one."""
-    run = Path(backbone.removeprefix(f"{RUN}:"))
-    if not is_run_name(backbone) or not (run / NETWORK_FILE).is_file():
+    folder = Path(backbone.removeprefix(f"{RUN}:"))
+    if not is_run_name(backbone) or not (folder / NETWORK_FILE).is_file():
         return []
+    run = folder.parent.parent if folder.parent.name == MEMBERS else folder
     try:
         fitted_on = json.loads((run / "model" / "bundle.json").read_bytes())["tested"]["fitted_on"]
     except (OSError, ValueError, KeyError):

@@ -12,7 +12,7 @@ from photograft.config import Config
 from photograft.data.duplicates import find_duplicates
 from photograft.data.given_split import check_splits, read_splits
 from photograft.data.scan import check_bad_fraction
-from photograft.data.split import split as divide
+from photograft.data.targets import divide, find_targets
 from photograft.errors import ConfigError
 from photograft.reporting.clean import clean_text
 from photograft.reporting.records import splits_csv
@@ -94,7 +94,8 @@ def split(
     manifest = _scan(photos, config, narrator or Silent(), out)
     usable = manifest.usable
     duplicates = find_duplicates(usable.photos, max_bits=config.split.duplicate_bits)
-    splits = divide(usable, duplicates.group_N, config.split, group_column=config.data.labels.group)
+    targets = find_targets(usable.classes, config, several=any(photo.labels for photo in usable.photos))
+    splits = divide(usable, duplicates.group_N, targets, config.split, group_column=config.data.labels.group)
     write_atomically(out, splits_csv(manifest, splits))
     return SplitDone(out, manifest, splits, tuple(i for i in duplicates.issues if i.must_fix))
 

@@ -19,8 +19,8 @@ from photograft.data.files import printable
 from photograft.data.given_split import read_splits
 from photograft.data.listing import Listing
 from photograft.data.scan import check_bad_fraction, check_boxes
-from photograft.data.split import FOLDS_BELOW, TEST_FRACTION, split
-from photograft.data.targets import Targets, by_factor, find_targets
+from photograft.data.split import FOLDS_BELOW, TEST_FRACTION
+from photograft.data.targets import Targets, divide, find_targets
 from photograft.errors import DataError
 from photograft.evaluation.folds import FoldScores
 from photograft.features.duplicates import find_duplicates
@@ -383,13 +383,7 @@ def _group_and_split(
     issues = (*check(manifest), *duplicates.issues)
     if config.split.file is not None:
         return read_splits(config.split.file, usable, group_N, config.split, group_column=column), issues
-    try:
-        return split(usable, group_N, config.split, group_column=column), issues
-    except DataError:
-        if len(targets.learned) == 1:
-            raise
-        # Rare combinations cannot be in every fold, and need not: each factor is learned by itself.
-        return split(by_factor(usable), group_N, config.split, group_column=column), issues
+    return divide(usable, group_N, targets, config.split, group_column=column), issues
 
 
 def _resolve_rest(ready: Prepared, learnt: Learnt, members: Sequence[Member]) -> tuple[Config, dict[str, str]]:
