@@ -25,7 +25,7 @@ from photograft.values import Issue, Photo
 from .check_examples import make_check
 from .composite_examples import make_factor_report, make_labels_report
 from .examples import make_report
-from .training_examples import make_training
+from .training_examples import make_members, make_training
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -124,7 +124,15 @@ def draw_labels() -> str:
     return render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), grey))
 
 
-@pytest.mark.parametrize("draw", [draw_check, draw_preview, draw_training, draw_factors, draw_labels])
+def draw_members() -> str:
+    report = make_factor_report(training=make_members(), language="ko")
+    sheet = make_thumbnail(np.full((900, 1600, 3), 128, np.uint8), side=1600)
+    grey = dict.fromkeys(thumbnail_paths(report), make_thumbnail(np.full((64, 64, 3), 128, np.uint8)))
+    page = render_html(report, thumbnails=grey, sheets={"나이": sheet})
+    return page.replace("<details>", "<details open>")
+
+
+@pytest.mark.parametrize("draw", [draw_check, draw_preview, draw_training, draw_factors, draw_labels, draw_members])
 def test_the_other_pages_fit_a_phone_and_nothing_is_refused(draw: Callable[[], str], tmp_path: Path) -> None:
     frame, page = tmp_path / "frame.html", tmp_path / "점검 1.html"
     page.write_text(draw(), encoding="utf-8")

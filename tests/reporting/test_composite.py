@@ -32,7 +32,7 @@ from .composite_examples import (
 from .examples import make_report
 from .pages import HOSTILE, Page, check_self_contained
 
-ORDER = ("basis", "classes", "factors", "confusion", "reliability", "balance", "folds", "members", "mistakes", "data")
+ORDER = ("basis", "factors", "classes", "confusion", "reliability", "balance", "folds", "members", "mistakes", "data")
 
 
 def check_schema(name: str, value: Any) -> None:

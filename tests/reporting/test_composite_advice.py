@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from photograft.reporting.advice import advise
-from photograft.reporting.composite_advice import advise_on_factors, recall_by_size
+from photograft.reporting.composite_advice import advise_on_factors, advise_on_values, recall_by_size
 
 from .composite_examples import make_factor_report, make_labels_report
 from .examples import make_report
@@ -52,6 +52,17 @@ def test_other_runs_are_told_nothing_of_it() -> None:
     for report in (make_report(("a", "b"), 90), make_labels_report()):
         assert list(advise_on_factors(report)) == []
         assert not [step for step in advise(report) if "Try " in step]
+
+
+def test_values_that_are_seldom_found_are_named_rather_than_combinations() -> None:
+    report = make_factor_report()
+    said = [step for step in advise(report) if "recall below 80" in step]
+    assert len(said) == 1 and said[0].startswith("Look at the 2 values with recall below 80\u00a0%, first “나이: ")
+    report["evaluations"][0]["factors"][2]["per_class"] = rows((300, 0.95), (20, 0.1))
+    assert list(advise_on_values(report)) == []
+    report["evaluations"][0]["factors"][2]["per_class"] = [{"name": "60+", "support": 30, "recall": 0.1}]
+    (one,) = advise_on_values(report)
+    assert one.startswith("Look at “나이: 60+”, found in fewer than 80\u00a0% of its photos")
 
 
 def test_halves_need_photos() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from photograft.reporting.composite_advice import advise_on_factors
+from photograft.reporting.composite_advice import WEAK_RECALL, advise_on_factors, advise_on_values
 from photograft.reporting.composite_texts import texts_about
 from photograft.reporting.sentences import (
     ENOUGH_TO_CALIBRATE,
@@ -24,7 +24,6 @@ MOST = 6  # a longer list is not acted on
 SMALL_CLASS = 50
 WIDE_POINTS = 4.0  # half the width of the interval, in percentage points
 TARGET_POINTS = 2.0
-WEAK_RECALL = 0.8
 BADLY_CALIBRATED = 0.05
 
 
@@ -73,7 +72,9 @@ def _about_scores(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
         for row in evaluation["per_class"]
         if row["recall"] is not None and row["recall"] < WEAK_RECALL
     )
-    if len(weak) > 1:
+    if "factors" in evaluation:
+        yield from advise_on_values(report)
+    elif len(weak) > 1:
         yield texts.say("next.weak", n=len(weak), names=join_names([name for _, name in weak], texts, most=3))
     error = calibration_error(evaluation)
     if error > BADLY_CALIBRATED and scores["n"] >= ENOUGH_TO_CALIBRATE and worse_than_chance(evaluation):

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from photograft.reporting.composite_texts import composite_texts_in
+from photograft.reporting.sentences import join_names
 
 SMALL_COMBINATION = 50  # photos
 FAR_BELOW = 0.15  # recall of the smaller half of the classes below that of the larger half
+WEAK_RECALL = 0.8
 FEW_SMALL = 30  # photos of the smaller half: with fewer its recall is chance
 
 
@@ -42,6 +44,19 @@ def advise_on_factors(report: Mapping[str, Any]) -> Iterator[str]:
             if name is None
             else texts.say("next.balance.factor", name=name, **values)
         )
+
+
+def advise_on_values(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield at most one sentence: the values of factors that are found least; combinations fail by them."""
+    weak = sorted(
+        (row["recall"], f"{factor['name']}: {row['name']}")
+        for factor in report["evaluations"][0]["factors"]
+        for row in factor["per_class"]
+        if row["support"] >= FEW_SMALL and row["recall"] < WEAK_RECALL
+    )
+    if weak:
+        texts = composite_texts_in(report["language"])
+        yield texts.say("next.weak.values", n=len(weak), names=join_names([name for _, name in weak], texts, most=3))
 
 
 def recall_by_size(classes: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:

@@ -103,7 +103,8 @@ def show_members(report: Document) -> dict[str, Any] | None:
         "log_loss.alone": [_optional(member["log_loss"], _plain) for member in members],
         "ms": [_optional(member["ms_per_photo"], lambda ms: f"{ms:.1f}") for member in members],
     }
-    if len({tuple(member["targets"]) for member in members}) == 1:
+    targets = [tuple(member["targets"]) for member in members]
+    if len(set(targets)) == 1 or targets == [(member["name"],) for member in members]:
         del columns["targets"]
     if all(weight == 1 for member in members for weight in member["weights"].values()):
         del columns["weights"]  # each is alone with what it predicts

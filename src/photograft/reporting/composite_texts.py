@@ -116,8 +116,10 @@ COMPOSITE_ENGLISH: dict[str, Entry] = {
     "balance.costs": "It costs accuracy.",
     "balance.before": "Recall without",
     "balance.after": "Recall with",
+    "balance.each": "The {n} smaller classes one by one",
     # Folds
     "folds": "Fold by fold",
+    "folds.each": "The {n} folds one by one",
     "folds.fold": "Fold",
     "folds.photos": "Photos",
     "folds.accuracy": "Accuracy",
@@ -156,6 +158,12 @@ COMPOSITE_ENGLISH: dict[str, Entry] = {
     "members.log_loss.alone": "Log loss",
     "members.ms": "ms per photo",
     # What to do next
+    "next.weak.values": (
+        "Look at {names}, found in fewer than 80 % of its photos: are its labels right, and can its photos be told "
+        "from the others?",
+        "Look at the {n} values with recall below 80 %, first {names}: are their labels right, and can their photos be "
+        "told from the others?",
+    ),
     "next.heads": (
         "Try model.labels=heads: {n} combination has fewer than 50 photos, and a head per factor learns from the "
         "photos of all combinations.",
@@ -208,8 +216,10 @@ COMPOSITE_KOREAN: dict[str, Entry] = {
     "balance.costs": "정확도는 떨어집니다.",
     "balance.before": "없을 때 재현율",
     "balance.after": "있을 때 재현율",
+    "balance.each": "작은 클래스 {n}개 하나씩 보기",
     "classes.name": "클래스",
     "folds": "폴드별 성적",
+    "folds.each": "폴드 {n}개 하나씩 보기",
     "folds.fold": "폴드",
     "folds.photos": "사진",
     "folds.accuracy": "정확도",
@@ -241,6 +251,8 @@ COMPOSITE_KOREAN: dict[str, Entry] = {
     "members.macro_f1": "Macro F1",
     "members.log_loss.alone": "로그 손실",
     "members.ms": "사진당 ms",
+    "next.weak.values": "재현율이 80 %보다 낮은 값 {n}개를 살펴보세요. 먼저 {names}: 라벨이 맞는지, 사진으로 구별할 수 "
+    "있는지 확인하세요.",
     "next.heads": "model.labels=heads를 써 보세요. 조합 {n}개는 사진이 50장보다 적은데, 요소마다 헤드를 두면 모든 "
     "조합의 사진에서 배웁니다.",
     "next.balance": "train.logit_adjustment=auto를 써 보세요. 작은 쪽 절반의 클래스는 {small}, 큰 쪽 절반은 "

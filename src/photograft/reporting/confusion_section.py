@@ -13,6 +13,7 @@ from photograft.reporting.texts import Texts
 
 MANY_CLASSES = 20  # above: the class table scrolls, and the map shows the most confused classes first
 _ENLARGED = 12
+_SMALL = 6  # such a map is legible on a phone as a whole
 _WHOLE_MAP = 250  # a larger map would be most of the file
 
 
@@ -28,7 +29,8 @@ def show_confusion(scored: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
         names, inside = [classes[i] for i in chosen], confusion[np.ix_(chosen, chosen)]
         totals = confusion.sum(axis=1)[chosen]
         part = Markup(confusion_svg(names, inside, totals_K=totals, language=texts.language))
-    return {"many": many, "whole": whole, "part": part, "n": len(classes), "shown": len(chosen)}
+    size = "fit" if len(classes) <= _SMALL else "" if many else "snug"
+    return {"many": many, "whole": whole, "part": part, "n": len(classes), "shown": len(chosen), "size": size}
 
 
 def _most_confused(scored: Mapping[str, Any]) -> list[int]:

@@ -43,6 +43,7 @@ def render_html(
         headline = None
     # Before the mistakes take all the room.
     shown_sheets = {name: pictures.address(sheet) for name, sheet in (sheets or {}).items()}
+    classes = _class_rows(report, headline)
     return render_template(
         "report.html.j2",
         texts=texts,
@@ -53,7 +54,8 @@ def render_html(
         basis=describe_basis(report),
         next_steps=advise(report),
         warnings=_warnings(report),
-        classes=_class_rows(report, headline),
+        classes=classes,
+        counted=any(row["scores"] is None or row["photos"] != row["scores"]["support"] for row in classes),
         labels=composite_texts_in(report["language"]) if headline and has_labels(headline) else None,
         factors=show_factors(headline, report["language"]),
         balance=show_balance(report),

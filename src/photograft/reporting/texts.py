@@ -133,6 +133,7 @@ ENGLISH: dict[str, Entry] = {
     "classes.precision": "Precision",
     "classes.recall": "Recall",
     "classes.f1": "F1",
+    "classes.all": "All {n} classes",
     "classes.empty": "no photos, not judged",
     "classes.parts": "Photos per part",
     # Slices
