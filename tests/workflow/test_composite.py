@@ -20,6 +20,9 @@ from photograft.data.csv_text import read_table
 from photograft.errors import ConfigError, DataError
 from photograft.models.bundle import read_bundle
 from photograft.schemas import load_schema
+from photograft.tracking.run_folder import RunFolder
+from photograft.workflow.fits import checkpoint_folder
+from photograft.workflow.members import member_folder
 from photograft.workflow.train import TrainedRun
 
 SHAPES, LIGHTS = ("원", "rectangle", "triangle"), ("dark", "light")
@@ -173,6 +176,8 @@ def test_a_flat_head_has_factors_too(table: Path, tmp_path: Path) -> None:
         ([*FACTORS, "data.labels.order.size=[dark, light]"], ConfigError, "'size', which is no factor"),
         (["data.labels.column=tags", "data.labels.separator=;", "train.balance=sqrt"], ConfigError, "several labels"),
         ([*FACTORS, "data.classes=[원 | dark, 원 | light]"], DataError, "same 모양"),
+        (["data.labels.column=모양", "ensemble.members.model.flip=true"], ConfigError, "called model already"),
+        (["data.labels.column=모양", "ensemble.members={a/b: {}, A b: {}, a?b: {}}"], ConfigError, "share a folder"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(
@@ -182,6 +187,13 @@ def test_settings_that_do_not_go_together_are_refused(
     with pytest.raises(error) as raised:
         photograft.plan(table, config=config)
     assert words in str(raised.value)
+
+
+def test_names_of_factors_never_lead_out_of_the_run(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    assert checkpoint_folder(run, "../../x/y, fold 1").parent == run.path / "checkpoints"
+    assert member_folder(run, "../../x/y").path.parent == run.path / "members"
+    assert member_folder(run, "..").path.parent == run.path / "members" and member_folder(run, "..").path.name != ".."
 
 
 def test_rare_combinations_need_not_be_in_every_fold(table: Path, tmp_path: Path) -> None:

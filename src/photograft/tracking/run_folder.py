@@ -150,7 +150,7 @@ def run_stem(name: str) -> str:
     Raises:
         ConfigError: The name is longer than file systems allow.
     """
-    stem = f"{datetime.date.today().isoformat()}-{_FORBIDDEN.sub('-', name).strip(' .-') or 'run'}"
+    stem = f"{datetime.date.today().isoformat()}-{name_stem(name) or 'run'}"
     n_bytes = len(stem.encode("utf-8", "surrogateescape"))
     if n_bytes > _LONGEST_NAME:
         raise ConfigError(
@@ -158,6 +158,11 @@ def run_stem(name: str) -> str:
             f"{_LONGEST_NAME}; choose a shorter name with --name."
         )
     return stem
+
+
+def name_stem(name: str) -> str:
+    """The name as one of a file or folder, without the characters that some system forbids; may be empty."""
+    return _FORBIDDEN.sub("-", name).strip(" .-")
 
 
 def open_run(path: Path) -> RunFolder:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from photograft.errors import ConfigError
 from photograft.reporting.training_records import records_jsonl
-from photograft.tracking.run_folder import CHECKPOINTS, RunFolder
+from photograft.tracking.run_folder import CHECKPOINTS, RunFolder, name_stem
 from photograft.values import Record
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.stopping import stop_on_request
@@ -111,7 +111,7 @@ class FitRunner:
 
 def checkpoint_folder(run: RunFolder, fit: str) -> Path:
     """Where the checkpoints of a fit are."""
-    return run.path / CHECKPOINTS / fit.replace(" ", "-")
+    return run.path / CHECKPOINTS / name_stem(fit).replace(" ", "-")
 
 
 def _title(fit: str) -> str:

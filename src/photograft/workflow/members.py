@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +13,12 @@ import numpy as np
 from photograft.config import Config
 from photograft.contract import Contract
 from photograft.data.targets import Targets
+from photograft.errors import ConfigError
 from photograft.features.matrix import Scratch
 from photograft.metrics.links import Truth
 from photograft.models.catalogue import Backbone
 from photograft.reporting.training import Training
-from photograft.tracking.run_folder import MEMBERS, RunFolder
+from photograft.tracking.run_folder import MEMBERS, RunFolder, name_stem
 from photograft.training.linear import HeadFit, LinearHead, fit_at
 from photograft.values import BoolArray, FeatureTable, FloatArray, IntArray, Issue, Manifest, Photo, Splits, Target
 from photograft.workflow.ship import Model
@@ -131,9 +133,16 @@ class Member:
 
 
 def plan_members(config: Config, targets: Targets) -> tuple[MemberPlan, ...]:
-    """Who learns what: one member, or one per factor, and for each of them the further ones of `ensemble.members`."""
+    """Who learns what: one member, or one per factor, and for each of them the further ones of `ensemble.members`.
+
+    Raises:
+        ConfigError: two members would share a name or a folder.
+    """
+    if MAIN in config.ensemble.members:
+        raise ConfigError(f"ensemble.members.{MAIN}: the first member is called {MAIN} already; choose another name")
     if config.model.labels == "models":
-        planned = [MemberPlan(t.name, MAIN, _for_factor(config, t.name), (t,)) for t in targets.learned]
+        names = {t.name: f"factor {t.name}" if t.name == MAIN else t.name for t in targets.learned}
+        planned = [MemberPlan(names[t.name], MAIN, _for_factor(config, t.name), (t,)) for t in targets.learned]
     else:
         planned = [MemberPlan(MAIN, MAIN, config, targets.learned)]
     members = []
@@ -144,6 +153,7 @@ def plan_members(config: Config, targets: Targets) -> tuple[MemberPlan, ...]:
             changed = _with_input(_with_model(plan.config, overrides), overrides)
             full = name if plan.name == MAIN else f"{plan.name} {name}"
             members.append(MemberPlan(full, name, changed, plan.targets))
+    _require_own_folders(members)
     return tuple(members)
 
 
@@ -160,8 +170,7 @@ def refit_of(config: Config) -> str:
 
 def member_folder(run: RunFolder, name: str) -> RunFolder:
     """Where a member that is one of several keeps settings and weights: a folder that `run:PATH` can name too."""
-    stem = "".join("-" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(" .") or "member"
-    return RunFolder(run.path / MEMBERS / stem)
+    return RunFolder(run.path / MEMBERS / (name_stem(name) or "member"))
 
 
 def strengths_text(targets: Sequence[Target], fits: Sequence[HeadFit]) -> str:
@@ -172,6 +181,19 @@ def strengths_text(targets: Sequence[Target], fits: Sequence[HeadFit]) -> str:
 def restrict(logits_NM: FloatArray, rows: IntArray, to: IntArray) -> FloatArray:
     """The logits of some of the judged photos; both lists of rows ascend."""
     return logits_NM if len(rows) == len(to) else logits_NM[np.searchsorted(rows, to)]
+
+
+def _require_own_folders(members: Sequence[MemberPlan]) -> None:
+    """Weights and checkpoints of two members never meet, also where a file system takes two names for one."""
+    names: dict[str, str] = {}
+    for member in members:
+        stem = unicodedata.normalize("NFC", name_stem(member.name).replace(" ", "-")).casefold()
+        if stem in names:
+            raise ConfigError(
+                f"The members {names[stem]!r} and {member.name!r} would share a folder: rename one of them "
+                "(the columns in data.labels.factors, the names in ensemble.members)"
+            )
+        names[stem] = member.name
 
 
 def _for_factor(config: Config, name: str) -> Config:
