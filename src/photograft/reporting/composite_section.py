@@ -217,7 +217,7 @@ def _say_folds(report: Document, texts: Texts) -> str:
 def _say_weights(weights: Mapping[str, float]) -> str:
     if len(set(weights.values())) == 1:
         return f"{next(iter(weights.values())):.2f}"
-    return ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items()) or "–"
+    return ", ".join(f"{name}\u00a0{weight:.2f}" for name, weight in weights.items()) or "–"
 
 
 def _optional(value: float | None, say: Callable[[float], str]) -> str:
