@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from photograft.evaluation.adjustment import POWERS, _macro_f1, balance_effect, choose_joint_power, choose_power
+from photograft.evaluation.adjustment import POWERS, _macro_f1, balance_effect, choose_power
 from photograft.metrics import links
 from photograft.metrics.confusion import confusion_matrix, macro_f1
 from photograft.metrics.softmax import softmax
@@ -33,7 +33,7 @@ def score(probability_NK: DoubleArray, label_N: IntArray, power: float, share_K:
 
 def test_the_power_is_the_smallest_within_noise_of_the_best() -> None:
     probability_NK, label_N = draw(4000, strength=0.7)
-    found = choose_power(probability_NK, label_N, SHARES)
+    found = choose_power([probability_NK], label_N, [SHARES])
     scores = [score(probability_NK, label_N, power) for power in POWERS]
     assert found in POWERS and 0.3 < found <= POWERS[int(np.argmax(scores))]
     assert score(probability_NK, label_N, found) > max(max(scores) - 0.015, scores[0] + 0.05)
@@ -44,20 +44,23 @@ def test_the_power_is_the_smallest_within_noise_of_the_best() -> None:
 def test_classes_of_one_size_and_photos_that_are_all_right_need_none() -> None:
     equal_K = np.full(4, 0.25)
     probability_NK, label_N = draw(1000, share_K=equal_K)
-    assert choose_power(probability_NK, label_N, equal_K) == 0
-    assert choose_power(np.eye(4)[label_N], label_N, SHARES) == 0
+    assert choose_power([probability_NK], label_N, [equal_K]) == 0
+    assert choose_power([np.eye(4)[label_N]], label_N, [SHARES]) == 0
 
 
 def test_few_photos_choose_a_smaller_power() -> None:
-    found = [choose_power(*draw(60, seed=seed, strength=0.7), SHARES) for seed in range(30)]
-    assert np.mean(found) < choose_power(*draw(20_000, strength=0.7), SHARES) - 0.1
+    def chosen(n: int, seed: int = 0) -> float:
+        probability_NK, label_N = draw(n, seed=seed, strength=0.7)
+        return choose_power([probability_NK], label_N, [SHARES])
+
+    assert np.mean([chosen(60, seed) for seed in range(30)]) < chosen(20_000) - 0.1
 
 
 def test_it_takes_less_than_a_second() -> None:
     share_K = np.arange(1, 19) / np.arange(1, 19).sum()
     probability_NK, label_N = draw(5000, share_K=share_K)
     started = time.process_time()
-    choose_power(probability_NK, label_N, share_K)
+    choose_power([probability_NK], label_N, [share_K])
     assert time.process_time() - started < 1
 
 
@@ -65,7 +68,7 @@ def test_one_power_for_all_factors_by_their_combinations() -> None:
     first_K = np.array([0.8, 0.2])
     (one_NK, one_N), (two_NK, two_N) = draw(3000, share_K=first_K), draw(3000, seed=1)
     joint_N, shares = one_N * 4 + two_N, [first_K, SHARES]
-    found = choose_joint_power([one_NK, two_NK], joint_N, shares)
+    found = choose_power([one_NK, two_NK], joint_N, shares)
 
     def joint_score(power: float) -> float:
         parts = [links.adjust(p, s, power=power) for p, s in zip((one_NK, two_NK), shares, strict=True)]
@@ -73,14 +76,13 @@ def test_one_power_for_all_factors_by_their_combinations() -> None:
 
     scores = [joint_score(power) for power in POWERS]
     assert 0 < found <= POWERS[int(np.argmax(scores))] and joint_score(found) > max(scores) - 0.02
-    assert choose_joint_power([two_NK], two_N, [SHARES]) == choose_power(two_NK, two_N, SHARES)
 
 
 def test_very_many_combinations_take_no_more_memory_than_their_number() -> None:
     rng = np.random.default_rng(0)
     parts = [softmax(rng.normal(size=(50, 40))) for _ in range(3)]
     joint_N = rng.integers(0, 40**3, 50)
-    assert choose_joint_power(parts, joint_N, [np.full(40, 1 / 40)] * 3) == 0
+    assert choose_power(parts, joint_N, [np.full(40, 1 / 40)] * 3) == 0
 
 
 def test_the_influence_of_a_photo_is_what_leaving_it_out_changes() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from photograft.evaluation.calibration import calibrate
-from photograft.evaluation.ensemble import _best_weights, cross_weigh, weigh_members
+from photograft.evaluation.ensemble import _best_weights, weigh_members
 from photograft.metrics import links
-from photograft.values import FloatArray, HeadKind, IntArray
+from photograft.values import FloatArray, HeadKind
 
 KINDS: tuple[HeadKind, ...] = ("softmax", "binary", "ordinal", "sigmoid")
 
@@ -121,29 +121,3 @@ def test_very_many_logits_choose_the_same_shares(monkeypatch: pytest.MonkeyPatch
     every = weigh_members(logits, truth, kind="softmax")
     monkeypatch.setattr("photograft.evaluation.ensemble._ENOUGH", logits[0].size // 3)
     assert weigh_members(logits, truth, kind="softmax") == pytest.approx(every, rel=0.3)
-
-
-def fold_of(n: int) -> IntArray:
-    return np.arange(n) % 5
-
-
-@pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("equal", [False, True])
-def test_a_folds_own_truth_does_not_weigh_it(kind: HeadKind, equal: bool) -> None:
-    logits, truth = draw(kind, (2.0, 1.0))
-    held = fold_of(400) == 2
-    changed = truth.copy()
-    changed[held] = ~truth[held] if kind == "sigmoid" else (truth[held] + 1) % 4
-    one, other = (cross_weigh(logits, each, fold_of(400), kind=kind, equal=equal) for each in (truth, changed))
-    assert one.dtype == np.float32 and np.array_equal(one[held], other[held])
-    assert not np.array_equal(one[~held], other[~held])
-    others = [logits_NM[~held] for logits_NM in logits]
-    weights = weigh_members(others, truth[~held], kind=kind, equal=equal)
-    assert np.allclose(one[held], summed(weights, [each[held] for each in logits]), atol=1e-4)
-
-
-def test_one_member_keeps_its_logits_and_one_fold_shares_equally() -> None:
-    logits, truth = draw("softmax", (2.0, 1.0))
-    assert np.array_equal(cross_weigh(logits[:1], truth, fold_of(400), kind="softmax"), logits[0])
-    found = cross_weigh(logits, truth, np.zeros(400, np.int64), kind="softmax")
-    assert np.allclose(found, (logits[0] + logits[1]) / 2, atol=1e-5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from photograft.evaluation.thresholds import _Curve, choose_thresholds, cross_thresholds
+from photograft.evaluation.thresholds import _Curve, choose_thresholds
 from photograft.values import BoolArray, DoubleArray
 
 
@@ -95,18 +95,6 @@ def test_errors_are_those_of_the_bootstrap() -> None:
             differences.append(both[0] - both[1])
         assert curve.errors(best)[other] == pytest.approx(np.std(differences), rel=0.15)
     assert curve.errors(best)[best] == 0
-
-
-def test_each_folds_thresholds_come_from_the_other_folds() -> None:
-    probability_NK, member_NK = draw(500, (0.4, 0.1))
-    fold_N = np.arange(500) % 5
-    found_NK = cross_thresholds(probability_NK, member_NK, fold_N)
-    held = fold_N == 3
-    wanted_K = choose_thresholds(probability_NK[~held], member_NK[~held])
-    assert found_NK.shape == (500, 2) and (found_NK[held] == wanted_K).all()
-    changed_NK = np.where(held[:, None], ~member_NK, member_NK)
-    other_NK = cross_thresholds(probability_NK, changed_NK, fold_N)
-    assert np.array_equal(found_NK[held], other_NK[held]) and not np.array_equal(found_NK[~held], other_NK[~held])
 
 
 def test_the_same_photos_in_another_order_give_the_same() -> None:

@@ -26,6 +26,7 @@ from photograft.workflow.members import member_folder
 from photograft.workflow.train import TrainedRun
 
 SHAPES, LIGHTS = ("원", "rectangle", "triangle"), ("dark", "light")
+DOUBLES = ("ensemble.members.A/B.flip=true", "ensemble.members.a?b.flip=true")
 FACTORS = ("data.labels.factors=[모양, light]", "data.labels.group=person")
 
 
@@ -177,7 +178,7 @@ def test_a_flat_head_has_factors_too(table: Path, tmp_path: Path) -> None:
         (["data.labels.column=tags", "data.labels.separator=;", "train.balance=sqrt"], ConfigError, "several labels"),
         ([*FACTORS, "data.classes=[원 | dark, 원 | light]"], DataError, "same 모양"),
         (["data.labels.column=모양", "ensemble.members.model.flip=true"], ConfigError, "called model already"),
-        (["data.labels.column=모양", "ensemble.members={a/b: {}, A b: {}, a?b: {}}"], ConfigError, "share a folder"),
+        (["data.labels.column=모양", *DOUBLES], ConfigError, "share a folder"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(

@@ -40,17 +40,11 @@ class BalanceEffect:
     small_recall_after: float
 
 
-def choose_power(probabilities_NK: DoubleArray, label_N: IntArray, share_K: DoubleArray) -> float:
+def choose_power(parts: Sequence[DoubleArray], label_N: IntArray, shares: Sequence[DoubleArray]) -> float:
     """The power of `links.adjust`, 0 to 2, with the best macro-F1 on these photos: the smallest one within noise.
 
     The smallest whose macro-F1 is within one standard error of the best one's, since every further step costs large
-    classes some photos. `share_K` holds the classes' shares of the training photos.
-    """
-    return choose_joint_power([probabilities_NK], label_N, [share_K])
-
-
-def choose_joint_power(parts: Sequence[DoubleArray], label_N: IntArray, shares: Sequence[DoubleArray]) -> float:
-    """The one power for all factors, by the macro-F1 of their combinations; else as `choose_power`.
+    classes some photos. Several factors have one power, by the macro-F1 of their combinations.
 
     Args:
         parts: Probabilities of each factor (N, K_f).

@@ -12,7 +12,7 @@ import numpy as np
 from photograft.evaluation.calibration import calibrate
 from photograft.metrics import links
 from photograft.metrics.temperature import TEMPERATURE_LIMITS
-from photograft.values import DoubleArray, FloatArray, HeadKind, IntArray
+from photograft.values import DoubleArray, FloatArray, HeadKind
 
 _STEPS = np.linspace(1, 0, 11)
 """From equal shares to the best ones; finer steps would fit the noise of some hundred photos."""
@@ -40,22 +40,6 @@ def weigh_members(
     # A sum is softer than its parts.
     weight_E = own_E * share_E / calibrate(np.tensordot(share_E, scaled, axes=1), truth, kind)
     return tuple(weight_E.tolist())
-
-
-def cross_weigh(
-    logits: Sequence[FloatArray], truth: links.Truth, fold_N: IntArray, *, kind: HeadKind, equal: bool = False
-) -> FloatArray:
-    """The sum of the members' logits (N, M), each fold's with the factors that the other folds chose: those to report.
-
-    Arguments as `weigh_members`.
-    """
-    summed_NM = np.empty_like(logits[0], dtype=np.float32)
-    for fold in np.unique(fold_N):
-        held_N = fold_N == fold
-        others = [logits_NM[~held_N] for logits_NM in logits]
-        weights = weigh_members(others, truth[~held_N], kind=kind, equal=equal)
-        summed_NM[held_N] = sum(w * logits_NM[held_N] for w, logits_NM in zip(weights, logits, strict=True))
-    return summed_NM
 
 
 def _shares(scaled: list[FloatArray], truth: links.Truth, kind: HeadKind) -> DoubleArray:

@@ -34,15 +34,6 @@ def choose_thresholds(probabilities_NK: DoubleArray, member_NK: BoolArray) -> Do
     return threshold_K
 
 
-def cross_thresholds(probabilities_NK: DoubleArray, member_NK: BoolArray, fold_N: IntArray) -> DoubleArray:
-    """Thresholds of each photo's labels (N, K) that the photos of the other folds chose: those to report scores by."""
-    threshold_NK = np.empty(probabilities_NK.shape)
-    for fold in np.unique(fold_N):
-        held_N = fold_N == fold
-        threshold_NK[held_N] = choose_thresholds(probabilities_NK[~held_N], member_NK[~held_N])
-    return threshold_NK
-
-
 @dataclass(frozen=True)
 class _Curve:
     """What each threshold does, the highest first: photos it gives the label to, and those of them that have it."""

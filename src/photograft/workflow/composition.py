@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from photograft.config import Config
-from photograft.evaluation.adjustment import choose_joint_power
+from photograft.evaluation.adjustment import choose_power
 from photograft.evaluation.calibration import calibrate
 from photograft.evaluation.ensemble import weigh_members
 from photograft.evaluation.thresholds import choose_thresholds
@@ -95,8 +95,13 @@ def judge_linear(members: Sequence[Member], rows: IntArray) -> Judged:
     return Judged(rows, {name: tuple(arrays) for name, arrays in logits.items()})
 
 
-def choose_composition(judged: Judged, learnt: Learnt, config: Config, *, positive: str | None = None) -> Composition:
-    """Weights, temperatures, adjustment and thresholds that fit these photos best."""
+def choose_composition(
+    judged: Judged, learnt: Learnt, config: Config, *, positive: str | None = None, held: IntArray | None = None
+) -> Composition:
+    """Weights, temperatures, adjustment and thresholds that fit these photos best.
+
+    `held` are photos that nothing may be known of: classes' shares are those of the others.
+    """
     targets = learnt.targets
     weights, rows, by_target = {}, [], []
     for target in targets.learned:
@@ -117,22 +122,18 @@ def choose_composition(judged: Judged, learnt: Learnt, config: Config, *, positi
         thresholds = choose_thresholds(composed.probabilities_NK, learnt.member_NK[judged.rows])
         row = rows[0].model_copy(update={"thresholds": tuple(float(t) for t in thresholds)})
         return replace(plain, rows=(row,))
-    return _adjusted(plain, judged, learnt, config.train.logit_adjustment)
+    known = learnt.rows if held is None else np.setdiff1d(learnt.rows, held)
+    return _adjusted(plain, judged, learnt, config.train.logit_adjustment, known)
 
 
-def cross_compose(
-    judged: Judged, learnt: Learnt, config: Config, *, adjusted: bool = True, positive: str | None = None
-) -> tuple[Predictions, list[Composition]]:
-    """Honest predictions: what each fold's photos are given was chosen on the photos of the other folds.
-
-    Gives the compositions of the folds too.
-    """
+def cross_compose(judged: Judged, learnt: Learnt, config: Config, *, adjusted: bool = True) -> Predictions:
+    """Honest predictions: what each fold's photos are given was chosen on the photos of the other folds."""
     fold_N = judging_folds(learnt.splits, judged.rows)
     folds = np.unique(fold_N)
-    chosen = [
-        choose_composition(judged.take(fold_N != fold) if len(folds) > 1 else judged, learnt, config, positive=positive)
-        for fold in folds
-    ]
+    chosen = [choose_composition(judged, learnt, config)]
+    if len(folds) > 1:
+        held = [fold_N == fold for fold in folds]
+        chosen = [choose_composition(judged.take(~h), learnt, config, held=judged.rows[h]) for h in held]
     if not adjusted:
         chosen = [composition.without_adjustment() for composition in chosen]
     parts: dict[str, DoubleArray] = {}
@@ -151,7 +152,7 @@ def cross_compose(
     whole_NK = parts.pop("")
     merged = Composed(composed.classes, whole_NK, {}, parts)
     predictions = table(merged, chosen[0], learnt, judged.rows)
-    return replace(predictions, decided_NK=decided_NK), chosen
+    return replace(predictions, decided_NK=decided_NK)
 
 
 def table(composed: Composed, composition: Composition, learnt: Learnt, rows: IntArray) -> Predictions:
@@ -181,8 +182,7 @@ def judging_folds(splits: Splits, rows: IntArray) -> IntArray:
 
 def _row(target: Target, temperature: float, learnt: Learnt, positive: str | None) -> TargetRow:
     """The target's row of the bundle; its members get their heads when they are shipped."""
-    flat = len(learnt.targets.learned) == 1 and learnt.targets.factors and target.name == "label"
-    factors = learnt.targets.factors if flat else ()
+    factors = learnt.targets.factors if len(learnt.targets.learned) == 1 else ()
     return TargetRow(
         name=target.name,
         classes=target.classes,
@@ -194,17 +194,17 @@ def _row(target: Target, temperature: float, learnt: Learnt, positive: str | Non
     )
 
 
-def _adjusted(plain: Composition, judged: Judged, learnt: Learnt, asked: float | str) -> Composition:
+def _adjusted(plain: Composition, judged: Judged, learnt: Learnt, asked: float | str, known: IntArray) -> Composition:
     """With the logit adjustment that is asked for, its power found where that is left open."""
     if asked == 0:
         return plain
     learned = learnt.targets.learned
-    shares = [_shares(target, learnt.truth(target, learnt.rows)) for target in learned]
+    shares = [_shares(target, learnt.truth(target, known)) for target in learned]
     if asked == "auto":
         composed = plain.apply(judged)
         label_N = learnt.label_N[judged.rows]
         parts = [composed.by_target[target.name] for target in learned]
-        power = choose_joint_power(parts, label_N, shares)
+        power = choose_power(parts, label_N, shares)
     else:
         power = float(asked)
     rows = tuple(

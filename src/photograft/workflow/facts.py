@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from photograft.data.targets import LABEL
 from photograft.evaluation.adjustment import balance_effect
 from photograft.inference.classifier import Classifier
 from photograft.inference.cost import measure_ms
@@ -109,7 +108,7 @@ def ensemble_facts(
     variants = list(dict.fromkeys(member.variant for member in trained.members))
     alone = (
         {
-            variant: cross_compose(of_variant(honest, trained.members, variant), trained.learnt, trained.config)[0]
+            variant: cross_compose(of_variant(honest, trained.members, variant), trained.learnt, trained.config)
             for variant in variants
         }
         if len(variants) > 1
@@ -151,7 +150,7 @@ def balance_effects(trained: Trained, shipped: Composition, judged: Predictions,
     """
     learnt, config = trained.learnt, trained.config
     weighed = {
-        "" if target.name == LABEL else target.name: balance_of(member.config, target)
+        "" if len(learnt.targets.learned) == 1 else target.name: balance_of(member.config, target)
         for member in trained.members
         for target in member.targets
         if balance_of(member.config, target) not in ("none", "sampled")
@@ -161,7 +160,7 @@ def balance_effects(trained: Trained, shipped: Composition, judged: Predictions,
         return None
     if weighed and not tuned:
         honest = _without_weights(trained)
-    before, _ = cross_compose(honest, learnt, config, adjusted=False)
+    before = cross_compose(honest, learnt, config, adjusted=False)
     group_N = learnt.splits.group_N[trained.rows]
     effect = balance_effect(before.probabilities_NK, judged.probabilities_NK, judged.label_N, group_N)
     same = len(set(weighed.values())) == 1 and len(weighed) == len(learnt.targets.learned)
