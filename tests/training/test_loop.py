@@ -71,6 +71,24 @@ def check_every_step(settings: dict[str, Any], augment: AugmentConfig, **more: A
         assert final(resumed) == expected, f"differs when resumed at step {info['step']}"
 
 
+def test_photos_that_do_not_steer_are_judged_after_every_epoch_and_change_nothing() -> None:
+    settings = {"early_stopping": 1, "schedule": "plateau", "evaluate_steps": 2}
+    judging, alone = Fit(make_task(settings=settings, val_steers=False)), Fit(make_task(settings=settings, n_val=0))
+    states = [judging.state(), *(judging.state() for _ in judging.run())]
+    for _ in alone.run():
+        pass
+    same = zip(judging.network.parameters(), alone.network.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in same) and judging.best is None
+    judged = [record for record in judging.records if record.val_loss is not None]
+    assert len(judging.judged) == len(judged) > 3 and judging.judged[0].shape == (9, 3)
+    for tensors, info in states:
+        resumed = Fit(make_task(settings=settings, val_steers=False))
+        resumed.load_state(tensors, json.loads(json.dumps(info)))
+        for _ in resumed.run():
+            pass
+        assert all(np.array_equal(*pair) for pair in zip(resumed.judged, judging.judged, strict=True))
+
+
 def test_resuming_is_exact_with_two_threads_too() -> None:
     torch.set_num_threads(2)
     check_every_step({"epochs": 1}, AugmentConfig(mixup=1.0))

@@ -52,9 +52,10 @@ class Task:
     """What one fit needs. Settings that are still `auto` take what their documentation names, on this machine's CPU.
 
     `network` gives logits (B, M) for values of `inputs`, target after target; it is trained in place. The loss is the
-    sum over the targets. `balances` are those of the targets, by default `train.balance` for each. `stop_after_epoch`
-    ends a fit early on the schedule of the whole one; `deadline`, a time of `time.monotonic`, at the first evaluation
-    after it.
+    sum over the targets. `val` chooses the best state, and steers `plateau` and early stopping; without `val_steers`
+    it is judged alone, so that all folds together can choose. `balances` are those of the targets, by default
+    `train.balance` for each. `stop_after_epoch` ends a fit early on the schedule of the whole one; `deadline`, a time
+    of `time.monotonic`, at the first evaluation after it.
     """
 
     network: nn.Module
@@ -65,6 +66,7 @@ class Task:
     config: TrainConfig
     augment: AugmentConfig
     val: Labelled | None = None
+    val_steers: bool = True
     balances: tuple[Balance, ...] = ()
     name: str = "train"
     device: str = "cpu"
@@ -98,13 +100,15 @@ class Fit:
 
     `run` trains; between what it yields, `state` and `load_state` save and restore all of it. When it has ended the
     network holds the result: the weights of lowest calibrated validation loss, without validation photos the last ones.
-    `records` are the evaluations so far, `best` the one whose weights are kept, `ended` says why it ended.
+    `records` are the evaluations so far, `best` the one whose weights are kept, `ended` says why it ended. `judged` are
+    the validation photos' logits of every evaluation of them, where these photos do not steer.
     """
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.config = task.config
         self.records: list[Record] = []
+        self.judged: list[FloatArray] = []
         self.best: Record | None = None
         self.ended = ""
         self.step = 0
@@ -182,6 +186,7 @@ class Fit:
             tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(self._optimizer).items()}
             for prefix, kept in (("average", self._average), ("best", self._best)):
                 tensors |= {f"{prefix}.{name}": tensor for name, tensor in copied(kept or {}).items()}
+        tensors |= {f"judged.{number}": torch.from_numpy(each.copy()) for number, each in enumerate(self.judged)}
         info = {
             "fit": self.task.name,
             "of": self._fingerprint(),
@@ -206,7 +211,7 @@ class Fit:
         Raises:
             ModelError: the state is of another fit.
         """
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "average": {}, "best": {}}
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "average": {}, "best": {}, "judged": {}}
         for key, tensor in tensors.items():
             prefix, _, name = key.partition(".")
             parts.setdefault(prefix, {})[name] = tensor
@@ -222,6 +227,7 @@ class Fit:
         if parts["best"]:
             self._best = copied(self._moving)
             put(parts["best"], self._best)
+        self.judged = [parts["judged"][str(number)].numpy().copy() for number in range(len(parts["judged"]))]
         self.step, self._evaluated = info["step"], info["evaluated"]
         self._finished, self.ended, self._seconds = info["finished"], info["ended"], info["seconds"]
         self.records = [Record(**record) for record in info["records"]]
@@ -333,9 +339,10 @@ class Fit:
         val_loss = val_accuracy = calibrated = None
         if self.task.val is not None and self._counts():
             val_loss, val_accuracy, calibrated = self._judge(self.task.val)
-        best = self._keep_if_best(calibrated, val_accuracy)
+        steers = self.task.val is not None and self.task.val_steers
+        best = steers and self._keep_if_best(calibrated, val_accuracy)
         lr = peak_lr(self.config) * self._factor(self.step - 1)
-        watched = calibrated if self.task.val is not None else train_loss
+        watched = calibrated if steers else train_loss
         if watched is not None:
             if self._lowest is None or watched < self._lowest[0]:
                 self._lowest = (watched, epoch)
@@ -361,6 +368,8 @@ class Fit:
             logits_NM = self._predict(val.row_N)
         loss = 0.0 if np.isfinite(logits_NM).all() else math.nan
         self._check_finite(loss, "validation loss", self.step - 1)
+        if not self.task.val_steers:
+            self.judged.append(logits_NM)
         return judge(logits_NM, val.truth, self.task.targets)
 
     def _keep_if_best(self, loss: float | None, accuracy: float | None) -> bool:
@@ -375,7 +384,13 @@ class Fit:
         if self.step >= self.last_step:
             return "epochs"
         patience, lowest = self.config.early_stopping, self._lowest
-        if self.task.val is not None and patience and lowest is not None and epoch - lowest[1] >= patience:
+        if (
+            self.task.val is not None
+            and self.task.val_steers
+            and patience
+            and lowest is not None
+            and epoch - lowest[1] >= patience
+        ):
             return "early stopping"
         if self.task.deadline is not None and time.monotonic() >= self.task.deadline:
             return "time limit"

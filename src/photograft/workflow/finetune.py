@@ -27,6 +27,7 @@ from photograft.models.device import return_memory
 from photograft.models.networks import ensure_stack, read_outputs, stack_id
 from photograft.reporting.training import BoundaryFacts, Training
 from photograft.tracking.run_folder import RunFolder
+from photograft.training.epochs import EpochChoice
 from photograft.training.inputs import Inputs
 from photograft.training.linear import LinearHead, mean_head
 from photograft.values import BoolArray, DoubleArray, FloatArray, IntArray
@@ -128,14 +129,15 @@ def fine_tune(
 class Verdict:
     """How photos were judged by heads and networks that had not seen them: logits (N, M) of either, per target.
 
-    `epoch` is the best one, None where no validation photos chose it. `tuned` are the states of the folds, where they
-    are shipped.
+    `epoch` is the best one, whose logits `tuned` holds; `honest` are those of the epoch that the other folds chose.
+    `states` are those of the folds, where they are shipped.
     """
 
     rows: IntArray
     linear: tuple[FloatArray, ...]
     tuned: tuple[FloatArray, ...]
-    epoch: int | None
+    epoch: int
+    honest: tuple[FloatArray, ...]
     states: tuple[State, ...] = ()
 
 
@@ -197,7 +199,7 @@ class FineTuning:
             training=Training(
                 summary=self.grafting.summary,
                 records=[each for name, found in self.runner.records.items() if self._owns(name) for each in found],
-                epoch=verdict.epoch or self._n_epochs,
+                epoch=verdict.epoch,
                 seconds=sum(seconds for name, seconds in self.runner.seconds.items() if self._owns(name)),
                 augment=augment if augment.views or augment.mixup or augment.cutmix else None,
                 boundary=boundary,
@@ -220,12 +222,6 @@ class FineTuning:
         splits = self.learnt.splits
         return bool(len(splits.rows("test")) and len(splits.rows("val"))) and self._refit != "folds"
 
-    @property
-    def _n_epochs(self) -> int:
-        epochs = self.member.config.train.epochs
-        assert epochs != "auto"
-        return epochs
-
     def _judge(self) -> Verdict:
         member, learnt, splits = self.member, self.learnt, self.learnt.splits
         if self._holds_out:
@@ -234,18 +230,22 @@ class FineTuning:
             embedding_ND = member.table.embedding_ND[val_rows]
             linear = tuple(head.logits(embedding_ND) for head in member.linear_on(learnt, train_rows))
             best = fit.best or fit.records[-1]
-            return Verdict(val_rows, linear, self._split(fit.logits(val_rows)), max(1, round(best.epoch)))
+            tuned = self._split(fit.logits(val_rows))
+            return Verdict(val_rows, linear, tuned, max(1, round(best.epoch)), tuned)
         fold_N = splits.fold_N[learnt.rows]
-        tuned_NM = np.empty((len(fold_N), count_outputs(member.targets)), np.float32)
+        judged: list[dict[int, FloatArray]] = []
         states = []
         for fold in range(splits.n_folds):
             held, name = fold_N == fold, f"fold {fold + 1}"
-            fit = self._fit(name, learnt.rows[~held])
-            tuned_NM[held] = fit.logits(learnt.rows[held])
+            fit = self._fit(name, learnt.rows[~held], val_rows=learnt.rows[held], steers=False)
+            judged.append(_by_epoch(fit) or {1: fit.logits(learnt.rows[held])})
             if self._refit == "folds":
                 states.append(self._state(fit, learnt.rows[~held]))
         linear = tuple(each.honest_logits_NK for each in member.fits)
-        return Verdict(learnt.rows, linear, self._split(tuned_NM), None, tuple(states))
+        last_only = self._refit == "folds"  # their states are those of the last epoch
+        choice = EpochChoice(judged, fold_N, self._labelled(learnt.rows).truth, member.targets, last_only=last_only)
+        honest_NM, (tuned_NM, epoch) = choice.honest(), choice.of_all()
+        return Verdict(learnt.rows, linear, self._split(tuned_NM), epoch, self._split(honest_NM), tuple(states))
 
     def _split(self, logits_NM: FloatArray) -> tuple[FloatArray, ...]:
         """The outputs of each target."""
@@ -264,6 +264,7 @@ class FineTuning:
 
     def _honest(self, verdict: Verdict) -> tuple[FloatArray, ...]:
         """Logits whose shares were chosen on the other folds: the ones to report."""
+        verdict = replace(verdict, tuned=verdict.honest)
         honest = tuple(each.copy() for each in verdict.tuned)
         fold_N = judging_folds(self.learnt.splits, verdict.rows)
         for fold in np.unique(fold_N):
@@ -275,7 +276,7 @@ class FineTuning:
 
     # -- fits ----------------------------------------------------------------------------------------------
 
-    def _final(self, epoch: int | None) -> State:
+    def _final(self, epoch: int) -> State:
         """The model to test."""
         splits = self.learnt.splits
         if self._refit != "none":
@@ -314,9 +315,16 @@ class FineTuning:
         self.tuning.folder.write("config.resolved.yaml", to_yaml(config, reasons=reasons))
 
     def _fit(
-        self, name: str, rows: IntArray, *, val_rows: IntArray | None = None, stop_after_epoch: int | None = None
+        self,
+        name: str,
+        rows: IntArray,
+        *,
+        val_rows: IntArray | None = None,
+        steers: bool = True,
+        stop_after_epoch: int | None = None,
     ) -> Fit:
         task = self._task(name, rows, val_rows=val_rows, stop_after_epoch=stop_after_epoch)
+        task = replace(task, val_steers=steers)
         return self.runner.complete(replace(task, deadline=self._deadline(len(rows))))
 
     def _task(
@@ -411,6 +419,13 @@ class FineTuning:
             cut=graft.point,
             batchnorm=graft.batchnorm,
         )
+
+
+def _by_epoch(fit: Fit) -> dict[int, FloatArray]:
+    """The held photos' logits after each epoch in which they were judged."""
+    records = [record for record in fit.records if record.val_loss is not None]
+    pairs = zip(records, fit.judged, strict=True)
+    return {int(record.epoch): logits_NM for record, logits_NM in pairs if record.epoch == int(record.epoch)}
 
 
 def _blended(shares: tuple[Blend, ...] | None, verdict: Verdict) -> tuple[FloatArray, ...]:
