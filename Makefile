@@ -47,8 +47,11 @@ demo: $(DEMO_READY)
 	fi; \
 	$(BIN)/photograft train "$$photos" --name demo
 
+# Tests of one file share what its fixtures have trained.
+PARALLEL := -n 2 --dist loadfile
+
 test: $(DEV_READY)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-slow: $(DEV_READY)
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -48,15 +48,34 @@ class Variant:
 
 
 _HEADS = ("model.labels=heads", AGES)
-_MODELS = ("model.labels=models", AGES, "model.factors.age.graft=blocks:2")
+_TUNED = ("input.px=224", "model.graft=blocks:4", "train.epochs=6", "train.refit=folds")
+_OTHERS = tuple(
+    f"ensemble.members.{name}.{setting}"
+    for name in ("lite0", "lite2")
+    for setting in (f"backbone=efficientnet-{name}", "graft=head", "px=320")
+)
 VARIANTS = {
     "flat": Variant((), timed=True),
-    "flat-adjusted": Variant((ADJUSTED,)),
+    "flat-adjusted": Variant((ADJUSTED,), timed=True),
     "heads": Variant(_HEADS, timed=True),
-    "heads-adjusted": Variant((*_HEADS, ADJUSTED)),
-    "models": Variant(_MODELS, linear=False),
-    "models-adjusted": Variant((*_MODELS, ADJUSTED), linear=False),
-    "ensemble": Variant((*_HEADS, ADJUSTED, "ensemble.members.lite2.backbone=efficientnet-lite2")),
+    "heads-adjusted": Variant((*_HEADS, ADJUSTED), timed=True),
+    "models": Variant(
+        ("model.labels=models", AGES, ADJUSTED, "model.factors.age.px=224", "model.factors.gender.px=224"), timed=True
+    ),
+    "models-tuned": Variant(
+        (
+            "model.labels=models",
+            AGES,
+            ADJUSTED,
+            "model.factors.age.px=224",
+            "model.factors.age.graft=blocks:4",
+            "train.epochs=6",
+            "train.refit=folds",
+        ),
+        linear=False,
+    ),
+    "heads-tuned": Variant((*_HEADS, ADJUSTED, *_TUNED), linear=False),
+    "ensemble": Variant((*_HEADS, ADJUSTED, *_TUNED, *_OTHERS), linear=False),
 }
 BASELINE = "flat"
 TARGETS = {

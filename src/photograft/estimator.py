@@ -36,6 +36,8 @@ from photograft.training.linear import fit_head
 from photograft.values import DoubleArray, FloatArray, PixelArray
 from photograft.workflow.resolve import resolve_input
 
+_BALANCES = ("none", "balanced", "sqrt", "effective")
+
 
 class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Classify photos with a linear head on frozen features; fits into Pipeline, cross_val_score and GridSearchCV.
@@ -48,7 +50,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         quality: "fast" (224 px, one view) or "good" (320 px, with its mirror image).
         px: Input size in pixels instead of the quality's.
         strength: L2 penalty; None chooses it by cross-validation.
-        balance: "none" or "balanced".
+        balance: "none", "balanced", "sqrt" or "effective", as `train.balance`.
         folds: Number of folds that choose the strength and the temperature.
         seed: Of the folds.
 
@@ -79,8 +81,8 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Learn from N photos and their N labels."""
         if self.quality == "best":
             raise ConfigError("quality: 'best' trains the network too, which photograft.train does; use 'good' here.")
-        if self.balance not in ("none", "balanced"):
-            raise ConfigError(f"balance: {self.balance!r} is not possible; use 'none' or 'balanced'.")
+        if self.balance not in _BALANCES:
+            raise ConfigError(f"balance: {self.balance!r} is not possible; use one of {', '.join(_BALANCES)}.")
         self.classes_, label_N = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError("PhotoClassifier needs photos of at least two classes.")

@@ -161,6 +161,7 @@ def prepared(
         if settle is not None:
             planned = tuple(replace(plan, config=settle(plan.name, plan.config)) for plan in planned)
         setups = _share_time([_set_up(plan, source, cache.folder, clock, narrator) for plan in planned])
+        _warn_idle(setups, narrator)
         opened: dict[tuple[object, ...], PhotoReader] = {}
         readers = []
         for setup in setups:
@@ -183,6 +184,15 @@ def prepared(
         summaries = tuple((setup.name, setup.grafting.summary) for setup in setups if setup.grafting is not None)
         plan = Plan(tuple(lines), estimate, summaries)
         yield Prepared(config, reasons, source, targets, tuple(setups), tuple(readers), plan)
+
+
+def _warn_idle(setups: Sequence[Setup], narrator: Narrator) -> None:
+    """Say so where settings of fine-tuning were changed, and nothing is fine-tuned."""
+    if all(setup.config.model.graft == "head" for setup in setups) and (idle := without_effect(setups[0].config)):
+        narrator.say(
+            f"warning: {', '.join(idle)} act in fine-tuning, and graft point head has none: set --quality best or "
+            "model.graft"
+        )
 
 
 def _share_time(setups: Sequence[Setup]) -> list[Setup]:
@@ -248,11 +258,6 @@ def _set_up(plan: MemberPlan, source: Source, cache_dir: Path, clock: Clock, nar
     config, reasons = resolve_input(plan.config, only_px=trained.own_px if trained.fixed_px else None)
     config, graft_reasons = resolve_graft(config)
     reasons |= graft_reasons
-    if idle := without_effect(config):
-        narrator.say(
-            f"warning: {', '.join(idle)} act in fine-tuning, and graft point head has none: set --quality best or "
-            "model.graft"
-        )
     contract = contract_of(config)
     px = config.input.px
     assert isinstance(px, int)

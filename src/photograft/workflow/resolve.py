@@ -12,7 +12,7 @@ from photograft.models.catalogue import RUN, is_run_name
 _PX = {"fast": 224, "good": 320, "best": 320}
 HEAD_LR = 2.5
 """Learning rate of the head, over that of the network before it."""
-_OF_THE_HEAD = {"balance", "strength", "refit", "seed"}
+_OF_THE_HEAD = {"balance", "effective_beta", "logit_adjustment", "strength", "refit", "on_all", "seed"}
 """Settings of training that act at every graft point; the others belong to fine-tuning."""
 
 
