@@ -190,6 +190,15 @@ def test_settings_that_do_not_go_together_are_refused(
     assert words in str(raised.value)
 
 
+def test_what_each_member_would_train_is_in_the_plan(table: Path, tuning: Tuning) -> None:
+    config = photograft.load_config(
+        None, tuned_settings(tuning, "model.labels=models", "model.factors.light.graft=head")
+    )
+    planned = photograft.plan(table, config=config).to_json()
+    assert list(planned["members"]) == ["모양"]
+    Draft202012Validator(load_schema("plan")).validate(json.loads(json.dumps(planned)))
+
+
 def test_names_of_factors_never_lead_out_of_the_run(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     assert checkpoint_folder(run, "../../x/y, fold 1").parent == run.path / "checkpoints"
@@ -233,7 +242,12 @@ def test_a_network_with_two_heads_is_tuned_in_folds_and_all_of_them_shipped(
 @pytest.mark.slow
 def test_models_per_factor_are_tuned_and_go_on_after_a_stop(table: Path, tuning: Tuning, tmp_path: Path) -> None:
     settings = tuned_settings(
-        tuning, "model.labels=models", "split.test=0.25", "model.factors.light.graft=head", "train.checkpoint_steps=1"
+        tuning,
+        "model.labels=models",
+        "split.test=0.25",
+        "model.factors.light.graft=head",
+        "train.checkpoint_steps=1",
+        "train.time_limit=9",
     )
     options = [each for setting in settings for each in ("--set", setting)]
     command = ["train", str(table), "--quality", "fast", *options, "--json", "--runs-dir"]
@@ -251,3 +265,5 @@ def test_models_per_factor_are_tuned_and_go_on_after_a_stop(table: Path, tuning:
     assert list(report["trainings"]) == ["모양"] and "training" not in report and report["linear"]["what"] == "test"
     for name in ("members/모양/network.safetensors", "predictions.csv", "model/heads/head-1.safetensors"):
         assert (run / name).read_bytes() == (unbroken / name).read_bytes()
+    for name in ("config.resolved.yaml", "members/모양/config.resolved.yaml"):
+        assert photograft.load_config(run / name) == photograft.load_config(unbroken / name)

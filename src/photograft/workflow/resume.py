@@ -17,12 +17,13 @@ from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
 from photograft.tracking.run_folder import CHECKPOINTS, STARTED, RunFolder
 from photograft.workflow.environment import command_line, data_sha256, git_state, versions
 from photograft.workflow.finish import Trained, write_members
-from photograft.workflow.members import MAIN, member_folder
+from photograft.workflow.members import MAIN, Member, member_folder
 from photograft.workflow.narrator import Narrator
 
 _FORMAT = 1
 _SETTLED = ("precision", "channels_last", "batch_size", "lr", "head_lr", "epochs", "evaluate_from", "boundary")
 """Settings that were measured when the run began, and might come out otherwise now."""
+_OPEN = ("auto", "find")
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,33 @@ class Unfinished:
                 f"{self.photos}: {changed} changed since {self.folder.path} was begun, so it cannot go on: "
                 "put them back, or train a new run."
             )
-        train = trained.config.train.model_copy(update={"time_limit": self.time_limit})
-        config = trained.config.model_copy(update={"train": train})
-        settled = {f"train.{name}": "settled when the run began" for name in self.settled}
-        reasons, members = {**trained.reasons, **settled}, trained.members
-        if members[0].name == MAIN:
-            members = (replace(members[0], config=config, reasons=reasons), *members[1:])
+        config = _with_time_limit(trained.config, self.time_limit)
+        reasons = trained.reasons | self._reasons(config)
+        members = tuple(
+            replace(member, config=config, reasons=reasons) if member.name == MAIN else self._member_taken_up(member)
+            for member in trained.members
+        )
         return replace(trained, asked=self.asked, config=config, reasons=reasons, members=members)
+
+    def _member_taken_up(self, member: Member) -> Member:
+        limit = load_config(self._file_of(member.name)).train.time_limit
+        config = _with_time_limit(member.config, limit)
+        return replace(member, config=config, reasons=member.reasons | self._reasons(config))
+
+    def _reasons(self, config: Config) -> dict[str, str]:
+        """Why settings that nobody gave are what they are."""
+        known = (name for name in self.settled if getattr(config.train, name) not in _OPEN)
+        return {f"train.{name}": "settled when the run began" for name in known}
 
     def settle(self, name: str, config: Config) -> Config:
         """The settings of a member with what was settled for it when the run began."""
-        file = member_folder(self.folder, name).path / "config.resolved.yaml"
+        file = self._file_of(name)
         if name == MAIN or not file.is_file():
             return config
         return _with_settled(config, load_config(file))
+
+    def _file_of(self, member: str) -> Path:
+        return member_folder(self.folder, member).path / "config.resolved.yaml"
 
 
 def begin(run: RunFolder, trained: Trained, root: Path) -> None:
@@ -158,9 +172,9 @@ def _read(run: RunFolder) -> Unfinished:
         folder=run,
         photos=Path(started["photos"]),
         config=_with_settled(asked, resolved),
-        settled=tuple(name for name in _SETTLED if getattr(asked.train, name) in ("auto", "find")),
+        settled=tuple(name for name in _SETTLED if getattr(asked.train, name) in _OPEN),
         asked=run.read("config.yaml"),
-        time_limit=asked.train.time_limit,
+        time_limit=resolved.train.time_limit,
         data_sha256=str(started["data_sha256"]),
     )
 
@@ -171,6 +185,10 @@ def _with_settled(asked: Config, resolved: Config) -> Config:
     return asked.model_copy(
         update={"train": train, "model": asked.model.model_copy(update={"device": resolved.model.device})}
     )
+
+
+def _with_time_limit(config: Config, limit: float | None) -> Config:
+    return config.model_copy(update={"train": config.train.model_copy(update={"time_limit": limit})})
 
 
 def _remove_halves(run: RunFolder) -> None:
