@@ -262,3 +262,16 @@ def test_every_setting_has_a_meaning_and_a_default_that_is_accepted() -> None:
             continue
         given = {".".join(path): value for path, value in leaves(load_config(None, [f"{each.name}={each.default}"]))}
         assert given[each.name] == (defaults[each.name] if ".NAME." not in each.name else read_value(each.default))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["data.labels.factors=[age, age]"], "names a column twice"),
+        (["data.labels.factors=[age]", "data.labels.column=sex"], "column and data.labels.factors do not go together"),
+        (["data.labels.factors=[age]", "data.labels.separator=;"], "separator and data.labels.factors do not go"),
+    ],
+)
+def test_factors_are_columns_of_their_own(settings: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(None, settings)

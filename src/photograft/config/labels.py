@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from photograft.config.section import Section
 
@@ -51,3 +51,12 @@ class LabelsConfig(Section):
         if not isinstance(named, dict):
             return named
         return {name: tuple(each) if isinstance(each, list) else each for name, each in named.items()}
+
+    @model_validator(mode="after")
+    def _names_each_column_once(self) -> Self:
+        if len(set(self.factors)) < len(self.factors):
+            raise ValueError("data.labels.factors names a column twice")
+        for name, given in (("column", self.column), ("separator", self.separator)):
+            if self.factors and given is not None:
+                raise ValueError(f"data.labels.{name} and data.labels.factors do not go together: give one of them")
+        return self

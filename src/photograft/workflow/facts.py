@@ -153,7 +153,7 @@ def balance_effects(trained: Trained, shipped: Composition, judged: Predictions,
         "" if len(learnt.targets.learned) == 1 else target.name: balance_of(member.config, target)
         for member in trained.members
         for target in member.targets
-        if balance_of(member.config, target) not in ("none", "sampled")
+        if balance_of(member.config, target) != "none"
     }
     tuned = any(member.training is not None for member in trained.members)
     if learnt.targets.several or (not config.train.logit_adjustment and (not weighed or tuned)):
