@@ -92,7 +92,8 @@ def test_a_factor_is_predicted_by_the_sum_over_its_combinations(by_person: Modul
 
 
 @pytest.fixture
-def results(composite: ModuleType, by_person: ModuleType) -> Any:
+def results(composite: ModuleType, by_person: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(composite, "VARIANTS", {name: composite.VARIANTS[name] for name in ("flat", "heads")})
     person_N, label_N, predicted_N = drawn_labels(300, 60, n_classes=4, right=0.5)
     paths = tuple(f"{n}.jpg" for n in range(300))
     runs = {}

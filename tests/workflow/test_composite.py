@@ -226,6 +226,7 @@ def tuned_settings(tuning: Tuning, *more: str) -> tuple[str, ...]:
     return (*kept, *FACTORS, "data.labels.order=[dark, light]", "train.start=linear", *more)
 
 
+@pytest.mark.slow
 def test_a_network_with_two_heads_is_tuned_in_folds_and_all_of_them_shipped(
     table: Path, tuning: Tuning, tmp_path: Path
 ) -> None:
