@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import photograft
-from photograft.errors import DataError
+from photograft.errors import ConfigError, DataError
 
 pytest.importorskip("sklearn")
 
@@ -85,6 +85,8 @@ def test_what_cannot_work_says_why(labelled: tuple[list[str], list[str]], tmp_pa
         tiny().predict(paths[:1])
     with pytest.raises(DataError, match="two classes"):
         tiny().fit(paths[:5], ["one"] * 5)
+    with pytest.raises(ConfigError, match="one label per photo"):
+        tiny().fit(paths[:2], [["red", "round"], ["blue"]])
     (tmp_path / "깨진.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match="깨진"):
         tiny().fit([*paths, str(tmp_path / "깨진.jpg")], [*labels, labels[0]])

@@ -83,6 +83,11 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise ConfigError("quality: 'best' trains the network too, which photograft.train does; use 'good' here.")
         if self.balance not in _BALANCES:
             raise ConfigError(f"balance: {self.balance!r} is not possible; use one of {', '.join(_BALANCES)}.")
+        given_N = np.asarray(y, dtype=object)
+        if given_N.ndim != 1 or any(isinstance(label, list | tuple | set) for label in given_N):
+            raise ConfigError(
+                "y: PhotoClassifier takes one label per photo; several, and factors, are for photograft.train."
+            )
         self.classes_, label_N = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError("PhotoClassifier needs photos of at least two classes.")

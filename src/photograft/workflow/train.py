@@ -317,7 +317,8 @@ def _train_linear(
     config, reasons = _resolve_rest(ready, learnt, members)
     if members[0].name == MAIN:
         members = (replace(members[0], config=config, reasons=reasons), *members[1:])
-    seen = [warning for m in members for warning in seen_by_backbone(m.config.model.backbone, manifest, splits)]
+    backbones = dict.fromkeys(member.config.model.backbone for member in members)
+    seen = [warning for backbone in backbones for warning in seen_by_backbone(backbone, manifest, splits)]
     return Trained(to_yaml(asked), config, reasons, learnt, members, (*filter(None, [cache.warning]), *seen))
 
 
