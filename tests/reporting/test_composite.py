@@ -118,6 +118,8 @@ def test_gain_and_cost_are_said_in_words(low: float, high: float, said: str) -> 
     assert "for 2.6 times the time (52 against 20 ms per photo)" in first
     assert second == "The log loss is 0.970 against 1.020."
     assert "times the time" not in say_gain({**gain, "ms_per_photo": None})[0]
+    (alone,) = say_gain({**gain, "ms_per_photo": 20.0})
+    assert "has all the weight" in alone
 
 
 def test_members_that_do_worse_together_are_not_praised() -> None:

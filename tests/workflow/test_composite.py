@@ -163,6 +163,14 @@ def test_a_flat_head_has_factors_too(table: Path, tmp_path: Path) -> None:
     check_bundle_agrees(run, table)
 
 
+def test_a_factor_may_be_called_label(table: Path, tmp_path: Path) -> None:
+    other = table.with_name("other.csv")
+    other.write_text(table.read_text("utf-8").replace("light", "label", 1), encoding="utf-8")
+    settings = ("data.labels.factors=[모양, label]", "data.labels.group=person", "model.labels=models", "split.test=0")
+    run = train(other, tmp_path, *settings)
+    assert run.oof is not None and set(run.oof.scores["factors"]) == {"모양", "label"}
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
@@ -175,6 +183,8 @@ def test_a_flat_head_has_factors_too(table: Path, tmp_path: Path) -> None:
         ([*FACTORS, "data.labels.order=[dark, lihgt]"], ConfigError, "not the values of any factor"),
         ([*FACTORS, "data.labels.order.light=[dark]"], ConfigError, "does not name light"),
         ([*FACTORS, "data.labels.order.size=[dark, light]"], ConfigError, "'size', which is no factor"),
+        (["data.labels.column=light", "data.labels.order.light=[dark, light]"], ConfigError, "give a plain list"),
+        ([*FACTORS, "ensemble.members.a.backbone=efficientnet-lite9"], ConfigError, "ensemble.members.a.backbone"),
         (["data.labels.column=tags", "data.labels.separator=;", "train.balance=sqrt"], ConfigError, "several labels"),
         ([*FACTORS, "data.classes=[원 | dark, 원 | light]"], DataError, "same 모양"),
         (["data.labels.column=모양", "ensemble.members.model.flip=true"], ConfigError, "called model already"),

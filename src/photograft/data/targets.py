@@ -66,7 +66,7 @@ class Targets:
         if target.kind == "sigmoid":
             return self.member_NK(photos)
         label_N = self.label_N(photos)
-        if target.name == LABEL or len(self.learned) == 1:
+        if len(self.learned) == 1:
             return label_N
         value_K = self.value_FK[[factor.name for factor in self.factors].index(target.name)]
         return np.where(label_N < 0, -1, value_K[label_N])
@@ -84,6 +84,7 @@ def find_targets(classes: Sequence[str], config: Config, *, several: bool) -> Ta
     if several:
         return Targets((Target(LABEL, tuple(sorted(classes)), "sigmoid"),), tuple(sorted(classes)))
     if not labels.factors:
+        _require_label(labels)
         order = _order(labels, LABEL, sorted(classes))
         names = order or tuple(sorted(classes))
         return Targets((Target(LABEL, names, _kind(model.loss, names, order, "model.loss")),), names)
@@ -176,6 +177,15 @@ def _require_used(labels: LabelsConfig, factors: Sequence[Target]) -> None:
     if plain is not None and plain not in [factor.classes for factor in factors]:
         values = "; ".join(f"{factor.name}: {', '.join(factor.classes)}" for factor in factors)
         raise ConfigError(f"data.labels.order: {', '.join(plain)} are not the values of any factor ({values})")
+
+
+def _require_label(labels: LabelsConfig) -> None:
+    """Without factors the one order is that of the label, under its own name or none."""
+    if unknown := set(labels.order) - {"", LABEL}:
+        raise ConfigError(
+            f"data.labels.order.{min(unknown)}: without data.labels.factors there is one label; give a plain list, or "
+            f"data.labels.order.{LABEL}"
+        )
 
 
 def _kind(loss: str, classes: Sequence[str], order: Sequence[str] | None, setting: str) -> HeadKind:

@@ -173,6 +173,8 @@ def say_balance(balance: Document, language: str = "en") -> str:
 def say_gain(gain: Document, language: str = "en") -> list[str]:
     """Say what the members gain over the best of them alone, and what they cost."""
     texts = composite_texts_in(language)
+    if gain["ms_per_photo"] and gain["ms_per_photo"] == gain["single_ms_per_photo"]:
+        return [texts.say("members.gain.none", best=gain["best"])]
     difference = gain["accuracy"] - gain["single_accuracy"]
     verdict = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "unsure"
     low, high = (gain["low"], gain["high"]) if verdict != "worse" else (-gain["high"], -gain["low"])

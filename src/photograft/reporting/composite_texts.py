@@ -140,6 +140,7 @@ COMPOSITE_ENGLISH: dict[str, Entry] = {
     "members.own": "Each of these models predicts a part of what is asked, and their answers are put together.",
     "members.gain.better": "Together they are right for {accuracy}, {difference} points more than “{best}” alone "
     "({low} to {high} with 95 % confidence; {n:,} photos, {what}){cost}.",
+    "members.gain.none": "“{best}” alone has all the weight: the others gain nothing, and are not shipped.",
     "members.gain.worse": "Together they are right for {accuracy}, {difference} points less than “{best}” alone "
     "({low} to {high} with 95 % confidence; {n:,} photos, {what}){cost}: that one alone would do better.",
     "members.gain.unsure": "Together they are right for {accuracy}, “{best}” alone for {single} ({difference} points, "
@@ -237,6 +238,7 @@ COMPOSITE_KOREAN: dict[str, Entry] = {
     "members.own": "각 모델이 답의 한 부분을 예측하고, 그 답을 합칩니다.",
     "members.gain.better": "함께 쓰면 {accuracy}를 맞혀 “{best}” 하나보다 {difference}점 높습니다 (95 % 신뢰로 "
     "{low}~{high}; 사진 {n:,}장, {what}){cost}.",
+    "members.gain.none": "“{best}” 하나가 가중치를 모두 가집니다. 나머지는 도움이 되지 않아 번들에 넣지 않았습니다.",
     "members.gain.worse": "함께 쓰면 {accuracy}를 맞혀 “{best}” 하나보다 {difference}점 낮습니다 (95 % 신뢰로 "
     "{low}~{high}; 사진 {n:,}장, {what}){cost}. 그 모델 하나가 더 낫습니다.",
     "members.gain.unsure": "함께 쓰면 {accuracy}, “{best}” 하나는 {single}를 맞힙니다 ({difference}점, 95 % 신뢰로 "

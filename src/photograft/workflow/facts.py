@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from math import fsum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,8 +137,8 @@ def ensemble_facts(
         high=high,
         log_loss=log_loss(judged),
         single_log_loss=loss[best],
-        ms_per_photo=sum(ms.values()),
-        single_ms_per_photo=sum(ms[network] for network in of_best),
+        ms_per_photo=fsum(ms.values()),
+        single_ms_per_photo=fsum(ms[network] for network in of_best),
     )
     return EnsembleFacts(members, gain)
 

@@ -12,24 +12,20 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors.numpy import save as save_tensors
 
 from photograft.config import to_yaml
 from photograft.errors import ConfigError
 from photograft.evaluation.blend import Blend, blend
-from photograft.features.boundary_store import BoundaryStore
 from photograft.features.matrix import row_blocks
-from photograft.models.catalogue import NETWORK_FILE, find_run_backbone
-from photograft.models.device import return_memory
-from photograft.models.networks import ensure_stack, read_outputs, stack_id
 from photograft.reporting.training import BoundaryFacts, Training
 from photograft.tracking.run_folder import RunFolder
 from photograft.training.epochs import EpochChoice
 from photograft.training.inputs import Inputs
-from photograft.training.linear import LinearHead, mean_head
+from photograft.training.judging import split_outputs
+from photograft.training.linear import LinearHead
 from photograft.values import BoolArray, DoubleArray, FloatArray, IntArray
 from photograft.workflow.clock import Clock
 from photograft.workflow.composition import judging_folds
@@ -40,28 +36,14 @@ from photograft.workflow.narrator import Narrator
 from photograft.workflow.render import CONTACT_SHEET
 from photograft.workflow.resolve import HEAD_LR
 from photograft.workflow.ship import Model
-from photograft.workflow.views import Views, draw_sheet, fill_boundary, pixel_inputs, reserve_boundary, views_of
+from photograft.workflow.tuned import State, Tuning, export_states
+from photograft.workflow.views import draw_sheet, fill_boundary, pixel_inputs, reserve_boundary, views_of
 
 if TYPE_CHECKING:
     from photograft.training.loop import Fit, Task
     from photograft.training.reading import Labelled
 
 _SMALLEST_STD = 1e-4
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """A member that is to be fine-tuned, with room for what its frozen part gives, and where its files go.
-
-    `folder` holds settings and weights; `prefix` stands before the names of its fits, empty where it is the only one.
-    """
-
-    member: Member
-    grafting: Grafting
-    views: Views
-    store: BoundaryStore | None
-    folder: RunFolder
-    prefix: str
 
 
 def reserve(
@@ -139,15 +121,6 @@ class Verdict:
     epoch: int
     honest: tuple[FloatArray, ...]
     states: tuple[State, ...] = ()
-
-
-@dataclass(frozen=True)
-class State:
-    """A tuned network: its weights by the names of its library, the heads on its embedding, and what it saw."""
-
-    tensors: dict[str, np.ndarray[Any, Any]]
-    heads: tuple[LinearHead, ...]
-    rows: IntArray
 
 
 class FineTuning:
@@ -249,8 +222,7 @@ class FineTuning:
 
     def _split(self, logits_NM: FloatArray) -> tuple[FloatArray, ...]:
         """The outputs of each target."""
-        ends = np.cumsum([target.n_outputs for target in self.member.targets])
-        return tuple(np.split(logits_NM, ends[:-1], axis=1))
+        return tuple(split_outputs(logits_NM, self.member.targets))
 
     def _shares(self, verdict: Verdict, chosen: BoolArray) -> tuple[Blend, ...] | None:
         """How linear head and tuned network are averaged for each target, from the chosen ones of the judged photos."""
@@ -291,9 +263,8 @@ class FineTuning:
 
     def _state(self, fit: Fit, rows: IntArray) -> State:
         tensors = {key: tensor.numpy().copy() for key, tensor in self.grafting.graft.state().items()}
-        weight_DM, bias_M = fit.network.linear_head()
-        ends = np.cumsum([target.n_outputs for target in self.member.targets])[:-1]
-        parts = zip(np.split(weight_DM, ends, axis=1), np.split(bias_M, ends), strict=True)
+        weights, biases = map(self._split, fit.network.linear_head())
+        parts = zip(weights, biases, strict=True)
         return State(tensors, tuple(LinearHead(*part) for part in parts), rows)
 
     def _find_lr(self) -> None:
@@ -391,34 +362,9 @@ class FineTuning:
         self._to_come -= n_photos
         return now + share * left_s
 
-    # -- shipping ------------------------------------------------------------------------------------------
-
     def _export(self, states: Sequence[State], shares: tuple[Blend, ...] | None, cache_dir: Path) -> Model:
-        """Write the weights into the run folder, and export them as one network."""
-        member, graft, folder = self.member, self.grafting.graft, self.tuning.folder
-        names = [NETWORK_FILE] if len(states) == 1 else [f"fold-{i + 1}.safetensors" for i in range(len(states))]
-        for name, state in zip(names, states, strict=True):
-            folder.write(name, save_tensors(state.tensors))
-        return_memory()  # the export takes 1.3 GB in a process of its own
-        px, kept = member.px, member.config.model.embedding
-        tuned = [find_run_backbone(folder.path, cache_dir=cache_dir, file=name) for name in names]
-        frozen = None if shares is None else member.backbone
-        network = ensure_stack(frozen, tuned, px=px, embedding=kept, cache_dir=cache_dir)
-        heads = [_stacked(heads) for heads in zip(*(state.heads for state in states), strict=True)]
-        if shares is not None:
-            linear = zip(*(member.linear_on(self.learnt, state.rows) for state in states), strict=True)
-            heads = [
-                _joined(share, mean_head(each), head) for share, each, head in zip(shares, linear, heads, strict=True)
-            ]
-        return Model(
-            network=network,
-            network_id=stack_id(frozen, tuned, px=px, embedding=kept),
-            weights_sha256=tuned[0].weights_sha256,
-            outputs=read_outputs(network),
-            heads=tuple(heads),
-            cut=graft.point,
-            batchnorm=graft.batchnorm,
-        )
+        tuning = replace(self.tuning, member=self.member, grafting=self.grafting)
+        return export_states(tuning, self.learnt, states, shares, cache_dir=cache_dir)
 
 
 def _by_epoch(fit: Fit) -> dict[int, FloatArray]:
@@ -432,20 +378,6 @@ def _blended(shares: tuple[Blend, ...] | None, verdict: Verdict) -> tuple[FloatA
     if shares is None:
         return verdict.tuned
     return tuple(each.logits(*pair) for each, *pair in zip(shares, verdict.linear, verdict.tuned, strict=True))
-
-
-def _joined(share: Blend, linear: LinearHead, tuned: LinearHead) -> LinearHead:
-    """One head on both embeddings, that of the frozen network first."""
-    weight_DM = np.concatenate([share.linear * linear.weight_DK, share.tuned * tuned.weight_DK])
-    bias_M = share.linear * linear.bias_K + share.tuned * tuned.bias_K
-    return LinearHead(weight_DM.astype(np.float32), bias_M.astype(np.float32))
-
-
-def _stacked(heads: Sequence[LinearHead]) -> LinearHead:
-    """The mean of the logits of several networks' heads, as one head on their embeddings one after the other."""
-    weight_DM = np.concatenate([head.weight_DK for head in heads]) / len(heads)
-    bias_M = np.mean([head.bias_K for head in heads], axis=0)
-    return LinearHead(weight_DM.astype(np.float32), bias_M.astype(np.float32))
 
 
 def _side_by_side(heads: Sequence[LinearHead]) -> tuple[FloatArray, FloatArray]:

@@ -39,7 +39,7 @@ from photograft.values import Summary, Target
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import Estimate, PhotoReader, together
 from photograft.workflow.grafting import Grafting, cut_network, describe_grafting, plan_epochs
-from photograft.workflow.members import MAIN, MemberPlan, plan_members
+from photograft.workflow.members import MAIN, MemberPlan, plan_members, refit_of
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.resolve import resolve_graft, resolve_input, without_effect
 from photograft.workflow.source import Source, contract_of, open_source
@@ -253,7 +253,7 @@ def _is_complete(store: FeatureStore, listing: Listing, scanning: Scan) -> bool:
 
 
 def _set_up(plan: MemberPlan, source: Source, cache_dir: Path, clock: Clock, narrator: Narrator) -> Setup:
-    trained = _find_backbone(plan.config, cache_dir, narrator)
+    trained = _backbone_of(plan, cache_dir, narrator)
     backbone = _extractor(trained, narrator)
     config, reasons = resolve_input(plan.config, only_px=trained.own_px if trained.fixed_px else None)
     config, graft_reasons = resolve_graft(config)
@@ -270,6 +270,15 @@ def _set_up(plan: MemberPlan, source: Source, cache_dir: Path, clock: Clock, nar
             network, outputs = _export(backbone, px, config.model.embedding, cache_dir, narrator)
     views = view_names(config.input.crops, bool(config.input.flip))
     return Setup(plan, config, reasons, source, backbone, contract, network, outputs, views, trained=trained)
+
+
+def _backbone_of(plan: MemberPlan, cache_dir: Path, narrator: Narrator) -> Backbone:
+    try:
+        return _find_backbone(plan.config, cache_dir, narrator)
+    except ConfigError as error:
+        if plan.variant == MAIN:
+            raise
+        raise ConfigError(str(error).replace("model.", f"ensemble.members.{plan.variant}.", 1)) from error
 
 
 def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbone:
@@ -328,7 +337,7 @@ def _cut(setup: Setup, estimate: Estimate, cache_dir: Path) -> tuple[Setup, Esti
 
 def _passes(setup: Setup) -> float:
     """How often an epoch of all fits together sees a photo: about, as far as the number of files tells."""
-    has_test, refit = _has_test(setup), setup.config.train.refit
+    has_test, refit = _has_test(setup), refit_of(setup.config)
     holds_out = has_test and _has_val(setup) and refit != "folds"
     judging = 0.8 if holds_out else setup.config.split.folds - 1
     if refit == "folds" or (refit == "none" and holds_out):
