@@ -48,11 +48,10 @@ class Variant:
 
 
 _HEADS = ("model.labels=heads", AGES)
-_TUNED = ("input.px=224", "model.graft=blocks:4", "train.epochs=6", "train.refit=folds")
 _OTHERS = tuple(
     f"ensemble.members.{name}.{setting}"
-    for name in ("lite0", "lite2")
-    for setting in (f"backbone=efficientnet-{name}", "graft=head", "px=320")
+    for name, backbone in (("larger", "efficientnet-lite0"), ("lite2", "efficientnet-lite2"))
+    for setting in (f"backbone={backbone}", "px=320")
 )
 VARIANTS = {
     "flat": Variant((), timed=True),
@@ -62,20 +61,11 @@ VARIANTS = {
     "models": Variant(
         ("model.labels=models", AGES, ADJUSTED, "model.factors.age.px=224", "model.factors.gender.px=224"), timed=True
     ),
-    "models-tuned": Variant(
-        (
-            "model.labels=models",
-            AGES,
-            ADJUSTED,
-            "model.factors.age.px=224",
-            "model.factors.age.graft=blocks:4",
-            "train.epochs=6",
-            "train.refit=folds",
-        ),
+    "ensemble": Variant((*_HEADS, ADJUSTED, "input.px=224", *_OTHERS), timed=True),
+    "heads-tuned": Variant(
+        (*_HEADS, ADJUSTED, "input.px=224", "model.graft=blocks:4", "train.epochs=6", "train.refit=folds"),
         linear=False,
     ),
-    "heads-tuned": Variant((*_HEADS, ADJUSTED, *_TUNED), linear=False),
-    "ensemble": Variant((*_HEADS, ADJUSTED, *_TUNED, *_OTHERS), linear=False),
 }
 BASELINE = "flat"
 TARGETS = {
