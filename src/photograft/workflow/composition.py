@@ -103,7 +103,7 @@ def choose_composition(
     `held` are photos that nothing may be known of: classes' shares are those of the others.
     """
     targets = learnt.targets
-    weights, rows, by_target = {}, [], []
+    weights, rows = {}, []
     for target in targets.learned:
         truth = learnt.truth(target, judged.rows)
         arrays = judged.logits[target.name]
@@ -112,7 +112,6 @@ def choose_composition(
         logits_NM = weigh(arrays, weights[target.name])
         temperature = calibrate(logits_NM, truth, target.kind)
         rows.append(_row(target, temperature, learnt, positive))
-        by_target.append((target, logits_NM, truth))
     joint = None
     if len(rows) > 1:
         joint = JointRow(targets=tuple(row.name for row in rows), calibration={"temperature": 1.0})
@@ -132,8 +131,8 @@ def cross_compose(judged: Judged, learnt: Learnt, config: Config, *, adjusted: b
     folds = np.unique(fold_N)
     chosen = [choose_composition(judged, learnt, config)]
     if len(folds) > 1:
-        held = [fold_N == fold for fold in folds]
-        chosen = [choose_composition(judged.take(~h), learnt, config, held=judged.rows[h]) for h in held]
+        masks = [fold_N == fold for fold in folds]
+        chosen = [choose_composition(judged.take(~own), learnt, config, held=judged.rows[own]) for own in masks]
     if not adjusted:
         chosen = [composition.without_adjustment() for composition in chosen]
     parts: dict[str, DoubleArray] = {}
