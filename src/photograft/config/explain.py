@@ -100,7 +100,9 @@ def _explain_field(name: str, known: str) -> Explanation:
             kinds.append("list of words from: " + ", ".join(choices))
         elif get_origin(kind) is tuple:
             number = "" if Ellipsis in get_args(kind) else f"{len(get_args(kind))} "
-            kinds.append(f"list of {number}{_WORDS_OF_MANY[get_args(kind)[0]]}")
+            element = get_args(kind)[0]
+            element = get_args(element)[0] if get_origin(element) is Annotated else element
+            kinds.append(f"list of {number}{_WORDS_OF_MANY[element]}")
         elif get_origin(kind) is dict:
             kinds.append(f"list of {_WORDS_OF_MANY[get_args(get_args(kind)[1])[0]]}, or one for each name")
         else:

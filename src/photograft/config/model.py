@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from photograft.config.augment import AugmentConfig
 from photograft.config.section import Section
@@ -16,6 +16,11 @@ _GRAFT = r"auto|head|last-block|blocks:[1-9][0-9]*|layer:[^\s:]+|all|scratch"
 
 
 Graft = Annotated[str, Field(pattern=f"^({_GRAFT})$")]
+def _as_text(width: object) -> object:
+    return str(width) if type(width) is int else width
+
+
+Hidden = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}( batchnorm)?$"), BeforeValidator(_as_text)]
 Loss = Literal["auto", "cross-entropy", "binary", "ordinal"]
 
 
@@ -43,12 +48,24 @@ class ModelConfig(Section):
     """The pretrained network and what is trained of it."""
 
     backbone: str = "efficientnet-lite0"
-    """The pretrained network: `efficientnet-lite0`, `efficientnet-lite1` or `efficientnet-lite2`; `timm:NAME` or
-    `torchvision:NAME`; `run:PATH` for the network of another run. `photograft backbones list` shows names."""
+    """The network: `efficientnet-lite0`, `efficientnet-lite1` or `efficientnet-lite2`, which come with weights;
+    `timm:NAME` or `torchvision:NAME`; `run:PATH` for the network of another run; `densenet:FILE.json` for a DenseNet of
+    other sizes; `cnn:16-32-64` for a plain one of convolutions of that many channels, and `autoencoder:32x5` for the
+    encoder of `photograft pretrain`, both to be trained from random weights. `photograft backbones list` shows
+    names."""
 
-    weights: Path | None = None
-    """File of weights for a network of timm or torchvision (.safetensors, .pth, .pt). By default the published ones,
-    where they are on this machine."""
+    weights: Literal["random"] | Path | None = None
+    """File of weights for a network of timm or torchvision, or a DenseNet (.safetensors, .pth, .pt); by default the
+    published ones, where they are on this machine. `random` takes random ones, also for what is frozen: to try an
+    architecture without its weights."""
+
+    pool: Literal["own", "average"] = "own"
+    """`own` ends the network as it was made; `average` takes the mean of its last feature map, without the dense layers
+    that some networks (VGG, AlexNet) have before their classes."""
+
+    hidden: tuple[Hidden, ...] = ()
+    """Widths of dense layers between the network and the last layer, each with ReLU behind it: `[1000]`, or
+    `["32 batchnorm", 32]` with BatchNorm behind the first. They are trained by steps, at graft point `head` alone."""
 
     mean: Triple | None = None
     """Mean of the colours (R, G, B; 0 to 1) that the weights were trained with, where it differs from the network's

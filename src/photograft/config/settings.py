@@ -10,6 +10,7 @@ from photograft.config.data import DataConfig
 from photograft.config.ensemble import EnsembleConfig
 from photograft.config.input import InputConfig
 from photograft.config.model import ModelConfig
+from photograft.config.pretrain import PretrainConfig
 from photograft.config.report import ReportConfig
 from photograft.config.section import Section
 from photograft.config.split import SplitConfig
@@ -42,6 +43,9 @@ class Config(Section):
 
     train: TrainConfig = TrainConfig()
     """How the head is trained, and what follows the graft point."""
+
+    pretrain: PretrainConfig = PretrainConfig()
+    """How `photograft pretrain` trains an autoencoder on photos without labels."""
 
     ensemble: EnsembleConfig = EnsembleConfig()
     """Several models that predict together."""

@@ -43,6 +43,10 @@ class TrainConfig(Section):
     seed: int = Field(default=0, ge=0)
     """Seed of everything random in training."""
 
+    solver: Literal["exact", "steps"] = "exact"
+    """At graft point `head`: `exact` finds the best head at once; `steps` trains it by `train.optimizer`, epoch by
+    epoch, as the other graft points are trained."""
+
     start: Literal["linear", "zero"] = "linear"
     """What the head begins fine-tuning with: `linear`, the logistic regression on the frozen features, so that a good
     head does not tear the network apart; or `zero`."""
@@ -99,7 +103,7 @@ class TrainConfig(Section):
     """Share of the target that is spread over all classes."""
 
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the features that the head does not see in a step."""
+    """Share of the features that the head, and each layer of `model.hidden` but the first, does not see in a step."""
 
     ema: float = Field(default=0.99, ge=0, lt=1)
     """Decay of the running average of the weights, which is what is judged and shipped; 0 ships the last ones."""
@@ -126,6 +130,10 @@ class TrainConfig(Section):
 
     evaluate_from: int = Field(default=1, ge=1)
     """The first epoch in which evaluations take place, and from which on one may count as best."""
+
+    keep_evaluations: Literal["none", "scores", "weights"] = "none"
+    """What stays of every evaluation on the validation photos, in the run's folder `evaluations`: nothing, a table of
+    correct photos per class with a heat map (`scores`), or also the network's weights (`weights`)."""
 
     best_from: float = Field(default=0.0, ge=0, le=1)
     """Validation accuracy below which no state counts as best."""
