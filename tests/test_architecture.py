@@ -18,10 +18,11 @@ ORDER = (
 )
 LAYERS = ORDER.split(">")
 HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names.split()}
-TORCH_MODELS = ("backbone", "library", "trunks", "weights", "points", "graft", "head", "autoencoder", "onnx_export")
+TORCH_MODELS = (
+    "backbone library trunks architectures autoencoder decoder weights points graft head moments onnx_export".split()
+)
 TORCH_FILES = {
     "features/engine_torch.py",
-    "models/moments.py",
     *(f"models/{name}.py" for name in TORCH_MODELS),
     *(f"training/{name}.py" for name in ("loop", "losses", "optim", "checkpoint", "lr_finder", "measure")),
     *(f"data/{name}.py" for name in ("loaders", "transforms")),
