@@ -14,7 +14,7 @@ import photograft
 SOURCE = Path(photograft.__file__).parent
 ORDER = (
     "__main__ > cli serving > estimator scaling > workflow > reporting > evaluation retrieval > training inference "
-    "> features > models > data tracking > config metrics > contract schemas > values > errors"
+    "> features > models > data tracking > config metrics > contract schemas recipes > values > errors"
 )
 LAYERS = ORDER.split(">")
 HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names.split()}
