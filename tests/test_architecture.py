@@ -19,12 +19,14 @@ ORDER = (
 LAYERS = ORDER.split(">")
 HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names.split()}
 TORCH_MODELS = (
-    "backbone library trunks architectures autoencoder decoder weights points graft head moments onnx_export".split()
+    *("backbone", "library", "trunks", "architectures", "autoencoder", "decoder", "weights", "points", "graft", "head"),
+    *("moments", "onnx_export"),
 )
+TORCH_TRAINING = ("loop", "losses", "optim", "checkpoint", "lr_finder", "measure", "pretraining")
 TORCH_FILES = {
     "features/engine_torch.py",
     *(f"models/{name}.py" for name in TORCH_MODELS),
-    *(f"training/{name}.py" for name in ("loop", "losses", "optim", "checkpoint", "lr_finder", "measure")),
+    *(f"training/{name}.py" for name in TORCH_TRAINING),
     *(f"data/{name}.py" for name in ("loaders", "transforms")),
 }
 MAY_IMPORT = {
