@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from photograft.reporting.axes import LEFT, WIDTH, Panel, draw_axes, draw_epochs, epoch_edges, loss_ticks, share_ticks
 from photograft.reporting.clean import clean_text
 from photograft.reporting.svg import RIGHT, draw_svg, draw_text, text_width
 from photograft.reporting.texts import Texts
@@ -16,11 +17,10 @@ from photograft.reporting.training_texts import training_texts_in
 from photograft.values import Record
 
 What = Literal["train", "val", "val_accuracy"]
-_LEFT, _WIDTH, _RIGHT_EDGE, _LOSS, _ACCURACY = 60.0, 360.0, 16.0, 170.0, 110.0
+_RIGHT_EDGE, _LOSS, _ACCURACY = 16.0, 170.0, 110.0
 _GAP = 34.0  # between the panels: the name of the lower one
 _DOTTED_UP_TO = 24  # evaluations; more dots would hide the line
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "14 4", "5 2", "1 4", "9 3 2 3 2 3")
-_TALLEST = 4.0  # times the first losses: a loss that ran away is cut there
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,6 @@ class _Series:
     thin: bool
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """A rectangle of the figure and the values at its edges."""
-
-    top: float
-    height: float
-    left_value: float
-    right_value: float
-    ticks: tuple[float, ...]
-
-    def x(self, epoch: float) -> float:
-        return _LEFT + _WIDTH * (epoch - self.left_value) / (self.right_value - self.left_value)
-
-    def y(self, value: float) -> float:
-        low, high = self.ticks[0], self.ticks[-1]
-        return self.top + self.height * (1 - (min(value, high) - low) / (high - low))
-
-
 def curves_svg(records: Sequence[Record], *, best: float, language: str = "en") -> str:
     """Draw training and validation loss, and below them validation accuracy, against the epoch.
 
@@ -62,28 +44,25 @@ def curves_svg(records: Sequence[Record], *, best: float, language: str = "en") 
     series = list(_lines(records))
     legend, top = _legend(series, texts)
     epochs = [epoch for line in series for epoch, _ in line.points] or [1.0]
-    edges = (min(epochs), max(epochs)) if len(set(epochs)) > 1 else (epochs[0] - 0.5, epochs[0] + 0.5)
+    edges = epoch_edges(epochs)
     losses = [line for line in series if line.what != "val_accuracy"]
     accuracies = [line for line in series if line.what == "val_accuracy"]
-    panels = [(_Panel(top + 20, _LOSS, *edges, _loss_ticks(losses)), losses)]
+    panels = [(Panel(top + 20, _LOSS, *edges, loss_ticks([line.points for line in losses])), losses)]
     if accuracies:
         shares = [value for line in accuracies for _, value in line.points]
-        panels.append((_Panel(top + 20 + _LOSS + _GAP, _ACCURACY, *edges, _share_ticks(shares)), accuracies))
+        panels.append((Panel(top + 20 + _LOSS + _GAP, _ACCURACY, *edges, share_ticks(shares)), accuracies))
     parts = legend
     for (panel, lines), name in zip(panels, ("loss", "accuracy"), strict=False):
         write = texts.percent if name == "accuracy" else None
-        parts += [_axes(panel, texts.say(f"curves.{name}"), write), _best(panel, best)]
+        parts += [draw_axes(panel, texts.say(f"curves.{name}"), write), _best(panel, best)]
         parts += [_line(line, panel, best, texts) for line in lines]
     first, last = panels[0][0], panels[-1][0]
     base = last.top + last.height
     if edges[0] <= best <= edges[1]:
         label = f"{texts.say('curves.best')}: {best:g}"
         parts.append(draw_text(first.x(best), first.top - 6, label, size=11, anchor=_anchor(first, best), soft=True))
-    parts += [draw_text(last.x(e), base + 18, f"{e}", size=12, anchor="middle") for e in _epoch_ticks(epochs)]
-    parts.append(
-        draw_text(_LEFT + _WIDTH / 2, base + 37, texts.say("curves.epoch"), size=12, anchor="middle", soft=True)
-    )
-    return draw_svg(_LEFT + _WIDTH + _RIGHT_EDGE, base + 46, parts, texts.say("curves"))
+    parts += draw_epochs(last, epochs, texts.say("curves.epoch"))
+    return draw_svg(LEFT + WIDTH + _RIGHT_EDGE, base + 46, parts, texts.say("curves"))
 
 
 def _lines(records: Sequence[Record]) -> Iterator[_Series]:
@@ -108,11 +87,11 @@ def _legend(series: Sequence[_Series], texts: Texts) -> tuple[list[str], float]:
     first_fit = len(entries)  # on a row of its own: dashes are about fits, colours about what is drawn
     if len(fits) > 1:
         entries += [(_stroke(True, line.dash, thin=True), name_fit(fit, texts)) for fit, line in fits.items()]
-    parts, x, y = [], _LEFT, 12.0
+    parts, x, y = [], LEFT, 12.0
     for i, (style, name) in enumerate(entries):
         width = 28 + text_width(name, 12) + 14
-        if x > _LEFT and (i == first_fit or x + width > _LEFT + _WIDTH):
-            x, y = _LEFT, y + 20
+        if x > LEFT and (i == first_fit or x + width > LEFT + WIDTH):
+            x, y = LEFT, y + 20
         parts.append(f'<path d="M{x:.1f} {y}h22" {style}/>')
         parts.append(draw_text(x + 28, y + 4, clean_text(name), size=12))
         x += width
@@ -132,31 +111,19 @@ def _stroke(training: bool, dash: str, *, thin: bool) -> str:
     return f'{colour} fill="none" stroke-width="{1.2 if thin else 2.2}" stroke-linejoin="round"{dashed}'
 
 
-def _axes(panel: _Panel, name: str, write: Callable[[float, int], str] | None) -> str:
-    drawn = [draw_text(8, panel.top - 9, name, size=12, soft=True)]
-    step = (panel.ticks[1] - panel.ticks[0]) * (100 if write else 1)
-    digits = next((n for n in range(6) if abs(step * 10**n - round(step * 10**n)) < 1e-6 * 10**n), 6)
-    for tick in panel.ticks:
-        label = write(tick, digits) if write else f"{tick:.{digits}f}"
-        y = panel.y(tick)
-        drawn.append(draw_text(_LEFT - 8, y + 4, label, size=12, anchor="end"))
-        drawn.append(f'<path d="M{_LEFT} {y:.1f}h{_WIDTH}" stroke="currentColor" stroke-opacity="0.12"/>')
-    return "".join(drawn)
-
-
-def _best(panel: _Panel, best: float) -> str:
+def _best(panel: Panel, best: float) -> str:
     if not panel.left_value <= best <= panel.right_value:
         return ""
     line = f"M{panel.x(best):.1f} {panel.top}v{panel.height}"
     return f'<path d="{line}" stroke="currentColor" stroke-opacity="0.45" stroke-dasharray="3 4"/>'
 
 
-def _anchor(panel: _Panel, epoch: float) -> str:
-    place = (panel.x(epoch) - _LEFT) / _WIDTH
+def _anchor(panel: Panel, epoch: float) -> str:
+    place = (panel.x(epoch) - LEFT) / WIDTH
     return "start" if place < 0.08 else "end" if place > 0.92 else "middle"
 
 
-def _line(line: _Series, panel: _Panel, best: float, texts: Texts) -> str:
+def _line(line: _Series, panel: Panel, best: float, texts: Texts) -> str:
     points = [(panel.x(epoch), panel.y(value)) for epoch, value in line.points]
     path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     drawn = [f'<path d="{path}" {_stroke(line.what == "train", line.dash, thin=line.thin)}/>'] if points[1:] else []
@@ -175,32 +142,3 @@ def _dot(x: float, y: float, line: _Series, *, best: bool) -> str:
     radius = (1.8 if line.thin else 2.6) + (2 if best and not line.thin and line.what != "train" else 0)
     fill = 'fill="currentColor" fill-opacity="0.55"' if line.what == "train" else f'class="pg-right" fill="{RIGHT}"'
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" {fill}/>'
-
-
-def _loss_ticks(lines: Sequence[_Series]) -> tuple[float, ...]:
-    first = max((line.points[0][1] for line in lines), default=1.0)
-    top = min(max((v for line in lines for _, v in line.points), default=1.0), _TALLEST * first)
-    step = _nice_step(max(top, 1e-6) / 4)
-    return tuple(step * i for i in range(max(math.ceil(top / step - 1e-9), 1) + 1))
-
-
-def _share_ticks(shares: Sequence[float]) -> tuple[float, ...]:
-    low, high = min(shares), max(shares)
-    step = _nice_step(max(high - low, 0.004) / 3)
-    start, end = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    if start == end:
-        start, end = start - 1, end + 1
-    start, end = max(start, 0), min(end, round(1 / step))
-    return tuple(step * i for i in range(min(start, end - 1), end + 1))
-
-
-def _epoch_ticks(epochs: Sequence[float]) -> list[int]:
-    first, last = max(1, math.ceil(min(epochs))), math.floor(max(epochs))
-    step = max(1, round(_nice_step((last - first) / 10))) if last > first else 1
-    return [e for e in range(first, last + 1) if step == 1 or e % step == 0]
-
-
-def _nice_step(least: float) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is not below `least`."""
-    power = 10.0 ** math.floor(math.log10(least)) if least > 0 else 1.0
-    return next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= least * (1 - 1e-9))
