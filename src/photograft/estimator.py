@@ -134,7 +134,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         assert isinstance(config.input.px, int)
         contract = make_contract(config.input.px, crop=config.input.crop)
         model = config.model
-        backbone = find_backbone(model.backbone, weights=model.weights, mean=model.mean, std=model.std)
+        backbone = find_backbone(model.backbone, weights=model.weights, mean=model.mean, std=model.std, pool=model.pool)
         network_id = backbone.network_id(px=contract.px, embedding=config.model.embedding)
         views = ("whole", "whole-flipped") if config.input.flip else ("whole",)
         with Cache(cache_folder()) as cache, DecodePool(contract) as pool:

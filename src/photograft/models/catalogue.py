@@ -9,9 +9,9 @@ import hashlib
 import importlib.util
 import json
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 from photograft.config import load_config
 from photograft.config.model import ModelConfig, Triple
@@ -19,9 +19,11 @@ from photograft.contract import canonical_json
 from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, MissingExtraError, ModelError
 from photograft.models.facts import LIBRARIES, Facts, file_name, read_facts
+from photograft.models.own_names import OwnNetwork, is_own_name, read_own_name
 from photograft.tracking.cache import cache_folder
 from photograft.tracking.run_folder import RunFolder, open_run
 
+Pool = Literal["own", "average"]
 RUN = "run"
 _RANDOM = "random"
 NETWORK_FILE = "network.safetensors"
@@ -35,7 +37,8 @@ class Backbone(ABC):
     """A pretrained network.
 
     `mean` and `std` are on pixels scaled to [0, 1]: the values that the weights were trained with. `own_px` is the side
-    of the square it was trained or tested with; `fixed_px` says that it takes no other.
+    of the square it was trained or tested with; `fixed_px` says that it takes no other. `hidden` are the dense layers
+    that stand behind it, as in `model.hidden`, and `pool` says how its last values come about, as in `model.pool`.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Backbone(ABC):
     std: tuple[float, float, float]
     own_px: int
     fixed_px: bool
+    hidden: tuple[str, ...] = field(default=(), kw_only=True)
+    pool: Pool = field(default="own", kw_only=True)
 
     @property
     def architecture(self) -> str:
@@ -53,13 +58,27 @@ class Backbone(ABC):
 
     @property
     def has_weights(self) -> bool:
-        """Whether there are pretrained weights; else it can only be trained from random ones."""
+        """Whether there are pretrained weights; else they are random, and the same in every process."""
         return self.weights_sha256 != _RANDOM
 
     @property
     def file_name(self) -> str:
         """The name of the architecture as part of a file name."""
-        return file_name(self.architecture)
+        name = self.architecture
+        return file_name(read_own_name(name).title if is_own_name(name) else name)
+
+    def with_hidden(self, hidden: tuple[str, ...]) -> Self:
+        """The network with dense layers behind it, whose weights are random until they are trained.
+
+        Raises:
+            ConfigError: It has such layers already.
+        """
+        if hidden and self.hidden:
+            raise ConfigError(
+                f"model.hidden: {self.name} has hidden layers already ({', '.join(self.hidden)}), which are taken "
+                "over; leave model.hidden away"
+            )
+        return replace(self, hidden=hidden or self.hidden)
 
     @abstractmethod
     def weights_path(self) -> Path:
@@ -87,6 +106,9 @@ class Backbone(ABC):
             "backbone": self.architecture, "weights": self.weights_sha256, "px": px, "embedding": embedding,
             "cut": "head", "revision": _EXPORT_REVISION, **self._identity(),
         }  # fmt: skip
+        # Only where they are set: the identity of networks without them is older.
+        parts |= {"hidden": self.hidden} if self.hidden else {}
+        parts |= {"pool": self.pool} if self.pool != "own" else {}
         return hashlib.sha256(canonical_json(parts)).hexdigest()[:32]
 
     def _identity(self) -> dict[str, object]:
@@ -147,10 +169,27 @@ class LibraryBackbone(Backbone):
 
 
 @dataclass(frozen=True)
+class OwnBackbone(Backbone):
+    """A network that photograft builds itself, by its whole name `built_as`, with the weights in `weights`, if any."""
+
+    built_as: str
+    weights: Path
+
+    @property
+    def architecture(self) -> str:
+        """The name that the network is built by."""
+        return self.built_as
+
+    def weights_path(self) -> Path:
+        """The file of weights."""
+        return self.weights
+
+
+@dataclass(frozen=True)
 class RunBackbone(Backbone):
     """The network that another run has fine-tuned, with all its tensors in `weights`.
 
-    `built_as` is the built-in name, or that in timm or torchvision, that the first of the runs began with.
+    `built_as` is the name of the network that the first of the runs began with.
     """
 
     built_as: str
@@ -223,26 +262,32 @@ def find_packaged(name: str) -> PackagedBackbone | None:
 def find_backbone(
     name: str,
     *,
-    weights: Path | None = None,
+    weights: Literal["random"] | Path | None = None,
     mean: Triple | None = None,
     std: Triple | None = None,
+    pool: Pool = "own",
     cache_dir: Path | None = None,
 ) -> Backbone:
-    """The backbone of that name: a built-in one, `timm:NAME`, `torchvision:NAME`, or `run:PATH` for that of a run.
+    """The backbone of that name: built in, `timm:NAME`, `torchvision:NAME`, one by its sizes, or `run:PATH`.
 
-    `weights` is a file for a network of timm or torchvision; without it, the published ones are looked for on this
-    machine. `mean` and `std` stand for those that the network usually has. The first time, the library is asked about
-    the network in a process of its own (seconds).
+    `weights` is a file for a network that has none of its own, or `random`; without it, the published ones are looked
+    for on this machine. `mean` and `std` stand for those that the network usually has. The first time, a library is
+    asked about its network in a process of its own (seconds).
 
     Raises:
         ConfigError: no such network, or no weights; says what would work.
     """
     found = _find(name, weights, cache_dir or cache_folder())
-    return replace(found, mean=mean or found.mean, std=std or found.std)
+    pool = found.pool if pool == "own" else pool
+    return replace(found, mean=mean or found.mean, std=std or found.std, pool=pool)
 
 
-def _find(name: str, weights: Path | None, cache_dir: Path) -> Backbone:
+def _find(name: str, weights: Literal["random"] | Path | None, cache_dir: Path) -> Backbone:
     packaged = find_packaged(name)
+    if is_run_name(name) and weights == "random":
+        raise ConfigError(f"model.weights: {name} has weights of its own; model.graft=scratch trains it without them")
+    if weights == "random":
+        return without_weights(name, cache_dir=cache_dir)
     if weights is not None and (packaged is not None or is_run_name(name)):
         like = "NAME" if packaged is None else packaged.timm_name
         raise ConfigError(f"model.weights: {name} has weights of its own; files are for networks such as timm:{like}")
@@ -250,9 +295,11 @@ def _find(name: str, weights: Path | None, cache_dir: Path) -> Backbone:
         return packaged
     if is_run_name(name):
         return find_run_backbone(Path(name.partition(":")[2]), cache_dir=cache_dir)
-    facts = read_facts(name, cache_dir)
     if weights is not None and not weights.is_file():
         raise ConfigError(f"model.weights: there is no file {weights}")
+    if is_own_name(name):
+        return _own_backbone(read_own_name(name), weights)
+    facts = read_facts(name, cache_dir)
     found = weights or facts.find_weights()
     if found is None:
         raise ConfigError(f"model.backbone: {facts.how_to_get_weights()}")
@@ -268,23 +315,33 @@ def find_run_backbone(run: Path, *, cache_dir: Path, file: str = NETWORK_FILE) -
     model = _model_of(run)
     tuned = run / file
     if not tuned.is_file():
-        return find_backbone(model.backbone, weights=model.weights, mean=model.mean, std=model.std, cache_dir=cache_dir)
+        return find_backbone(
+            model.backbone,
+            weights=model.weights,
+            mean=model.mean,
+            std=model.std,
+            pool=model.pool,
+            cache_dir=cache_dir,
+        )
     RunFolder(run).check(file)
-    mean, std = model.mean, model.std
+    mean, std, hidden, pool = model.mean, model.std, model.hidden, model.pool
     while is_run_name(model.backbone):
         model = _model_of(Path(model.backbone.partition(":")[2]))
-        mean, std = mean or model.mean, std or model.std
-    origin: PackagedBackbone | Facts = find_packaged(model.backbone) or read_facts(model.backbone, cache_dir)
+        mean, std, hidden = mean or model.mean, std or model.std, hidden or model.hidden
+        pool = model.pool if pool == "own" else pool
+    origin = without_weights(model.backbone, cache_dir=cache_dir)
     return RunBackbone(
         name=f"{RUN}:{run.resolve().name}",
         licence=origin.licence,
         weights_sha256=hash_file(tuned),
         mean=mean or origin.mean,
         std=std or origin.std,
-        own_px=origin.own_px if isinstance(origin, PackagedBackbone) else origin.px,
-        fixed_px=origin.fixed_px if isinstance(origin, PackagedBackbone) else origin.fixed,
-        built_as=model.backbone,
+        own_px=origin.own_px,
+        fixed_px=origin.fixed_px,
+        built_as=origin.architecture,
         weights=tuned,
+        hidden=hidden,
+        pool=pool,
     )
 
 
@@ -300,26 +357,44 @@ def _model_of(run: Path) -> ModelConfig:
 def backbone_from_json(text: str) -> Backbone:
     """What `to_json` wrote."""
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
-    kinds = {kind.__name__: kind for kind in (PackagedBackbone, LibraryBackbone, RunBackbone)}
+    kinds = {kind.__name__: kind for kind in (PackagedBackbone, LibraryBackbone, OwnBackbone, RunBackbone)}
     kind = kinds[fields.pop("kind")]
     if "weights" in fields:
         fields["weights"] = Path(fields["weights"])
     return kind(**fields)
 
 
-def without_weights(name: str, *, mean: Triple | None, std: Triple | None, cache_dir: Path) -> Backbone:
-    """The network of timm or torchvision of that name, to be trained from random weights."""
-    found = _of_library(read_facts(name, cache_dir), Path(), _RANDOM)
-    return replace(found, mean=mean or found.mean, std=std or found.std)
+def without_weights(name: str, *, cache_dir: Path) -> Backbone:
+    """The network of that name, which is none of a run, with random weights."""
+    packaged = find_packaged(name)
+    if packaged is not None:
+        return replace(packaged, weights_sha256=_RANDOM)
+    if is_own_name(name):
+        return _of_own(read_own_name(name), Path(), _RANDOM)
+    return _of_library(read_facts(name, cache_dir), Path(), _RANDOM)
 
 
 def library_backbone(facts: Facts, weights: Path) -> LibraryBackbone:
     """The network that the facts describe, with these weights."""
+    return _of_library(facts, weights, _hash_weights(weights))
+
+
+def _own_backbone(own: OwnNetwork, weights: Path | None) -> OwnBackbone:
+    if weights is not None:
+        return _of_own(own, weights, _hash_weights(weights))
+    ways = ["train all of it with model.graft=scratch", "set model.weights=random to try another graft point"]
+    if own.kind == "autoencoder":
+        ways.append("take the run:FOLDER of `photograft pretrain`")
+    elif own.kind == "densenet":
+        ways.insert(0, "give a file with model.weights=FILE")
+    raise ConfigError(f"model.backbone: {own.title} comes without weights: {', or '.join(ways)}")
+
+
+def _hash_weights(weights: Path) -> str:
     try:
-        sha256 = hash_file(weights)
+        return hash_file(weights)
     except OSError as error:
         raise ConfigError(f"model.weights: {weights} cannot be read ({error})") from error
-    return _of_library(facts, weights, sha256)
 
 
 def _of_library(facts: Facts, weights: Path, sha256: str) -> LibraryBackbone:
@@ -331,6 +406,20 @@ def _of_library(facts: Facts, weights: Path, sha256: str) -> LibraryBackbone:
         std=facts.std,
         own_px=facts.px,
         fixed_px=facts.fixed,
+        weights=weights,
+    )
+
+
+def _of_own(own: OwnNetwork, weights: Path, sha256: str) -> OwnBackbone:
+    return OwnBackbone(
+        name=own.title,
+        licence=own.licence,
+        weights_sha256=sha256,
+        mean=own.mean,
+        std=own.std,
+        own_px=own.px,
+        fixed_px=False,
+        built_as=own.name,
         weights=weights,
     )
 

@@ -166,7 +166,8 @@ def _ensure(
             raise MissingExtraError(f"Training (module {module})", "train")
     present = [backbone for backbone in backbones if backbone is not None]
     for backbone in present:
-        backbone.weights_path()
+        if backbone.has_weights:
+            backbone.weights_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):

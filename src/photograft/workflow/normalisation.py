@@ -88,7 +88,8 @@ def compare_normalisations(
             raise MissingExtraError("Comparing normalisations", "train")
     config, narrator, clock = config or Config(), narrator or Silent(), Clock()
     folder = cache_folder(config.cache.dir)
-    backbone = find_backbone(config.model.backbone, weights=config.model.weights, cache_dir=folder)
+    model = config.model
+    backbone = find_backbone(model.backbone, weights=model.weights, pool=model.pool, cache_dir=folder)
     asked = config.input.px
     if asked == "auto" and not backbone.fixed_px:
         px = min(_PX, backbone.own_px)

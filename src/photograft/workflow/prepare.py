@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from photograft.config import Config
+from photograft.config.model import ModelConfig
 from photograft.contract import Contract, view_names
 from photograft.data.csv_text import read_edited
 from photograft.data.listing import Listing
@@ -28,10 +29,10 @@ from photograft.models.catalogue import (
     Backbone,
     find_backbone,
     is_library_name,
-    without_weights,
 )
 from photograft.models.facts import facts_file
 from photograft.models.networks import Outputs, ensure_network, is_intact, network_file, read_outputs
+from photograft.models.own_names import is_own_name
 from photograft.reporting.layer_table import summary_text
 from photograft.reporting.training import summary_document
 from photograft.tracking.cache import Cache, cache_folder
@@ -286,12 +287,18 @@ def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbo
     if is_library_name(name) and not facts_file(name, cache_dir).is_file():
         narrator.say(f"Looking up {name}, once (imports torch, some seconds) ...")
     model = asked.model
+    scratch = model.graft == "scratch" and model.weights is None
     try:
-        return find_backbone(name, weights=model.weights, mean=model.mean, std=model.std, cache_dir=cache_dir)
+        return _open_backbone(model, model.weights, cache_dir)
     except ConfigError:
-        if model.graft != "scratch" or model.weights is not None or not is_library_name(name):
+        if not scratch or not (is_library_name(name) or is_own_name(name)):
             raise
-        return without_weights(name, mean=model.mean, std=model.std, cache_dir=cache_dir)
+        return _open_backbone(model, "random", cache_dir)
+
+
+def _open_backbone(model: ModelConfig, weights: Literal["random"] | Path | None, cache_dir: Path) -> Backbone:
+    name, mean, std = model.backbone, model.mean, model.std
+    return find_backbone(name, weights=weights, mean=mean, std=std, pool=model.pool, cache_dir=cache_dir)
 
 
 def _extractor(backbone: Backbone, narrator: Narrator) -> Backbone:

@@ -8,6 +8,7 @@ from pathlib import Path
 from photograft.config import Config
 from photograft.errors import ConfigError, MissingExtraError
 from photograft.models.catalogue import RUN, is_run_name
+from photograft.models.own_names import is_own_name, read_own_name
 
 _PX = {"fast": 224, "good": 320, "best": 320}
 HEAD_LR = 2.5
@@ -17,11 +18,17 @@ _OF_THE_HEAD = {"balance", "effective_beta", "logit_adjustment", "strength", "re
 
 
 def with_whole_paths(config: Config) -> Config:
-    """The settings with absolute paths: a run is resumed, and gone on from, in other folders too."""
+    """The settings with absolute paths: a run is resumed, and gone on from, in other folders too.
+
+    Of `densenet:FILE.json` the content of the file is taken in: the run does not depend on it any more.
+    """
     backbone, model, data, split = config.model.backbone, config.model, config.data, config.split
     if is_run_name(backbone):
         backbone = f"{RUN}:{Path(backbone.removeprefix(f'{RUN}:')).absolute()}"
-    model = model.model_copy(update={"backbone": backbone, "weights": _whole(model.weights)})
+    elif is_own_name(backbone):
+        backbone = read_own_name(backbone).name
+    weights = model.weights if model.weights == "random" else _whole(model.weights)
+    model = model.model_copy(update={"backbone": backbone, "weights": weights})
     data = data.model_copy(update={"edits": _whole(data.edits), "annotations": _whole(data.annotations)})
     split = split.model_copy(update={"file": _whole(split.file)})
     return config.model_copy(update={"model": model, "data": data, "split": split})
