@@ -8,13 +8,16 @@ from pathlib import Path
 import timm
 import torch
 from torch import nn
+from torchvision.models import DenseNet
 
 from photograft.errors import ModelError
-from photograft.models.catalogue import Backbone, PackagedBackbone, find_packaged
+from photograft.models.architectures import build_hidden, build_own
+from photograft.models.catalogue import Backbone, PackagedBackbone, RunBackbone, find_packaged
 from photograft.models.library import build_network
 from photograft.models.networks import Outputs
-from photograft.models.trunks import LiteTrunk, TimmTrunk, TorchvisionTrunk, head_of_torchvision
-from photograft.models.weights import Tensors, load_weights, read_weights
+from photograft.models.own_names import is_own_name
+from photograft.models.trunks import LiteTrunk, OwnTrunk, TimmTrunk, TorchvisionTrunk, head_of_torchvision
+from photograft.models.weights import Tensors, load_weights, read_weights, rename_dense_layers
 
 
 class Embedder(nn.Module):  # type: ignore[misc]  # torch is not analysed: it takes mypy minutes
@@ -66,22 +69,37 @@ class Stack(nn.Module):  # type: ignore[misc]
 
 
 def load_embedder(
-    backbone: Backbone, *, embedding: str = "multi", px: int | None = None, scratch: int | None = None
+    backbone: Backbone,
+    *,
+    embedding: str = "multi",
+    px: int | None = None,
+    scratch: int | None = None,
+    seed: int = 0,
+    dropout: float = 0.0,
 ) -> Embedder:
     """Build the network and load its checked weights; it comes back frozen, in evaluation mode.
 
     `px` is the side it will be used with: stages of networks of timm and torchvision are chosen by the size of their
     maps. By default the network's own. `scratch` is a seed: the weights are random then, as its library makes them.
+    Without weights and `scratch` they are random too, the same in every process. Hidden layers that no run has trained
+    begin with random weights of `seed`; `dropout` acts between them in training.
     """
-    built_as = backbone.architecture
-    if scratch is None:
-        network = _untrained(built_as)
+    built_as, average = backbone.architecture, backbone.pool == "average"
+    has_weights = backbone.has_weights and scratch is None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(scratch or 0)
+        network = _untrained(built_as, average=average)
+    if has_weights:
         _load(network, backbone)
-    else:
+    px = px or backbone.own_px
+    trunk = _cut(network, built_as, px=px, multi=embedding == "multi", average=average)
+    if backbone.hidden:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(scratch)
-            network = _untrained(built_as)
-    trunk = _cut(network, built_as, px=px or backbone.own_px, multi=embedding == "multi")
+            torch.manual_seed(seed)
+            hidden = build_hidden(backbone.hidden, measure_outputs(trunk, px=px).last, dropout=dropout)
+        if has_weights and isinstance(backbone, RunBackbone):
+            hidden.load(read_weights(backbone.weights_path()), backbone.name)
+        network.hidden = hidden
     embedder = Embedder(trunk, backbone.mean, backbone.std)
     embedder.requires_grad_(False)
     embedder.eval()
@@ -101,15 +119,20 @@ def measure_outputs(trunk: nn.Module, *, px: int) -> Outputs:
 def untrained_embedder(name: str, *, px: int) -> Embedder:
     """A network with the `multi` embedding, without its weights: to see its shape."""
     zero, one = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    embedder = Embedder(_cut(_untrained(name), name, px=px, multi=True), zero, one)
+    embedder = Embedder(_cut(_untrained(name), name, px=px, multi=True, average=False), zero, one)
     embedder.requires_grad_(False)
     embedder.eval()
     return embedder
 
 
-def _untrained(name: str) -> nn.Module:
+def _untrained(name: str, *, average: bool = False) -> nn.Module:
+    if is_own_name(name):
+        return build_own(name)
     packaged = find_packaged(name)
-    return build_network(name if packaged is None else f"timm:{packaged.timm_name}")
+    network = build_network(name if packaged is None else f"timm:{packaged.timm_name}")
+    if average and name.startswith("timm:") and hasattr(network, "pre_logits"):
+        network.pre_logits = nn.Identity()  # the dense layers of VGG: half a gigabyte that nothing uses
+    return network
 
 
 def _load(network: nn.Module, backbone: Backbone) -> None:
@@ -121,16 +144,20 @@ def _load(network: nn.Module, backbone: Backbone) -> None:
     elif backbone.architecture.startswith("timm:"):
         _load_timm(network, path, name=backbone.architecture)
     else:
-        load_weights(network, path, name=name, heads=[head_of_torchvision(network)])
+        is_headless = is_own_name(backbone.architecture) and not isinstance(network, DenseNet)
+        heads = [] if is_headless else [head_of_torchvision(network, average=backbone.pool == "average")]
+        load_weights(network, path, name=name, heads=heads, convert=rename_dense_layers)
 
 
-def _cut(network: nn.Module, name: str, *, px: int, multi: bool) -> nn.Module:
+def _cut(network: nn.Module, name: str, *, px: int, multi: bool, average: bool) -> nn.Module:
     packaged = find_packaged(name)
     if packaged is not None:
         first, last = packaged.pooled_stages
         return LiteTrunk(network, range(first, last + 1) if multi else ())
+    if is_own_name(name) and not isinstance(network, DenseNet):
+        return OwnTrunk(network, px=px, multi=multi, average=average)
     kind = TimmTrunk if name.startswith("timm:") else TorchvisionTrunk
-    return kind(network, px=px, multi=multi)
+    return kind(network, px=px, multi=multi, average=average)
 
 
 def _load_timm(network: nn.Module, path: Path, *, name: str) -> None:

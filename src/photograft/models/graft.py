@@ -15,11 +15,14 @@ import torch
 from torch import fx, nn
 
 from photograft.errors import ConfigError, ModelError
+from photograft.models.architectures import HiddenLayers
 from photograft.models.backbone import Embedder
 from photograft.models.networks import BoundaryValue
 from photograft.models.points import (
+    HIDDEN,
     PREFIX,
     NamedPoint,
+    Part,
     RunningOrder,
     find_part,
     group_by_block,
@@ -30,8 +33,8 @@ from photograft.models.points import (
 from photograft.values import Layer, Summary
 
 _ATEN = torch.ops.aten
-_TRAINING = 5
-"""Which argument of batch_norm says that its statistics move."""
+_TRAINING = {_ATEN.batch_norm.default: 5, _ATEN.dropout.default: 2, _ATEN.feature_dropout.default: 2}
+"""Operations that are others in training, and which of their arguments says so."""
 _TOLERANCE = 1e-3
 """Largest difference between the parts and the whole, in units of the largest value."""
 
@@ -58,22 +61,29 @@ class Graft:
     _order: RunningOrder
 
     def set_moving(self, moving: bool) -> None:
-        """Have the statistics of the tail's BatchNorm move with every forward pass, or stand still.
+        """Have the tail's dropout act and the statistics of its BatchNorm move with every forward pass, or neither.
 
-        With `batchnorm` frozen they never move.
+        With `batchnorm` frozen only those of hidden layers move, which have seen no photo before.
         """
-        training = moving and self.batchnorm == "moved"
         trainable = {name for names in self.blocks.values() for name in names}
         changed = False
         for node in self.tail.graph.nodes:
-            if node.target is not _ATEN.batch_norm.default or node.args[_TRAINING] == training:
+            at = _TRAINING.get(node.target)
+            if at is None:
                 continue
-            weight = node.args[1]
-            if not training or weight is None or weight.target in trainable:
-                node.update_arg(_TRAINING, training)
+            training = moving and (node.target is not _ATEN.batch_norm.default or self._moves(node.args[1], trainable))
+            if node.args[at] != training:
+                node.update_arg(at, training)
                 changed = True
         if changed:
             self.tail.recompile()
+
+    def _moves(self, weight: fx.Node | None, trainable: set[str]) -> bool:
+        """Whether the statistics of the BatchNorm with this weight move in training."""
+        if weight is None:
+            return self.batchnorm == "moved"
+        is_hidden = weight.target.startswith(f"{PREFIX}{HIDDEN}.")
+        return weight.target in trainable and (is_hidden or self.batchnorm == "moved")
 
     def state(self) -> dict[str, torch.Tensor]:
         """Every tensor of the whole network under the names of its library, contiguous copies on the CPU."""
@@ -95,19 +105,21 @@ class Graft:
 
 
 def graft(embedder: Embedder, point: str, *, px: int, batchnorm: Literal["frozen", "moved"]) -> Graft:
-    """Cut `embedder`, for photos of `px` x `px`, at `point`: last-block, blocks:N, layer:NAME, all or scratch.
+    """Cut `embedder`, for photos of `px` x `px`, at `point`: head, last-block, blocks:N, layer:NAME, all or scratch.
 
     Parameters before the point no longer require gradients, those behind it do. `scratch` cuts like `all`: the random
-    weights come from `load_embedder`.
+    weights come from `load_embedder`. At `head` the front is the whole network and the tail gives back what it is
+    given, the embedding.
 
     Raises:
-        ConfigError: The network has no such point.
+        ConfigError: The network has no such point, or hidden layers that nobody has trained would be frozen.
         ModelError: The network cannot be exported.
     """
     module = export_graph(embedder, px=px)
     order = running_order(module.graph)
     network = embedder.trunk.network
     part = find_part(point, network, order)
+    _check_hidden(part, network)
     trainable = {f"{PREFIX}{name}" for name in part.trainable}
     for name, parameter in embedder.named_parameters():
         parameter.requires_grad_(name in trainable)
@@ -129,6 +141,17 @@ def graft_points(embedder: Embedder, *, px: int) -> tuple[list[NamedPoint], list
     order = running_order(export_graph(embedder, px=px).graph)
     network = embedder.trunk.network
     return named_points(network, order), layers_of(network, order)
+
+
+def _check_hidden(part: Part, network: nn.Module) -> None:
+    hidden = getattr(network, HIDDEN, None)
+    if not isinstance(hidden, HiddenLayers) or hidden.is_trained:
+        return
+    if any(f"{HIDDEN}.{name}" not in part.trainable for name, _ in hidden.named_parameters()):
+        raise ConfigError(
+            f"model.graft: {part.point} would freeze layers of model.hidden, whose weights are random; "
+            f"layer:{HIDDEN} trains them and nothing before them"
+        )
 
 
 def export_graph(embedder: Embedder, *, px: int) -> fx.GraphModule:
@@ -201,7 +224,7 @@ def _split(
             fixed.add(node)
     # What depends on neither pixels nor trainable parameters (constants, positions) is copied to where it is needed.
     constant = set(graph.nodes) - moving - fixed
-    crossing = [node for node in graph.nodes if _crosses(node, fixed, moving)]
+    crossing = [node for node in graph.nodes if _crosses(node, fixed, moving)] if trainable else [embedding]
     shapes = {node: _shape_per_photo(node, pixels) for node in crossing}
 
     front = fx.Graph()

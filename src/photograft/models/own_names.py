@@ -95,7 +95,7 @@ def _without_weights(kind: str, text: str, sizes: dict[str, Any], *, px: int) ->
     return OwnNetwork(kind, name, name, sizes, _HALF, _HALF, px, _NO_LICENCE)
 
 
-_Count = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1, le=4096)]
 
 
 class _DenseNetSizes(BaseModel):
@@ -136,7 +136,8 @@ def _read_file(text: str) -> tuple[str, str]:
 
 
 def _what_is_wrong(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A key that is misspelt is missing too: say how it was written.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join(map(str, first["loc"]))
     known = list(_DenseNetSizes.model_fields)
     if first["type"] == "extra_forbidden":
@@ -145,7 +146,8 @@ def _what_is_wrong(error: ValidationError) -> str:
         return f"{key} is not known; {hint}Known are {', '.join(known)}"
     if first["type"] == "missing":
         return f"{key} is missing"
-    return f"{key}: {first['msg']}" if key else first["msg"]
+    what = first["msg"].removeprefix("Input ")
+    return f"{key} {what}, not {json.dumps(first['input'])}" if key else what
 
 
 def _misspelt(kind: str, text: str, close: str | None, meaning: str, example: str) -> ConfigError:

@@ -17,6 +17,9 @@ from photograft.errors import ConfigError
 PREFIX = "trunk.network."
 """Where an embedder keeps the network."""
 
+HIDDEN = "hidden"
+"""Where a network keeps its hidden layers, which are no block of it."""
+
 _BIG = 0.01
 """Share of the parameters from which on a part counts when blocks are looked for."""
 _FEWEST_BLOCKS = 3
@@ -122,7 +125,8 @@ def find_blocks(network: nn.Module, order: RunningOrder) -> list[str]:
     of the parameters each. Single layers beside the blocks (a stem, a last norm) are none; where there are no others,
     every layer with weights is a block.
     """
-    sizes = {name: network.get_parameter(name).numel() for name in _only_parameters(network, order)}
+    parameters = (name for name in _only_parameters(network, order) if not _is_hidden(name))
+    sizes = {name: network.get_parameter(name).numel() for name in parameters}
     total, container = sum(sizes.values()), ""
     while True:
         module = network.get_submodule(container)
@@ -142,13 +146,15 @@ def find_blocks(network: nn.Module, order: RunningOrder) -> list[str]:
 def group_by_block(part: Part, network: nn.Module, order: RunningOrder) -> dict[str, tuple[str, ...]]:
     """The trainable parameters by block in running order; those before the first block are named "stem".
 
-    What follows a block and is none itself belongs to it, and so does what is left of the block that is cut.
+    What follows a block and is none itself belongs to it, and so does what is left of the block that is cut. Hidden
+    layers are a block of their own, the last one.
     """
     starts = {name: order.start(name) or 0 for name in find_blocks(network, order)}
     groups: dict[str, list[str]] = {}
     for name in part.trainable:
         before = [block for block, at in starts.items() if at <= order.parameters[name]]
-        groups.setdefault(before[-1] if before else "stem", []).append(name)
+        block = HIDDEN if _is_hidden(name) else before[-1] if before else "stem"
+        groups.setdefault(block, []).append(name)
     return {block: tuple(names) for block, names in groups.items()}
 
 
@@ -157,6 +163,10 @@ def layers_of(network: nn.Module, order: RunningOrder) -> list[str]:
     starts = {name: order.start(name) for name, _ in network.named_modules() if name}
     found = {name: at for name, at in starts.items() if at is not None}
     return sorted(found, key=lambda name: found[name])
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(f"{HIDDEN}.")
 
 
 def _only_parameters(network: nn.Module, order: RunningOrder) -> dict[str, int]:

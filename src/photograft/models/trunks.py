@@ -1,7 +1,8 @@
 """Networks without their head, of whatever family, all with one result: middle stages, last feature map, last values.
 
 A trunk takes normalised pixels (N, 3, px, px). It gives a list of middle stages (N, C, h, w), the last feature map
-(N, C, h, w) or None where the network has none, and the pooled last values (N, D).
+(N, C, h, w) or None where the network has none, and the last values (N, D): pooled as the network does it or, with
+`average`, the mean of the last feature map. Where the network was given `hidden` layers, those have the last word.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from photograft.errors import ModelError
+from photograft.errors import ConfigError, ModelError
+from photograft.models.architectures import HiddenLayers, PlainNetwork
 
 Result = tuple[list[torch.Tensor], torch.Tensor | None, torch.Tensor]
 
@@ -39,15 +41,16 @@ class LiteTrunk(nn.Module):  # type: ignore[misc]  # torch is not analysed: it t
             if index in self.stages:
                 maps.append(x)
         last_map = network.bn2(network.conv_head(x))
-        return maps, last_map, last_map.mean((2, 3))
+        return maps, last_map, _end(network, last_map.mean((2, 3)))
 
 
 class TimmTrunk(nn.Module):  # type: ignore[misc]
     """Any network of timm: the last values are those before its classifier, pooled as the network does it."""
 
-    def __init__(self, network: nn.Module, *, px: int, multi: bool) -> None:
+    def __init__(self, network: nn.Module, *, px: int, multi: bool, average: bool = False) -> None:
         super().__init__()
         self.network = network.eval()
+        self.average = average
         # The last stage is asked for as well, and dropped: some networks end at the last stage that is asked for.
         *self.stages, self.end = _stages_of_timm(network, px) if multi else [0]
 
@@ -57,17 +60,24 @@ class TimmTrunk(nn.Module):  # type: ignore[misc]
             last, maps = self.network.forward_intermediates(x, indices=[*self.stages, self.end])
         else:
             last, maps = self.network.forward_features(x), [x]
-        values = self.network.forward_head(last, pre_logits=True)
-        return maps[:-1], _as_map(last, self.network.num_features), _as_values(values)
+        last_map = _as_map(last, self.network.num_features)
+        if self.average:
+            if last_map is None and isinstance(last, torch.Tensor) and last.ndim == 4:
+                last_map = _channels_first(last)  # VGG, whose dense layers have other widths
+            values = _mean(last_map)
+        else:
+            values = _as_values(self.network.forward_head(last, pre_logits=True))
+        return maps[:-1], last_map, _end(self.network, values)
 
 
 class TorchvisionTrunk(nn.Module):  # type: ignore[misc]
     """Any classifier of torchvision: its last linear layer is taken out, stages are read where modules give them."""
 
-    def __init__(self, network: nn.Module, *, px: int, multi: bool) -> None:
+    def __init__(self, network: nn.Module, *, px: int, multi: bool, average: bool = False) -> None:
         super().__init__()
         self.network = network.eval()
-        network.set_submodule(head_of_torchvision(network), nn.Identity())
+        self.average = average
+        network.set_submodule(head_of_torchvision(network, average=average), nn.Identity())
         sides = _sides_of_modules(network, px)
         names = list(sides)
         self.stages = [names[i] for i in choose_stages(list(sides.values()), px)] if multi else []
@@ -77,7 +87,28 @@ class TorchvisionTrunk(nn.Module):  # type: ignore[misc]
         """Middle stages, last map, last values."""
         values = self.network(x)
         maps = [_channels_first(each) for each in self.take()]
-        return maps[:-1], maps[-1] if maps else None, _as_values(values)
+        last_map = maps[-1] if maps else None
+        values = _mean(last_map) if self.average else _as_values(values)
+        return maps[:-1], last_map, _end(self.network, values)
+
+
+class OwnTrunk(nn.Module):  # type: ignore[misc]
+    """A network of photograft's own that gives its last map: `cnn` is flattened, an encoder averaged."""
+
+    def __init__(self, network: nn.Module, *, px: int, multi: bool, average: bool = False) -> None:
+        super().__init__()
+        self.network = network.eval()
+        self.flattened = isinstance(network, PlainNetwork) and not average
+        sides = _sides_of_modules(network, px)
+        names = list(sides)
+        self.stages = [names[i] for i in choose_stages(list(sides.values()), px)] if multi else []
+        self.take = _keep_outputs(network, self.stages)
+
+    def forward(self, x: torch.Tensor) -> Result:
+        """Middle stages, last map, last values."""
+        last_map = self.network(x)
+        values = last_map.flatten(1) if self.flattened else last_map.mean((2, 3))
+        return self.take(), last_map, _end(self.network, values)
 
 
 def choose_stages(sides: Sequence[int], px: int) -> list[int]:
@@ -93,11 +124,12 @@ def choose_stages(sides: Sequence[int], px: int) -> list[int]:
     return [chosen[round((i + 1) * n / _MOST_STAGES) - 1] for i in range(_MOST_STAGES)]
 
 
-def head_of_torchvision(network: nn.Module) -> str:
-    """Name of the module that gives the classes."""
+def head_of_torchvision(network: nn.Module, *, average: bool = False) -> str:
+    """Name of the module that gives the classes; with `average` of the whole part that follows the last map."""
     modules = [*network.named_modules()]
     linear = [name for name, module in modules if isinstance(module, nn.Linear)]
-    return str((linear or [name for name, module in modules if isinstance(module, nn.Conv2d)])[-1])
+    head = str((linear or [name for name, module in modules if isinstance(module, nn.Conv2d)])[-1])
+    return head.partition(".")[0] if average else head
 
 
 def _stages_of_timm(network: nn.Module, px: int) -> list[int]:
@@ -166,6 +198,18 @@ def _keep_outputs(network: nn.Module, names: Sequence[str]) -> Callable[[], list
 def _channels_first(x: torch.Tensor) -> torch.Tensor:
     """(N, C, h, w) of a square map in either order; that of swin has its channels last."""
     return x.permute(0, 3, 1, 2) if x.shape[1] == x.shape[2] != x.shape[3] else x
+
+
+def _end(network: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """The last values through the hidden layers that the network was given, if any."""
+    hidden = getattr(network, "hidden", None)
+    return hidden(values) if isinstance(hidden, HiddenLayers) else values
+
+
+def _mean(feature_map: torch.Tensor | None) -> torch.Tensor:
+    if feature_map is None:
+        raise ConfigError("model.pool: this network has no last feature map to take the mean of; leave it at own")
+    return feature_map.mean((2, 3))
 
 
 def _as_map(x: Any, channels: int) -> torch.Tensor | None:

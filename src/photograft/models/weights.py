@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -67,6 +68,11 @@ def load_weights(
     # Updated in place: the dictionary carries versions of layouts beside the tensors.
     target.update({key: value for key, value in found.items() if key in target and value.shape == target[key].shape})
     network.load_state_dict(target)
+
+
+def rename_dense_layers(tensors: Tensors) -> Tensors:
+    """Tensors of a DenseNet under today's names: `denselayer1.norm.1.weight`, of old files, is `norm1.weight`."""
+    return {re.sub(r"(\.denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", key): tensors[key] for key in tensors}
 
 
 def _read_torch(path: Path) -> dict[str, torch.Tensor]:
