@@ -300,6 +300,16 @@ class Summary:
         """Their share, 0 to 1."""
         return self.trainable / max(self.parameters, 1)
 
+    @property
+    def statistics(self) -> int:
+        """Running averages of BatchNorm."""
+        return sum(layer.statistics for layer in self.layers)
+
+    @property
+    def with_statistics(self) -> int:
+        """All parameters as Keras counts them: with the statistics. Those that train are `trainable` there too."""
+        return self.parameters + self.statistics
+
 
 @dataclass(frozen=True)
 class Record:

@@ -24,8 +24,14 @@ def test_the_table_is_aligned_and_counts_both_ways() -> None:
         "Frozen                       76,192                  77,600",
         "Statistics of BatchNorm           –                   1,408",
         "",
-        "162,517 of 238,709 parameters (68 %) train: everything from blocks.5 on; BatchNorm frozen.",
+        "162,517 of 238,709 parameters (68 %) train: everything from blocks.5 on; BatchNorm frozen. "
+        "This trains 68 % of the network, not its last block alone.",
     ]
+
+
+def test_a_block_that_is_most_of_its_network_is_said_so() -> None:
+    said = summary_text(replace(make_summary(), graft="last-block"))[-1].replace("\u00a0", " ")
+    assert said.endswith("This trains 68 % of the network: its last block is most of it.")
 
 
 def test_a_network_that_trains_as_a_whole_is_said_so() -> None:

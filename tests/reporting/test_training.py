@@ -98,4 +98,5 @@ def test_the_schema_refuses_what_it_does_not_know() -> None:
 def test_the_counts_of_a_summary_are_told_beside_its_layers() -> None:
     document = summary_document(make_summary())
     assert (document["parameters"], document["trainable"], document["statistics"]) == (238_709, 162_517, 1_408)
+    assert document["with_statistics"] == 240_117
     assert summary_from(summary_document(Summary("all", "", "moved", ()))) == Summary("all", "", "moved", ())

@@ -11,6 +11,9 @@ from photograft.reporting.texts import Texts
 from photograft.reporting.training_texts import training_texts_in
 from photograft.values import Layer, Summary
 
+_MOST = 0.5
+"""Share from which on it is said that most of the network trains: a point's name may sound like less."""
+
 
 def summary_text(summary: Summary) -> list[str]:
     """The layers as aligned columns, then the counts: all, trainable, frozen, each without and with statistics.
@@ -42,10 +45,10 @@ def layer_cells(layer: Layer, texts: Texts) -> list[str]:
 
 def count_rows(summary: Summary, texts: Texts) -> list[tuple[str, list[str]]]:
     """The counts: a key of `training_texts`, and the cells parameters, share of them, parameters with statistics."""
-    statistics = sum(layer.statistics for layer in summary.layers)
+    statistics = summary.statistics
     frozen = summary.parameters - summary.trainable
     return [
-        ("all", [f"{summary.parameters:,}", "", f"{summary.parameters + statistics:,}"]),
+        ("all", [f"{summary.parameters:,}", "", f"{summary.with_statistics:,}"]),
         ("trainable", [f"{summary.trainable:,}", say_share(summary, texts), f"{summary.trainable:,}"]),
         ("frozen.rest", [f"{frozen:,}", "", f"{frozen + statistics:,}"]),
         ("statistics.all", ["–", "", f"{statistics:,}"]),
@@ -58,17 +61,21 @@ def say_share(summary: Summary, texts: Texts) -> str:
 
 
 def say_trained(summary: Summary, texts: Texts, *, tense: Literal["trained", "trains"]) -> str:
-    """One sentence on what trained, or trains: both counts, where it begins, and what becomes of BatchNorm."""
+    """What trained, or trains: both counts, where it begins, what becomes of BatchNorm, and whether it is the most."""
     counts = {"trainable": f"{summary.trainable:,}", "all": f"{summary.parameters:,}"}
     if summary.trainable == summary.parameters:
         what = texts.say(f"{tense}.scratch" if summary.graft == "scratch" else f"{tense}.all", **counts)
     else:
         share = say_share(summary, texts)
         what = texts.say(f"{tense}.part", share=share, cut=summary.cut, **counts)
-    if not any(layer.statistics for layer in summary.layers):
-        return texts.say("sentence", text=what)
-    batchnorm = texts.say("batchnorm.moved" if summary.batchnorm == "moved" else "batchnorm.kept")
-    return texts.say("sentence", text=f"{what}; {batchnorm}")
+    if summary.statistics:
+        batchnorm = texts.say("batchnorm.moved" if summary.batchnorm == "moved" else "batchnorm.kept")
+        what = f"{what}; {batchnorm}"
+    said = texts.say("sentence", text=what)
+    if _MOST <= summary.trainable_fraction < 1:
+        key = f"{tense}.most.block" if summary.graft == "last-block" else f"{tense}.most"
+        said += f" {texts.say('sentence', text=texts.say(key, share=say_share(summary, texts)))}"
+    return said
 
 
 def _aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> list[str]:

@@ -102,7 +102,8 @@ def summary_document(summary: Summary) -> dict[str, Any]:
         "batchnorm": summary.batchnorm,
         "parameters": summary.parameters,
         "trainable": summary.trainable,
-        "statistics": sum(layer.statistics for layer in summary.layers),
+        "statistics": summary.statistics,
+        "with_statistics": summary.with_statistics,
         "layers": [asdict(layer) for layer in summary.layers],
     }
 
