@@ -19,12 +19,14 @@ from photograft.reporting.check_page import render_check
 from photograft.reporting.document import thumbnail_paths
 from photograft.reporting.page import render_html
 from photograft.reporting.preview import PreviewRow, render_preview
+from photograft.reporting.study_page import render_study
 from photograft.reporting.thumbnails import make_thumbnail
 from photograft.values import Issue, Photo
 
 from .check_examples import make_check
 from .composite_examples import make_factor_report, make_labels_report
 from .examples import make_report
+from .study_examples import make_study
 from .training_examples import make_members, make_training
 
 CHROMIUM = next(
@@ -141,6 +143,16 @@ def test_the_other_pages_fit_a_phone_and_nothing_is_refused(draw: Callable[[], s
     measured = {name: int(value) for name, value in re.findall(r'data-(width|height|pictures)="(\d+)"', dom)}
     assert measured["width"] == PHONE_PX
     assert measured["pictures"] >= 10
+    assert read_console(page, tmp_path / "profile") == []
+
+
+def test_a_study_fits_a_phone_and_nothing_is_refused(tmp_path: Path) -> None:
+    frame, page = tmp_path / "frame.html", tmp_path / "study.html"
+    sheet = make_thumbnail(np.full((200, 1600, 3), 128, np.uint8), side=1600)
+    page.write_text(render_study(make_study(12, language="ko"), sheets={"p-pretrain": sheet}), encoding="utf-8")
+    frame.write_text(FRAME.format(width=PHONE_PX, page=html.escape(page.read_text("utf-8"))), encoding="utf-8")
+    dom = run_chromium(frame, tmp_path / "profile", "--dump-dom")
+    assert f'data-width="{PHONE_PX}"' in dom
     assert read_console(page, tmp_path / "profile") == []
 
 
