@@ -20,6 +20,7 @@ from photograft.errors import IntegrityError, ModelError
 from photograft.models.bundle_checks import contradictions
 from photograft.models.bundle_rows import BundleInfo, as_target
 from photograft.tracking.atomic import link_or_copy, write_atomically
+from photograft.tracking.pretrained import refuse_pretrained
 from photograft.values import FloatArray, Target
 
 FORMAT = 1
@@ -127,6 +128,7 @@ def find_bundle(path: Path) -> Path:
     for candidate in (path, path / "model"):
         if (candidate / "bundle.json").is_file():
             return candidate
+    refuse_pretrained(path)
     if not path.exists():
         raise ModelError(f"{path} does not exist; give a run folder (runs/...) or a bundle folder (runs/.../model).")
     raise ModelError(f"{path} is neither a run nor a bundle: it holds no bundle.json and no model/bundle.json.")

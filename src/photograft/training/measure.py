@@ -81,7 +81,7 @@ def _measure(task: Task, memory_limit: int) -> Measured:
     if asked.channels_last == "auto":
         task, step_s, reason = _faster(task, step_s, "channels_last", True, 1.0)
         reasons.append(reason)
-    if asked.precision == "auto" and _has_bf16(task.device):
+    if asked.precision == "auto" and has_bf16(task.device):
         task, step_s, reason = _faster(task, step_s, "precision", "bf16", _WORTHWHILE)
         reasons.append(reason)
     fit = Fit(task)
@@ -226,7 +226,8 @@ def _best_time(work: Callable[[], Any]) -> float:
     return min(times_s)
 
 
-def _has_bf16(device: str) -> bool:
+def has_bf16(device: str) -> bool:
+    """Whether the device computes with bf16 by itself, so that it may be faster."""
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported())
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every release that works

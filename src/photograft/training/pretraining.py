@@ -146,6 +146,17 @@ class Pretraining:
         made = [(made * 255).round().to(torch.uint8).cpu() for _, made in self._reconstructed(row_N)]
         return np.ascontiguousarray(torch.cat(made).permute(0, 2, 3, 1).numpy())
 
+    def half(self, name: str) -> dict[str, np.ndarray[Any, Any]]:
+        """The tensors of "encoder" or "decoder" under their own names."""
+        tensors = getattr(self.network, name).state_dict()
+        return {key: tensor.cpu().contiguous().numpy().copy() for key, tensor in tensors.items()}
+
+    def count_values(self) -> tuple[int, int]:
+        """Values that the encoder keeps of a photo, and those that it is given."""
+        colour_BCHW = self._colours(self.task.pictures.read(self.task.held_N[:1]))
+        with torch.no_grad():
+            return self.network.eval().encoder(colour_BCHW).numel(), colour_BCHW.numel()
+
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that its future depends on: copies of tensors, and plain values for JSON."""
         tensors = {f"network.{name}": tensor for name, tensor in copied(self._moving).items()}
@@ -282,11 +293,6 @@ class Pretraining:
         for row_N in (self.task.train_N, self.task.held_N):
             digest.update(np.ascontiguousarray(row_N, "<i8").tobytes() + b"\n")
         return digest.hexdigest()
-
-
-def psnr_db(mse: float) -> float:
-    """Peak signal-to-noise ratio of a mean squared error on colours from 0 to 1; at most 100."""
-    return -10 * math.log10(max(mse, 1e-10))
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def cut_network(
     from photograft.models.backbone import load_embedder, measure_outputs
     from photograft.models.graft import graft
 
-    train, point, device = config.train, config.model.graft, _device(config.model.device)
+    train, point, device = config.train, config.model.graft, training_device(config.model.device)
     assert train.batchnorm != "auto"
     embedder = load_embedder(backbone, embedding="last", px=px, scratch=train.seed if point == "scratch" else None)
     cut = graft(embedder, point, px=px, batchnorm=train.batchnorm)
@@ -120,7 +120,7 @@ def plan_epochs(grafting: Grafting, *, n_photos: float) -> tuple[Grafting, float
     return grafting, epochs * epoch_s
 
 
-def _device(asked: str) -> str:
+def training_device(asked: str) -> str:
     """Where training runs: a GPU that works, else the CPU."""
     from photograft.features.engine_torch import device_works
 

@@ -15,6 +15,7 @@ from photograft.reporting.document import thumbnail_paths
 from photograft.reporting.page import render_html
 from photograft.reporting.records import read_manifest
 from photograft.reporting.training import training_sections
+from photograft.tracking.pretrained import refuse_pretrained
 from photograft.tracking.run_folder import RunFolder, open_run
 from photograft.workflow.members import member_folder
 from photograft.workflow.thumbnails import draw_thumbnails
@@ -29,6 +30,7 @@ def report(run: str | os.PathLike[str]) -> Path:
     Photos that were moved, changed or deleted since are shown without a picture, unless the cache still has it.
     """
     folder = open_run(Path(run))
+    refuse_pretrained(folder.path)
     with folder.locked():
         return render_report(folder)
 

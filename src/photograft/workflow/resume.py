@@ -97,6 +97,7 @@ def begin(run: RunFolder, trained: Trained, root: Path) -> None:
     write_members(run, trained.members)
     started = {
         "format": _FORMAT,
+        "verb": "train",
         "photos": str(root.absolute()),
         "data_sha256": data_sha256(learnt.manifest),
         "command": command_line(),
@@ -119,19 +120,31 @@ def unfinished_run(path: Path) -> Iterator[Unfinished]:
         ModelError: the folder is no run, one that is finished, or one of a newer release.
         ConfigError: another process is at it.
     """
-    run = RunFolder(path)
-    _require_unfinished(run)
-    with run.locked():
-        _require_unfinished(run)  # the process that held it until now may have finished it
+    with held_unfinished(path, verb="train") as run:
         unfinished = _read(run)
-        _remove_halves(run)
+        remove_halves(run)
         yield unfinished
 
 
 @contextmanager
-def resumable(run: RunFolder, narrator: Narrator) -> Iterator[None]:
+def held_unfinished(path: Path, *, verb: str) -> Iterator[RunFolder]:
+    """The folder of a run that this verb has begun, held against other processes in the block.
+
+    Raises:
+        ModelError: the folder is no run, one that is finished, or one that another verb has begun.
+        ConfigError: another process is at it.
+    """
+    run = RunFolder(path)
+    _require_unfinished(run, verb)
+    with run.locked():
+        _require_unfinished(run, verb)  # the process that held it until now may have finished it
+        yield run
+
+
+@contextmanager
+def resumable(run: RunFolder, narrator: Narrator, *, verb: str = "train") -> Iterator[None]:
     """Whatever stops the work in the block, once it has begun, says how to go on."""
-    how = f"photograft train --resume {shlex.quote(str(run.path))}"
+    how = f"photograft {verb} --resume {shlex.quote(str(run.path))}"
     try:
         yield
     except KeyboardInterrupt:
@@ -156,16 +169,20 @@ def forget_progress(run: RunFolder) -> None:
     shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
 
 
-def _require_unfinished(run: RunFolder) -> None:
+def _require_unfinished(run: RunFolder, verb: str) -> None:
     if has_begun(run):
+        begun_by = read_started(run)["verb"]
+        if begun_by != verb:
+            how = f"photograft {begun_by} --resume {shlex.quote(str(run.path))}"
+            raise ModelError(f"--resume: {run.path} was begun by {begun_by}: {how}")
         return
     if (run.path / "report.json").is_file():
         raise ModelError(f"--resume: {run.path} is finished: its report is {run.path / 'report.html'}")
-    raise ModelError(f"--resume: {run.path} is no run that was stopped while it was fine-tuned (no {STARTED})")
+    raise ModelError(f"--resume: {run.path} is no run that was stopped while it was trained (no {STARTED})")
 
 
 def _read(run: RunFolder) -> Unfinished:
-    started = _read_started(run)
+    started = read_started(run)
     resolved = load_config(run.path / "config.resolved.yaml")
     asked = load_config(run.path / "config.yaml")
     return Unfinished(
@@ -191,7 +208,7 @@ def _with_time_limit(config: Config, limit: float | None) -> Config:
     return config.model_copy(update={"train": config.train.model_copy(update={"time_limit": limit})})
 
 
-def _remove_halves(run: RunFolder) -> None:
+def remove_halves(run: RunFolder) -> None:
     """Remove what a process that was killed left half done, and checksums of what will be written anew."""
     (run.path / "checksums.json").unlink(missing_ok=True)
     for path in run.path.glob(".*.tmp"):
@@ -208,7 +225,8 @@ def _read_exactly(run: RunFolder, name: str) -> str:
         raise ModelError(f"{run.path / name} cannot be read ({error}): train a new run.") from error
 
 
-def _read_started(run: RunFolder) -> Mapping[str, Any]:
+def read_started(run: RunFolder) -> Mapping[str, Any]:
+    """What `begin` wrote of where the run began: photos, their hash, and the verb."""
     try:
         started: Mapping[str, Any] = json.loads(run.read(STARTED))
         if started["format"] != _FORMAT:
@@ -216,6 +234,6 @@ def _read_started(run: RunFolder) -> Mapping[str, Any]:
                 f"{run.path / STARTED} has format {started['format']}, this release reads {_FORMAT}: "
                 "pip install -U photograft"
             )
-        return {"photos": started["photos"], "data_sha256": started["data_sha256"]}
+        return {**{key: started[key] for key in ("photos", "data_sha256")}, "verb": started.get("verb", "train")}
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{run.path / STARTED} is damaged ({error}): train a new run.") from error

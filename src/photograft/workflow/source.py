@@ -11,7 +11,7 @@ from photograft.config import Config
 from photograft.contract import Box, Contract, make_contract, picture_px
 from photograft.data.boxes import Boxed, settled_annotation
 from photograft.data.edits import Edits, read_edits
-from photograft.data.files import PhotoFiles, open_files
+from photograft.data.files import PhotoFiles, open_files, printable
 from photograft.data.listing import Listing
 from photograft.data.pool import DecodePool
 from photograft.data.scan import Scan, in_reading_order, scan
@@ -22,6 +22,8 @@ from photograft.tracking.cache import Cache, cache_folder
 from photograft.values import Manifest, Photo
 from photograft.workflow.clock import Clock
 from photograft.workflow.narrator import Narrator
+
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -102,3 +104,14 @@ def build_manifest(source: Source, photos: list[Photo]) -> Manifest:
             notes += (f"{unused} rows of the journal of edits are about files that are not here, or cannot be used",)
     ordered = sorted(photos, key=lambda photo: (photo.path, photo.object))
     return Manifest(source.listing.root, tuple(ordered), notes)
+
+
+def name_rejected(manifest: Manifest, narrator: Narrator) -> None:
+    """Count and name the files that were skipped; manifest.csv has them all."""
+    rejected = manifest.rejected
+    if rejected:
+        narrator.say(f"{len(rejected)} of {len(manifest.photos):,} files cannot be used and were skipped:")
+        for photo in rejected[:_NAMED]:
+            narrator.say(f"  {printable(photo.name)}: {photo.verdict}, {photo.reason}")
+        if len(rejected) > _NAMED:
+            narrator.say(f"  ... and {len(rejected) - _NAMED} more; manifest.csv has them all")

@@ -15,7 +15,6 @@ from typing import Any
 
 from photograft.config import Config, Quality, to_yaml
 from photograft.data.check import check
-from photograft.data.files import printable
 from photograft.data.given_split import read_splits
 from photograft.data.listing import Listing
 from photograft.data.scan import check_bad_fraction, check_boxes
@@ -43,7 +42,7 @@ from photograft.workflow.resolve import resolve_strength, resolve_test, with_who
 from photograft.workflow.resume import Unfinished, begin, forget_progress, has_begun, resumable, unfinished_run
 from photograft.workflow.seen import seen_by_backbone
 from photograft.workflow.ship import Model
-from photograft.workflow.source import build_manifest
+from photograft.workflow.source import build_manifest, name_rejected
 from photograft.workflow.untouched import photo_folders, require_outside
 
 _NAMED = 5
@@ -249,23 +248,12 @@ def _read_photos(ready: Prepared, clock: Clock, narrator: Narrator) -> tuple[Man
         narrator.say(f"warning: {cache.warning}")
     manifest = build_manifest(ready.source, rows)
     say_notes(manifest.notes, narrator)
-    _name_rejected(manifest, narrator)
+    name_rejected(manifest, narrator)
     _check_usable(manifest, listing, ready.config)
     with clock.stage("load features"):
         contents = [photo.content for photo in manifest.usable.photos]
         tables = {id(reader): reader.store.table(contents) for reader in readers}
     return manifest, [tables[id(reader)] for reader in ready.readers]
-
-
-def _name_rejected(manifest: Manifest, narrator: Narrator) -> None:
-    """Count and name the files that were skipped; manifest.csv has them all."""
-    rejected = manifest.rejected
-    if rejected:
-        narrator.say(f"{len(rejected)} of {len(manifest.photos):,} files cannot be used and were skipped:")
-        for photo in rejected[:_NAMED]:
-            narrator.say(f"  {printable(photo.name)}: {photo.verdict}, {photo.reason}")
-        if len(rejected) > _NAMED:
-            narrator.say(f"  ... and {len(rejected) - _NAMED} more; manifest.csv has them all")
 
 
 def _name_conflicts(splits: Splits, issues: tuple[Issue, ...], narrator: Narrator) -> None:
