@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "Config": "photograft.config",
     "load_config": "photograft.config",
+    "advise": "photograft.workflow.advise",
     "check": "photograft.workflow.check",
     "split": "photograft.workflow.split",
     "train": "photograft.workflow.train",
@@ -37,6 +38,7 @@ __all__ = [
     "PhotoClassifier",
     "PhotograftError",
     "__version__",
+    "advise",
     "check",
     "evaluate",
     "load",
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from photograft.estimator import PhotoClassifier
     from photograft.inference.classifier import load
     from photograft.inference.verify import verify
+    from photograft.workflow.advise import advise
     from photograft.workflow.check import check
     from photograft.workflow.evaluate import evaluate
     from photograft.workflow.render import report

@@ -16,7 +16,7 @@ from photograft.evaluation.scenario import BIG_FROM, SIMILAR_FROM, SYSTEMS, Tria
         (20, 0.95, "small, similar", ("head", "blocks:2")),
         (BIG_FROM - 1, SIMILAR_FROM, "small, similar", ("head", "blocks:2")),
         (20, 0.3, "small, different", ("head", "blocks:4")),
-        (BIG_FROM, 0.9, "big, similar", ("blocks:2", "all")),
+        (BIG_FROM, 0.9, "big, similar", ("head", "blocks:2")),
         (5000, SIMILAR_FROM - 0.01, "big, different", ("blocks:4", "all")),
         (5000, -0.1, "big, different", ("blocks:4", "all")),
     ],

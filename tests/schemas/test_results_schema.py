@@ -195,7 +195,7 @@ def test_refuses(verb: str, value: Any) -> None:
 
 
 def test_an_unknown_verb_is_named_with_those_that_work() -> None:
-    with pytest.raises(ConfigError, match=r"'serve'.*train, plan, check"):
+    with pytest.raises(ConfigError, match=r"'serve'.*train, plan, advise, check"):
         load_schema("serve")
 
 

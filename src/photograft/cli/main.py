@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from photograft.cli import (
+    advise,
     backbones,
     cache,
     check,
@@ -51,6 +52,7 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.add_typer(edits.app, name="edits")
 app.command("split")(split.split)
+app.command("advise")(advise.advise)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)

@@ -34,7 +34,7 @@ SYSTEMS = ("densenet", "mask", "flowers")
 _POLICIES = {
     (False, True): ("head", "blocks:2"),
     (False, False): ("head", "blocks:4"),
-    (True, True): ("blocks:2", "all"),
+    (True, True): ("head", "blocks:2"),  # just where the source systems disagree: freeze, or fine-tune
     (True, False): ("blocks:4", "all"),
 }
 _RULES = {

@@ -9,7 +9,7 @@ from typing import Any
 from photograft.errors import ConfigError
 
 VERBS: tuple[str, ...] = (
-    "train", "plan", "check", "split", "edits", "evaluate", "predict", "verify", "doctor", "cache",
+    "train", "plan", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "doctor", "cache",
 )  # fmt: skip
 """The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`."""
 
