@@ -28,6 +28,7 @@ def list_(
 
     Networks of timm and torchvision are listed with FILTER or --all; importing both takes some seconds.
     """
+    from photograft.models.own_names import is_own_name
     from photograft.workflow.backbones import list_backbones
 
     if pattern or everything:
@@ -40,7 +41,7 @@ def list_(
     console.print_text(f"{'name':<{width}}  {'million':>7}  {'px':>4}  weights  licence")
     for row in rows:
         count = "-" if row["parameters"] is None else f"{row['parameters'] / 1e6:.1f}"
-        here = "here" if row["weights"] else "missing"
+        here = "here" if row["weights"] else "none" if is_own_name(row["name"]) else "missing"
         console.print_text(f"{row['name']:<{width}}  {count:>7}  {row['px']:>4}  {here:<7}  {row['licence']}")
     if not (pattern or everything):
         console.say("`photograft backbones list FILTER` also shows those of timm and torchvision.")
@@ -48,7 +49,7 @@ def list_(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as efficientnet-lite0, timm:resnet50 or run:PATH.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as timm:resnet50, cnn:16-32-64 or run:PATH.")],
     json_output: _Json = False,
 ) -> None:
     """Show all that is known of one network: also where it can be cut, and what to do where its weights are missing."""
@@ -73,6 +74,10 @@ def _from(cut: str) -> str:
     return f", from {cut} on" if cut not in ("", "head") else ""
 
 
+def _trained_with(found: dict[str, Any]) -> str:
+    return f"{found['interpolation']} resizing, central {found['crop']:.0%} of the photo"
+
+
 def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     shape = found["feature_map"]
     px = f"{found['px']} px{', no other' if found['fixed_px'] else ''}"
@@ -81,7 +86,7 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("parameters", f"{found['parameters'] / 1e6:.1f} million"),
         ("licence", found["licence"]),
         ("input", px),
-        ("trained with", f"{found['interpolation']} resizing, central {found['crop']:.0%} of the photo"),
+        *([] if found["crop"] is None else [("trained with", _trained_with(found))]),
         ("mean, std", " ".join(f"{value:g}" for value in (*found["mean"], *found["std"]))),
         ("embedding", f"multi: {found['embedding']:,} numbers; last: {found['last']:,}"),
         ("stages", ", ".join(found["stages"]) or "none: model.embedding is last"),

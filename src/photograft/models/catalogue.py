@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from photograft.config import load_config
-from photograft.config.model import ModelConfig, Triple
+from photograft.config import Config, load_config
+from photograft.config.model import Triple
 from photograft.contract import canonical_json
 from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, MissingExtraError, ModelError
@@ -312,8 +312,8 @@ def find_run_backbone(run: Path, *, cache_dir: Path, file: str = NETWORK_FILE) -
     Raises:
         ConfigError: The folder, or one that it goes back to, is no run.
     """
-    model = _model_of(run)
-    tuned = run / file
+    config = _config_of(run)
+    model, tuned = config.model, run / file
     if not tuned.is_file():
         return find_backbone(
             model.backbone,
@@ -326,17 +326,22 @@ def find_run_backbone(run: Path, *, cache_dir: Path, file: str = NETWORK_FILE) -
     RunFolder(run).check(file)
     mean, std, hidden, pool = model.mean, model.std, model.hidden, model.pool
     while is_run_name(model.backbone):
-        model = _model_of(Path(model.backbone.partition(":")[2]))
-        mean, std, hidden = mean or model.mean, std or model.std, hidden or model.hidden
+        before = Path(model.backbone.partition(":")[2])
+        model = _config_of(before).model
+        mean, std = mean or model.mean, std or model.std
         pool = model.pool if pool == "own" else pool
+        if (before / NETWORK_FILE).is_file():  # else what it tuned was not taken over
+            hidden = hidden or model.hidden
     origin = without_weights(model.backbone, cache_dir=cache_dir)
+    # The size that hidden layers fit: a network whose map is flattened gives more values at another one.
+    px = config.input.px if is_own_name(origin.architecture) and config.input.px != "auto" else origin.own_px
     return RunBackbone(
         name=f"{RUN}:{run.resolve().name}",
         licence=origin.licence,
         weights_sha256=hash_file(tuned),
         mean=mean or origin.mean,
         std=std or origin.std,
-        own_px=origin.own_px,
+        own_px=px,
         fixed_px=origin.fixed_px,
         built_as=origin.architecture,
         weights=tuned,
@@ -345,9 +350,9 @@ def find_run_backbone(run: Path, *, cache_dir: Path, file: str = NETWORK_FILE) -
     )
 
 
-def _model_of(run: Path) -> ModelConfig:
+def _config_of(run: Path) -> Config:
     try:
-        return load_config(open_run(run).path / "config.resolved.yaml").model
+        return load_config(open_run(run).path / "config.resolved.yaml")
     except ModelError as error:
         raise ConfigError(
             f"model.backbone: {error} Give the folder of a run, as in run:runs/2026-11-22-flowers."

@@ -19,8 +19,10 @@ import torchvision
 from torch import nn
 
 from photograft.errors import ConfigError, PhotograftError
+from photograft.models.architectures import build_own
 from photograft.models.catalogue import BACKBONES
 from photograft.models.facts import UNKNOWN_LICENCE, Facts
+from photograft.models.own_names import FORMS, is_own_name
 
 _SUGGESTIONS = 5
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -80,7 +82,7 @@ def _facts_of_timm(name: str, config: Any, *, count: bool) -> Facts:
         interpolation=config.interpolation,
         crop=float(config.crop_pct),
         licence=config.license or UNKNOWN_LICENCE,
-        parameters=_count_parameters(name) if count else None,
+        parameters=count_parameters(name) if count else None,
         hub=config.hf_hub_id or None,
         hub_files=chosen if config.hf_hub_id else (),
         torch_file=torch_file,
@@ -101,19 +103,20 @@ def _facts_of_torchvision(name: str, *, count: bool) -> Facts:
         interpolation=transforms.interpolation.value,
         crop=px / transforms.resize_size[0],
         licence=UNKNOWN_LICENCE,
-        parameters=_count_parameters(name) if count else None,
+        parameters=count_parameters(name) if count else None,
         hub=None,
         hub_files=(),
         torch_file=urlsplit(weights.url).path.rpartition("/")[2],
     )
 
 
-def _count_parameters(name: str) -> int:
+def count_parameters(name: str) -> int:
     """Number of parameters, its head included."""
     if name.startswith("torchvision:"):
         return int(_torchvision_weights(name.partition(":")[2]).meta["num_params"])
     with torch.device("meta"):  # a network without memory, built in a tenth of the time
-        return sum(each.numel() for each in build_network(name).parameters())
+        network = build_own(name) if is_own_name(name) else build_network(name)
+        return sum(each.numel() for each in network.parameters())
 
 
 def _torchvision_weights(own: str) -> Any:
@@ -129,7 +132,7 @@ def _all_names() -> list[str]:
 
 
 def _unknown(name: str) -> str:
-    built_in = ", ".join(backbone.name for backbone in BACKBONES)
+    built_in = ", ".join([*(backbone.name for backbone in BACKBONES), *FORMS])
     close = _close(name)
     hint = f"Did you mean {' or '.join(close)}?" if close else "`photograft backbones list FILTER` finds names."
     return f"model.backbone: {name!r} is not known. {hint} Built in: {built_in}"

@@ -12,8 +12,10 @@ from typing import Any
 
 from photograft.errors import ConfigError, MissingExtraError, ModelError, PhotograftError
 from photograft.models.catalogue import BACKBONES, PackagedBackbone, find_backbone, find_packaged, is_run_name
-from photograft.models.facts import LIBRARIES, Facts
+from photograft.models.facts import LIBRARIES, UNKNOWN_LICENCE, Facts
+from photograft.models.own_names import FORMS, OwnNetwork, is_own_name, read_own_name
 
+_SIZES = "comes without weights: model.graft=scratch trains it from random ones"
 _COUNTED = 40
 """Counting the parameters of a network takes up to a second."""
 
@@ -21,11 +23,13 @@ _COUNTED = 40
 def list_backbones(pattern: str = "", *, everything: bool = False) -> list[dict[str, Any]]:
     """Networks whose name contains `pattern` (or matches it, where it has a `*`), the built-in ones first.
 
-    Those of timm and torchvision are listed with a pattern or with `everything`; where they are more than 40, their
-    `parameters` are None. Raises ConfigError where nothing matches.
+    Names with sizes, such as `cnn:16-32-64`, stand for all networks of that kind. Those of timm and torchvision are
+    listed with a pattern or with `everything`; where they are more than 40, their `parameters` are None. Raises
+    ConfigError where nothing matches.
     """
     like = pattern if "*" in pattern else f"*{pattern}*"
     rows = [_packaged_row(each) for each in BACKBONES if fnmatch.fnmatch(each.name, like)]
+    rows += [_form_row(form) for form in FORMS if fnmatch.fnmatch(form, like)]
     if pattern or everything:
         _require_libraries()
         from photograft.models.library import describe, list_names
@@ -45,28 +49,39 @@ def show_backbone(name: str) -> dict[str, Any]:
     where the network cannot be cut.
     """
     _require_libraries()
-    from photograft.models.backbone import measure_outputs, untrained_embedder
-    from photograft.models.library import describe
+    from photograft.models.backbone import load_embedder, measure_outputs, untrained_embedder
 
     run = find_backbone(name) if is_run_name(name) else None
-    built_as = name if run is None else run.architecture
-    packaged = find_packaged(built_as)
-    facts = describe(built_as if packaged is None else f"timm:{packaged.timm_name}")
-    row = _library_row(facts) if packaged is None else _packaged_row(packaged)
+    row = _row(name if run is None else run.architecture)
     if run is not None:
-        row |= {"name": run.name, "weights": str(run.weights_path()), "missing": None}
-    usual = run or packaged or facts
-    px = facts.px if packaged is None else packaged.own_px
-    embedder = untrained_embedder(built_as, px=px)
+        row |= {"name": run.name, "mean": list(run.mean), "std": list(run.std), "px": run.own_px}
+    px = row["px"]
+    if run is not None and run.has_weights:
+        row |= {"weights": str(run.weights_path()), "missing": None}
+        embedder = load_embedder(run, px=px)
+    else:
+        embedder = untrained_embedder(name if run is None else run.architecture, px=px)
     return {
         **row,
-        "mean": list(usual.mean),
-        "std": list(usual.std),
-        "interpolation": facts.interpolation,
-        "crop": round(facts.crop, 3),
         **asdict(measure_outputs(embedder.trunk, px=px)),
         **_points(embedder, px=px),
     }
+
+
+def _row(built_as: str) -> dict[str, Any]:
+    """What is known of the network of that name before it is built."""
+    from photograft.models.library import describe
+
+    if is_own_name(built_as):
+        own = read_own_name(built_as)
+        usual, scaling = _own_row(own), {"interpolation": None, "crop": None}
+        return {**usual, "mean": list(own.mean), "std": list(own.std), **scaling}
+    packaged = find_packaged(built_as)
+    facts = describe(built_as if packaged is None else f"timm:{packaged.timm_name}")
+    row = _library_row(facts) if packaged is None else _packaged_row(packaged)
+    mean, std = (packaged or facts).mean, (packaged or facts).std
+    scaling = {"interpolation": facts.interpolation, "crop": round(facts.crop, 3)}
+    return {**row, "mean": list(mean), "std": list(std), **scaling}
 
 
 def _points(embedder: Any, *, px: int) -> dict[str, Any]:
@@ -99,6 +114,30 @@ def _packaged_row(backbone: PackagedBackbone) -> dict[str, Any]:
         "fixed_px": backbone.fixed_px,
         "weights": weights,
         "missing": missing,
+    }
+
+
+def _form_row(form: str) -> dict[str, Any]:
+    """A row for all networks of a kind; their parameters depend on the sizes in the name."""
+    if form.endswith(".json"):
+        usual = {"licence": UNKNOWN_LICENCE, "px": 224}
+    else:
+        own = read_own_name(form)
+        usual = {"licence": own.licence, "px": own.px}
+    return {"name": form, "parameters": None, **usual, "fixed_px": False, "weights": None, "missing": _SIZES}
+
+
+def _own_row(own: OwnNetwork) -> dict[str, Any]:
+    from photograft.models.library import count_parameters
+
+    return {
+        "name": own.title,
+        "parameters": count_parameters(own.name),
+        "licence": own.licence,
+        "px": own.px,
+        "fixed_px": False,
+        "weights": None,
+        "missing": _SIZES,
     }
 
 
