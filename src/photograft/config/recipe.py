@@ -85,7 +85,7 @@ def find_recipes(name: str, folder: Path | None = None) -> tuple[Recipe, ...]:
 
 def _files(folder: Path | None) -> list[Path]:
     folder = Path(str(files("photograft.recipes"))) if folder is None else folder
-    return sorted(folder.glob("*.yaml"))
+    return sorted(folder.glob("*.yaml"), key=lambda file: file.stem)
 
 
 def _file_of(name: str, found: Sequence[Path], *, systems: bool) -> Path:

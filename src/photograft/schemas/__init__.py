@@ -9,9 +9,10 @@ from typing import Any
 from photograft.errors import ConfigError
 
 VERBS: tuple[str, ...] = (
-    "train", "plan", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "doctor", "cache",
+    "train", "plan", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "recipes", "doctor", "cache",
 )  # fmt: skip
-"""The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`."""
+"""The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`,
+and `recipes` of `recipes run`."""
 
 
 def load_schema(verb: str) -> dict[str, Any]:

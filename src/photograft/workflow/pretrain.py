@@ -53,7 +53,8 @@ _VERB = "pretrain"
 _CHECKPOINT_S = 60.0
 _JUDGED_TRAINING = 500
 """Photos that trained and are judged for comparison, at most."""
-_SHEET = "reconstructions.jpg"
+SHEET = "reconstructions.jpg"
+"""Photos and what the autoencoder made of them, in the run's folder."""
 _UNSPLIT = "no test part is named (split.file): test photos of a later run have been seen here, though without labels"
 
 
@@ -324,7 +325,7 @@ def _finish(run: RunFolder, work: _Work, fit: Pretraining, clock: Clock) -> Pret
     run.write(DECODER_FILE, save_tensors(fit.half("decoder")))
     sheet = _draw_sheet(work, fit) if config.report.thumbnails else b""
     if sheet:
-        run.write(_SHEET, sheet)
+        run.write(SHEET, sheet)
     errors = _judge(work, fit)
     kept, given = fit.count_values()
     assert isinstance(config.input.px, int)
