@@ -29,6 +29,9 @@ _CHECKSUMS = "checksums.json"
 STARTED, CHECKPOINTS = "started.json", "checkpoints"
 """What a run has only until it is finished."""
 
+EVALUATIONS = "evaluations"
+"""The folder in a run of what stays of evaluations during training."""
+
 MEMBERS = "members"
 """The folder in a run of settings and weights of each of several members, which can be named like a run."""
 

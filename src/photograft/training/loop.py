@@ -101,7 +101,8 @@ class Fit:
     `run` trains; between what it yields, `state` and `load_state` save and restore all of it. When it has ended the
     network holds the result: the weights of lowest calibrated validation loss, without validation photos the last ones.
     `records` are the evaluations so far, `best` the one whose weights are kept, `ended` says why it ended. `judged` are
-    the validation photos' logits of every evaluation of them, where these photos do not steer.
+    the validation photos' logits of every evaluation of them, where these photos do not steer, and `latest_NM` those of
+    the last evaluation in any case.
     """
 
     def __init__(self, task: Task) -> None:
@@ -109,6 +110,7 @@ class Fit:
         self.config = task.config
         self.records: list[Record] = []
         self.judged: list[FloatArray] = []
+        self.latest_NM: FloatArray | None = None
         self.best: Record | None = None
         self.ended = ""
         self.step = 0
@@ -178,6 +180,12 @@ class Fit:
         """
         with self._holding(self._result()):
             return self._predict(row_N)
+
+    @contextmanager
+    def evaluated(self) -> Iterator[nn.Module]:
+        """The network with the weights that the last evaluation judged, for as long as the block takes."""
+        with self._holding(self._average or self._moving):
+            yield self.network
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that the fit's future depends on: copies of tensors, and plain values for JSON."""
@@ -368,6 +376,7 @@ class Fit:
             logits_NM = self._predict(val.row_N)
         loss = 0.0 if np.isfinite(logits_NM).all() else math.nan
         self._check_finite(loss, "validation loss", self.step - 1)
+        self.latest_NM = logits_NM
         if not self.task.val_steers:
             self.judged.append(logits_NM)
         return judge(logits_NM, val.truth, self.task.targets)

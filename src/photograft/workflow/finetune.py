@@ -139,7 +139,7 @@ class FineTuning:
         self._pretrained = {n: t.detach().clone() for n, t in self.grafting.graft.tail.state_dict().items()}
         embedding_ND = self.member.table.embedding_ND
         self._last = slice(embedding_ND.shape[1] - self.member.model.outputs.last, None)
-        if self.member.config.model.graft == "scratch":  # nobody knows yet what the network will give
+        if self._starts_anew:  # nobody knows yet what the network will give
             n_features = self.grafting.n_features
             self._mean_D, self._std_D = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
         else:
@@ -179,6 +179,12 @@ class FineTuning:
                 share=None if shares is None else float(np.mean([each.share for each in shares])),
             ),
         )
+
+    @property
+    def _starts_anew(self) -> bool:
+        """Whether the head stands on values that the table of features does not hold."""
+        model = self.member.config.model
+        return model.graft == "scratch" or bool(model.hidden) or not self.grafting.backbone.has_weights
 
     def _owns(self, fit: str) -> bool:
         return fit.startswith(self.tuning.prefix)
@@ -308,7 +314,7 @@ class FineTuning:
         member, graft = self.member, self.grafting.graft
         config = member.config
         graft.tail.load_state_dict(self._pretrained)
-        from_zero = config.model.graft == "scratch" or config.train.start == "zero"
+        from_zero = self._starts_anew or config.train.start == "zero"
         start = () if from_zero else member.linear_on(self.learnt, rows, columns=self._last)
         network = GraftedNetwork(
             graft,

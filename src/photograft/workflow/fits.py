@@ -13,6 +13,7 @@ from photograft.errors import ConfigError
 from photograft.reporting.training_records import records_jsonl
 from photograft.tracking.run_folder import CHECKPOINTS, RunFolder, name_stem
 from photograft.values import Record
+from photograft.workflow.evaluations import keep_evaluation
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.stopping import stop_on_request
 
@@ -78,6 +79,7 @@ class FitRunner:
                     due = self.checkpoint_steps != "auto" and event.step % self.checkpoint_steps == 0
                 else:
                     self._tell(event)
+                    keep_evaluation(self.run, fit, event)
                     self._write_records(fit)
                     due = True
                 if due or stop.made or time.monotonic() - saved_at >= _CHECKPOINT_S:

@@ -70,7 +70,14 @@ def cut_network(
 
     train, point, device = config.train, config.model.graft, training_device(config.model.device)
     assert train.batchnorm != "auto"
-    embedder = load_embedder(backbone, embedding="last", px=px, scratch=train.seed if point == "scratch" else None)
+    embedder = load_embedder(
+        backbone,
+        embedding="last",
+        px=px,
+        scratch=train.seed if point == "scratch" else None,
+        seed=train.seed,
+        dropout=train.dropout,
+    )
     cut = graft(embedder, point, px=px, batchnorm=train.batchnorm)
     n_features = measure_outputs(embedder.trunk, px=px).last
     front = None

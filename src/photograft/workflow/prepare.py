@@ -42,7 +42,7 @@ from photograft.workflow.features import Estimate, PhotoReader, together
 from photograft.workflow.grafting import Grafting, cut_network, describe_grafting, plan_epochs
 from photograft.workflow.members import MAIN, MemberPlan, plan_members, refit_of
 from photograft.workflow.narrator import Narrator
-from photograft.workflow.resolve import resolve_graft, resolve_input, without_effect
+from photograft.workflow.resolve import resolve_graft, resolve_input, trains_by_steps, without_effect
 from photograft.workflow.source import Source, contract_of, open_source
 
 
@@ -189,7 +189,7 @@ def prepared(
 
 def _warn_idle(setups: Sequence[Setup], narrator: Narrator) -> None:
     """Say so where settings of fine-tuning were changed, and nothing is fine-tuned."""
-    if all(setup.config.model.graft == "head" for setup in setups) and (idle := without_effect(setups[0].config)):
+    if not any(trains_by_steps(setup.config) for setup in setups) and (idle := without_effect(setups[0].config)):
         narrator.say(
             f"warning: {', '.join(idle)} act in fine-tuning, and graft point head has none: set --quality best or "
             "model.graft"
@@ -198,7 +198,7 @@ def _warn_idle(setups: Sequence[Setup], narrator: Narrator) -> None:
 
 def _share_time(setups: Sequence[Setup]) -> list[Setup]:
     """Of several members that are fine-tuned, each has an equal share of `train.time_limit`."""
-    n_tuned = sum(setup.config.model.graft != "head" for setup in setups)
+    n_tuned = sum(trains_by_steps(setup.config) for setup in setups)
     limit = setups[0].config.train.time_limit
     if limit is None or n_tuned < 2:
         return list(setups)
@@ -257,8 +257,12 @@ def _set_up(plan: MemberPlan, source: Source, cache_dir: Path, clock: Clock, nar
     trained = _backbone_of(plan, cache_dir, narrator)
     backbone = _extractor(trained, narrator)
     config, reasons = resolve_input(plan.config, only_px=trained.own_px if trained.fixed_px else None)
-    config, graft_reasons = resolve_graft(config)
+    config, graft_reasons = resolve_graft(config, has_weights=trained.has_weights)
     reasons |= graft_reasons
+    if not trained.has_weights:
+        _check_random(trained, config)
+    if config.model.hidden:
+        trained = replace(trained, hidden=config.model.hidden)
     contract = contract_of(config)
     px = config.input.px
     assert isinstance(px, int)
@@ -287,11 +291,11 @@ def _find_backbone(asked: Config, cache_dir: Path, narrator: Narrator) -> Backbo
     if is_library_name(name) and not facts_file(name, cache_dir).is_file():
         narrator.say(f"Looking up {name}, once (imports torch, some seconds) ...")
     model = asked.model
-    scratch = model.graft == "scratch" and model.weights is None
+    may_be_random = is_own_name(name) if model.graft == "auto" else is_own_name(name) or is_library_name(name)
     try:
         return _open_backbone(model, model.weights, cache_dir)
     except ConfigError:
-        if not scratch or not (is_library_name(name) or is_own_name(name)):
+        if model.weights is not None or model.graft not in ("scratch", "auto") or not may_be_random:
             raise
         return _open_backbone(model, "random", cache_dir)
 
@@ -310,6 +314,17 @@ def _extractor(backbone: Backbone, narrator: Narrator) -> Backbone:
     return other
 
 
+def _check_random(backbone: Backbone, config: Config) -> None:
+    """Refuse what random weights cannot give: features for an exact head, and a network to blend with."""
+    if not trains_by_steps(config):
+        raise ConfigError(
+            f"model.graft: {backbone.name} has random weights, and nothing of it would be trained at graft point head; "
+            "set model.graft=scratch, or train.solver=steps for a head on random features"
+        )
+    if config.train.blend is True:
+        raise ConfigError(f"train.blend: {backbone.name} has no pretrained weights to blend with; leave it at auto")
+
+
 def _export(backbone: Backbone, px: int, embedding: str, cache_dir: Path, narrator: Narrator) -> tuple[Path, Outputs]:
     kept = network_file(backbone, px=px, embedding=embedding, cache_dir=cache_dir)
     if not is_intact(kept):
@@ -326,7 +341,7 @@ def _cut_all(
     """Every network cut at its graft point, and what all of it will cost."""
     cut = []
     for setup in setups:
-        if setup.config.model.graft != "head":
+        if trains_by_steps(setup.config):
             with clock.stage("cut network"):
                 setup, estimate = _cut(setup, estimate, cache_dir)
         cut.append(setup)
@@ -373,7 +388,7 @@ def _describe_member(setup: Setup, reader: PhotoReader) -> str:
     shape = whole if config.input.crop == "none" else f"the central square of {whole}"
     graft = config.model.graft
     heads = "linear head" if len(setup.targets) == 1 else f"{len(setup.targets)} linear heads"
-    trained = heads if graft == "head" else f"{heads}, then fine-tuned ({graft})"
+    trained = f"{heads}, then fine-tuned ({graft})" if trains_by_steps(config) else heads
     return _named(
         setup,
         f"Quality {config.quality}: {setup.trained.name}, {shape} at {setup.px} px, {views}, "

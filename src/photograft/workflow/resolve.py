@@ -11,6 +11,8 @@ from photograft.models.catalogue import RUN, is_run_name
 from photograft.models.own_names import is_own_name, read_own_name
 
 _PX = {"fast": 224, "good": 320, "best": 320}
+HIDDEN = "layer:hidden"
+"""The graft point at which the layers of `model.hidden` train, and nothing before them."""
 HEAD_LR = 2.5
 """Learning rate of the head, over that of the network before it."""
 _OF_THE_HEAD = {"balance", "effective_beta", "logit_adjustment", "strength", "refit", "on_all", "seed"}
@@ -67,17 +69,25 @@ def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config
     return config.model_copy(update={"input": chosen}), reasons
 
 
-def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
-    """Settle where the network is cut, and what of training follows from that alone."""
+def resolve_graft(config: Config, *, has_weights: bool = True) -> tuple[Config, dict[str, str]]:
+    """Settle where the network is cut, and what of training follows from that alone.
+
+    `has_weights` says that there are pretrained ones; without, everything is trained.
+    """
     reasons: dict[str, str] = {}
     graft, train = config.model.graft, config.train
     if graft == "auto":
         graft = "blocks:2" if config.quality == "best" else "head"
         reasons["model.graft"] = f"auto: quality {config.quality}"
+        if not has_weights and config.model.weights != "random":
+            graft, reasons["model.graft"] = "scratch", "auto: the network has no pretrained weights"
+    if graft == "head" and config.model.hidden:
+        graft = HIDDEN
+        reasons["model.graft"] = "the layers of model.hidden train, and everything before them is frozen"
     config = config.model_copy(update={"model": config.model.model_copy(update={"graft": graft})})
-    if graft == "head":
+    if not trains_by_steps(config):
         return config, reasons
-    epochs = {"scratch": 40, "all": 10}.get(graft, 4)
+    epochs = {"scratch": 40, "all": 10, "head": 20, HIDDEN: 20}.get(graft, 4)
     if train.epochs == "auto" and train.evaluate_from > epochs:
         raise ConfigError(
             f"train.evaluate_from: {train.evaluate_from} lies behind the {epochs} epochs that are usual for "
@@ -93,7 +103,10 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
         ),
         "warmup": (0.25 if train.schedule == "one-cycle" else 0.05, f"auto: schedule {train.schedule}"),
         "batchnorm": ("moved" if graft == "scratch" else "frozen", f"auto: graft point {graft}"),
-        "blend": (graft not in ("all", "scratch"), f"auto: graft point {graft}"),
+        "blend": (
+            has_weights and graft not in ("all", "scratch", "head"),
+            f"auto: graft point {graft}" if has_weights else "auto: no pretrained weights to blend with",
+        ),
     }
     settled = {name: value for name, (value, _) in chosen.items() if getattr(train, name) == "auto"}
     reasons |= {f"train.{name}": chosen[name][1] for name in settled}
@@ -103,9 +116,14 @@ def resolve_graft(config: Config) -> tuple[Config, dict[str, str]]:
     return config.model_copy(update={"train": train.model_copy(update=settled)}), reasons
 
 
+def trains_by_steps(config: Config) -> bool:
+    """Whether something is trained by steps, once `model.graft` is settled: all but a head that is solved exactly."""
+    return config.model.graft != "head" or config.train.solver == "steps"
+
+
 def without_effect(config: Config) -> list[str]:
     """Settings of fine-tuning that were changed although the graft point is `head`, which trains nothing by steps."""
-    if config.model.graft != "head":
+    if trains_by_steps(config):
         return []
     usual = Config()
     changed = [f"train.{name}" for name, value in config.train if value != getattr(usual.train, name)]
