@@ -22,9 +22,13 @@ _WHERE = {
     "advise": "photograft.workflow.advise",
     "check": "photograft.workflow.check",
     "split": "photograft.workflow.split",
+    "pretrain": "photograft.workflow.pretrain",
+    "resume_pretraining": "photograft.workflow.pretrain",
     "train": "photograft.workflow.train",
     "plan": "photograft.workflow.train",
     "resume": "photograft.workflow.train",
+    "list_recipes": "photograft.config.recipe",
+    "run_recipe": "photograft.workflow.recipes",
     "report": "photograft.workflow.render",
     "load": "photograft.inference.classifier",
     "evaluate": "photograft.workflow.evaluate",
@@ -41,11 +45,15 @@ __all__ = [
     "advise",
     "check",
     "evaluate",
+    "list_recipes",
     "load",
     "load_config",
     "plan",
+    "pretrain",
     "report",
     "resume",
+    "resume_pretraining",
+    "run_recipe",
     "split",
     "train",
     "verify",
@@ -53,6 +61,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from photograft.config import Config, load_config
+    from photograft.config.recipe import list_recipes
     from photograft.errors import PhotograftError
     from photograft.estimator import PhotoClassifier
     from photograft.inference.classifier import load
@@ -60,6 +69,8 @@ if TYPE_CHECKING:
     from photograft.workflow.advise import advise
     from photograft.workflow.check import check
     from photograft.workflow.evaluate import evaluate
+    from photograft.workflow.pretrain import pretrain, resume_pretraining
+    from photograft.workflow.recipes import run_recipe
     from photograft.workflow.render import report
     from photograft.workflow.split import split
     from photograft.workflow.train import plan, resume, train

@@ -28,6 +28,8 @@ from photograft.cli import (
     edits,
     evaluate,
     predict,
+    pretrain,
+    recipes,
     report,
     split,
     train,
@@ -53,11 +55,13 @@ app.command("check")(check.check)
 app.add_typer(edits.app, name="edits")
 app.command("split")(split.split)
 app.command("advise")(advise.advise)
+app.command("pretrain")(pretrain.pretrain)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("verify")(verify.verify)
+app.add_typer(recipes.app, name="recipes")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
