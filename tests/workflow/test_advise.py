@@ -18,7 +18,6 @@ from photograft.data.targets import find_targets
 from photograft.errors import ConfigError, DataError
 from photograft.schemas import load_schema
 from photograft.values import Manifest, Photo, Splits
-from photograft.workflow.narrator import Silent
 from photograft.workflow.policies import Cost, Divided, Sample, choose_sample, count_candidates, write_parts
 
 TINY = ("--quality", "fast", "--set", "input.px=64")
@@ -135,14 +134,3 @@ def test_advice_is_measured_printed_and_leaves_nothing_behind(
     assert list(work.iterdir()) == [] and list(own_temporary_folder.iterdir()) == []
     planned = photograft.plan(photo_folder, config=load_config(None, ["input.px=64"], quality="fast"))
     assert planned.estimate.n_new == 0  # the train that follows is warm
-
-
-def test_photos_are_measured_in_part_where_time_is_short(photo_folder: Path, tiny_config: object) -> None:
-    from photograft.workflow.advise import _measure
-    from photograft.workflow.clock import Clock
-    from photograft.workflow.policies import with_policy
-
-    config = with_policy(load_config(None, ["input.px=64", "data.margin=0.01"], quality="fast"), "head")
-    found = _measure(photo_folder, config, 1000.0, Clock(), Silent())
-    assert found.n_listed == 60 and found.per_class == (20.0, 20.0, 20.0) and found.more is not None
-    assert found.separability.kappa > 0.9 and found.scenario.name == "small, similar"

@@ -194,11 +194,10 @@ def try_policy(
     sample: Sample,
     divided: Divided,
     *,
-    folder: Path,
     parts: Path,
     narrator: Narrator,
 ) -> Judged:
-    """Train on the sample as `train` does, in a run below `folder`; gives what it said of the photos that judge it."""
+    """Train on the sample as `train` does, in a run beside the table `parts`; gives what it said of unseen photos."""
     fits_s = sample.n_photos * cost.fit_s * (FOLDS if sample.folds else 1 - _TEST)
     limit = {"time_limit": max(_OVERRUN * fits_s / 60, 0.1)} if cost.fit_s else {}
     refit = {"refit": "train_val" if sample.folds else "none", "on_all": False}
@@ -211,7 +210,9 @@ def try_policy(
         "train": config.train.model_copy(update={**refit, **limit}),
         "report": config.report.model_copy(update={"thumbnails": False}),
     }
-    run = train(photos, name="trial", runs_dir=folder, config=chosen.model_copy(update=sections), narrator=narrator)
+    run = train(
+        photos, name="trial", runs_dir=parts.parent, config=chosen.model_copy(update=sections), narrator=narrator
+    )
     rows = read_table((run.run / "predictions.csv").read_bytes())
     judged = {row["path"]: row for row in rows if sample.folds or row["part"] == "test"}
     group_of = dict(zip((p.name for p in divided.manifest.photos), divided.splits.group_N.tolist(), strict=True))
