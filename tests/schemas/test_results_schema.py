@@ -82,6 +82,16 @@ EDIT = {
     "note": "",
     "time": "2026",
 }
+RECONSTRUCTION = {"mse": 0.01, "mse_low": 0.009, "mse_high": 0.011, "psnr_db": 20.0}
+PRETRAIN: dict[str, Any] = {
+    "run": "runs/1",
+    "backbone": "autoencoder:32x5",
+    "photos": {"train": 9, "held_out": 1, "left_out": 0, "rejected": 0},
+    "epochs": 2,
+    "errors": dict.fromkeys(("model", "mean_colour", "quarter", "trained"), RECONSTRUCTION),
+    "seconds": {"pretrain": 1.5},
+    "warnings": [],
+}
 OK: dict[str, Any] = {
     "path": "사진/장미 1.jpg",
     "status": "ok",
@@ -134,6 +144,7 @@ def test_every_schema_is_valid_and_describes_its_verb(verb: str) -> None:
         ("check", {**CHECK, "clean": False, "issues": [{**FINDING, "must_fix": True}, FINDING]}),
         ("check", {**CHECK, "issues": [], "rows": {}}),
         ("split", SPLIT),
+        ("pretrain", PRETRAIN),
         ("edits", []),
         ("edits", [EDIT]),
         ("predict", []),
@@ -172,6 +183,8 @@ def test_accepts(verb: str, value: Any) -> None:
         ("check", {**CHECK, "issues": [{**FINDING, "cases": []}]}),
         ("check", {**CHECK, "photos": {"found": 3}}),
         ("split", {**SPLIT, "repeats": 0}),
+        ("pretrain", {**PRETRAIN, "epochs": 0}),
+        ("pretrain", {**PRETRAIN, "errors": {"model": RECONSTRUCTION}}),
         ("edits", [{**EDIT, "line": 0}]),
         ("predict", OK),
         ("predict", [{**OK, "label": None}]),
@@ -195,7 +208,7 @@ def test_refuses(verb: str, value: Any) -> None:
 
 
 def test_an_unknown_verb_is_named_with_those_that_work() -> None:
-    with pytest.raises(ConfigError, match=r"'serve'.*train, plan, advise, check"):
+    with pytest.raises(ConfigError, match=r"'serve'.*train, plan, pretrain, advise, check"):
         load_schema("serve")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -23,6 +24,7 @@ import photograft
 from photograft.cli.main import main
 from photograft.config import Config, load_config
 from photograft.errors import ConfigError, DataError, ModelError
+from photograft.schemas import load_schema
 from photograft.tracking.run_folder import RunFolder
 from photograft.workflow.pretrain import PretrainedRun, pretrain, resume_pretraining
 from photograft.workflow.split import split
@@ -128,6 +130,7 @@ def test_damaged_photos_are_named_and_skipped_and_too_many_stop_it(
     assert main(["pretrain", str(photos), *arguments, "--json"]) == 0
     shown = capsys.readouterr()
     printed = json.loads(shown.out)
+    Draft202012Validator(load_schema("pretrain")).validate(printed)
     assert printed["photos"] == {"train": 5, "held_out": 1, "left_out": 6, "rejected": 1}
     assert "1 of 13 files cannot be used and were skipped:\n  a/깨진 사진.jpg: " in shown.err
     for number in range(4):

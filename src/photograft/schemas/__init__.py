@@ -9,7 +9,8 @@ from typing import Any
 from photograft.errors import ConfigError
 
 VERBS: tuple[str, ...] = (
-    "train", "plan", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "recipes", "doctor", "cache",
+    "train", "plan", "pretrain", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "recipes",
+    "doctor", "cache",
 )  # fmt: skip
 """The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`,
 and `recipes` of `recipes run`."""
