@@ -102,18 +102,27 @@ def _pair(pair: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     if "refused" in pair:
         why = texts.say("pair.refused", a=pair["a"], b=pair["b"], why=pair["refused"])
         return {"sentence": why, "more": "", "apart": False}
+    clear = not pair["low"] <= 0 <= pair["high"]
+    if clear and pair["difference"] < 0:
+        pair = _turned(pair)
     a, b, difference, low, high = (pair[key] for key in ("a", "b", "difference", "low", "high"))
-    clear = not low <= 0 <= high
-    if clear and difference < 0:
-        a, b, difference, low, high = b, a, -difference, -high, -low
     numbers = {"by": _points(difference), "low": _points(low), "high": _points(high), "n": pair["n"]}
     names = {"better": a, "worse": b} if clear else {"a": a, "b": b}
-    f1 = {key: _points(pair[f"macro_{name}"]) for key, name in
-          (("f1", "f1_difference"), ("f1_low", "f1_low"), ("f1_high", "f1_high"))}  # fmt: skip
-    more = texts.say("pair.more", only_a=pair["only_a"], only_b=pair["only_b"], p=f"{pair['p']:.2g}", **f1)
+    f1 = {"f1": "macro_f1_difference", "f1_low": "macro_f1_low", "f1_high": "macro_f1_high"}
+    counts = {"only_a": pair["only_a"], "only_b": pair["only_b"], "p": f"{pair['p']:.2g}"}
+    more = texts.say("pair.more", **counts, **{key: _points(pair[name]) for key, name in f1.items()})
     classes = "" if pair["same_classes"] else f" {texts.say('pair.classes')}"
     key = "pair.beats" if clear else "pair.same"
     return {"sentence": texts.say(key, **names, **numbers) + classes, "more": more, "apart": clear}
+
+
+def _turned(pair: Mapping[str, Any]) -> dict[str, Any]:
+    """The same comparison of b with a."""
+    signed = ("difference", "low", "high", "macro_f1_difference", "macro_f1_low", "macro_f1_high")
+    turned = {**pair, **{name: -pair[name] for name in signed}}
+    for one, other in (("a", "b"), ("only_a", "only_b"), ("low", "high"), ("macro_f1_low", "macro_f1_high")):
+        turned[one], turned[other] = turned[other], turned[one]
+    return turned
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
