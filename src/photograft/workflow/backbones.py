@@ -74,8 +74,8 @@ def _row(built_as: str) -> dict[str, Any]:
 
     if is_own_name(built_as):
         own = read_own_name(built_as)
-        usual, scaling = _own_row(own), {"interpolation": None, "crop": None}
-        return {**usual, "mean": list(own.mean), "std": list(own.std), **scaling}
+        scale = {"mean": list(own.mean), "std": list(own.std)}
+        return {**_own_row(own), **scale, "interpolation": None, "crop": None}
     packaged = find_packaged(built_as)
     facts = describe(built_as if packaged is None else f"timm:{packaged.timm_name}")
     row = _library_row(facts) if packaged is None else _packaged_row(packaged)
