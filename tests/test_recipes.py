@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from photograft.config.recipe import Recipe, list_recipes, read_recipe
+from photograft.workflow.recipes import run_recipe
 
 GUIDES = Path(__file__).resolve().parent.parent / "docs" / "guides"
 SYSTEMS = {
@@ -21,6 +24,9 @@ SYSTEMS = {
 RECIPES = {recipe.name: recipe for recipe in list_recipes()}
 WITH_WEIGHTS = ("efficientnet-lite", "run:", "cnn:", "autoencoder:")
 """How backbones begin that need no weights beside those that come along."""
+
+ONE_EPOCH = ("train.epochs=1", "train.evaluate_from=1", "pretrain.epochs=1", "augment.views=1", "pretrain.sheet=2")
+SMALL = ("input.px=64", "split.folds=2")
 
 # One line per row of the source systems: the recipe that does it, and settings without which it would not.
 ROWS: list[tuple[str, str, dict[str, Any]]] = [
@@ -130,6 +136,76 @@ def test_guide_of_the_system_names_its_recipes(system: str) -> None:
     assert not missing, f"{system}.md does not name {missing}"
     named = set(re.findall(rf"`({system}-[\w-]+)`", text))
     assert named <= set(RECIPES), f"{system}.md names recipes that are not there"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_recipe_trains_for_an_epoch(system: str, make_photo_folder: Callable[..., Path], tmp_path: Path) -> None:
+    photos = {"dogs": draw_boxed, "mask": draw_faces}.get(system, draw_classes)(make_photo_folder, tmp_path / "사진")
+    study = run_recipe(
+        system, photos, runs_dir=tmp_path, assignments=[*ONE_EPOCH, *SMALL], folder=without_sweeps(tmp_path / "recipes")
+    )
+    assert not study.failed, "\n".join(study.lines())
+    rows = study.document["variants"]
+    assert {row["recipe"] for row in rows} == {name for name, recipe in RECIPES.items() if recipe.system == system}
+    for row in rows:
+        trains = row["verb"] == "train"
+        assert (row["accuracy"] is not None) == trains, row["variant"]
+        assert (row["pretraining"] is None) == trains, row["variant"]
+        assert all(len(curve["epoch"]) >= 1 for curve in row["curves"]), row["variant"]
+    here = {row["recipe"] for row in rows if not row["random_weights"]}
+    assert here >= {name for name, recipe in RECIPES.items() if recipe.system == system and not recipe.twin}
+    assert (study.folder / "study.html").is_file()
+
+
+def without_sweeps(folder: Path) -> Path:
+    """The recipes with one run each, so that all of them end in minutes."""
+    folder.mkdir()
+    for name, recipe in RECIPES.items():
+        text = re.sub(r"# sweep: .*\n(#   .*\n)*", "", recipe.text)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def draw_classes(make_photo_folder: Callable[..., Path], root: Path) -> Path:
+    """Four classes of eight photos."""
+    return make_photo_folder(root, classes=("유화", "sketch", "photo", "cartoon"), n=8)
+
+
+def draw_boxed(make_photo_folder: Callable[..., Path], root: Path) -> Path:
+    """Three breeds of eight photos in the layout of Stanford Dogs, each with a box."""
+    make_photo_folder(root / "Images", classes=("n1-beagle", "n2-husky", "n3-poodle"), n=8)
+    for photo in sorted((root / "Images").rglob("*.*g")):
+        file = root / "Annotation" / photo.parent.name / photo.stem
+        file.parent.mkdir(parents=True, exist_ok=True)
+        box = "<bndbox><xmin>8</xmin><ymin>4</ymin><xmax>56</xmax><ymax>44</ymax></bndbox>"
+        size = "<size><width>64</width><height>48</height><depth>3</depth></size>"
+        file.write_text(
+            f"<annotation><filename>{photo.stem}</filename>{size}"
+            f"<object><name>{photo.parent.name.partition('-')[2]}</name>{box}</object></annotation>",
+            encoding="utf-8",
+        )
+    return root
+
+
+def draw_faces(make_photo_folder: Callable[..., Path], root: Path) -> Path:
+    """A table of six combinations of mask, gender and age, with eight persons each."""
+    combinations = [
+        ("wear", "male", "<30"),
+        ("wear", "female", "30-60"),
+        ("incorrect", "male", ">=60"),
+        ("incorrect", "female", "<30"),
+        ("none", "male", "30-60"),
+        ("none", "female", ">=60"),
+    ]
+    make_photo_folder(root, classes=[str(number) for number in range(len(combinations))], n=8)
+    with (root / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("path", "mask", "gender", "age", "person"))
+        for number, combination in enumerate(combinations):
+            for photo in sorted((root / str(number)).iterdir()):
+                table.writerow((photo.relative_to(root).as_posix(), *combination, photo.stem))
+    return root / "labels.csv"
 
 
 def setting_of(config: Any, key: str) -> Any:
