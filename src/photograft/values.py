@@ -302,13 +302,8 @@ class Summary:
 
     @property
     def statistics(self) -> int:
-        """Running averages of BatchNorm."""
+        """Running averages of BatchNorm. Keras counts them among all parameters, and not among the trainable ones."""
         return sum(layer.statistics for layer in self.layers)
-
-    @property
-    def with_statistics(self) -> int:
-        """All parameters as Keras counts them: with the statistics. Those that train are `trainable` there too."""
-        return self.parameters + self.statistics
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def count_rows(summary: Summary, texts: Texts) -> list[tuple[str, list[str]]]:
     statistics = summary.statistics
     frozen = summary.parameters - summary.trainable
     return [
-        ("all", [f"{summary.parameters:,}", "", f"{summary.with_statistics:,}"]),
+        ("all", [f"{summary.parameters:,}", "", f"{summary.parameters + statistics:,}"]),
         ("trainable", [f"{summary.trainable:,}", say_share(summary, texts), f"{summary.trainable:,}"]),
         ("frozen.rest", [f"{frozen:,}", "", f"{frozen + statistics:,}"]),
         ("statistics.all", ["–", "", f"{statistics:,}"]),

@@ -103,7 +103,7 @@ def summary_document(summary: Summary) -> dict[str, Any]:
         "parameters": summary.parameters,
         "trainable": summary.trainable,
         "statistics": summary.statistics,
-        "with_statistics": summary.with_statistics,
+        "with_statistics": summary.parameters + summary.statistics,
         "layers": [asdict(layer) for layer in summary.layers],
     }
 
