@@ -81,7 +81,7 @@ def _command(system: str, photos: Path, only: list[str]) -> list[str | os.PathLi
     folder = STUDIES / system
     folder.mkdir(parents=True, exist_ok=True)
     command = machine.photograft("recipes", "run", system, "--data", photos, "--into", folder, "--json")
-    return [*command, *(part for name in only for part in ("--only", name))]
+    return [*command, "--only", ",".join(only)]
 
 
 def _compare(system: str, photos: Path, known: dict[str, Row]) -> list[Row]:

@@ -261,8 +261,7 @@ def _set_up(plan: MemberPlan, source: Source, cache_dir: Path, clock: Clock, nar
     reasons |= graft_reasons
     if not trained.has_weights:
         _check_random(trained, config)
-    if config.model.hidden:
-        trained = replace(trained, hidden=config.model.hidden)
+    trained = trained.with_hidden(config.model.hidden)
     contract = contract_of(config)
     px = config.input.px
     assert isinstance(px, int)
