@@ -38,9 +38,11 @@ def test_of_more_photos_as_many_as_fit_are_drawn_evenly() -> None:
     assert 190 < cost <= 200
 
 
-def test_too_little_time_gives_the_smallest_sample_and_says_so() -> None:
-    found = choose_sample([500, 400], [HEAD, BLOCKS], seconds=1)
-    assert found.over and found.n_photos == 2 * (found.per_class or 0) > 0
+def test_too_little_time_gives_the_smallest_sample_that_tells_something_and_says_so() -> None:
+    assert choose_sample([500, 400], [HEAD, BLOCKS], seconds=1) == Sample(200, 100, folds=False, over=True)
+    assert choose_sample([500, 8, 7], [HEAD, BLOCKS], seconds=1) == Sample(200, 185, folds=False, over=True)
+    assert choose_sample([40] * 20, [HEAD, BLOCKS], seconds=1) == Sample(300, 15, folds=False, over=True)
+    assert choose_sample([90, 100], [HEAD, BLOCKS], seconds=1) == Sample(190, None, folds=True, over=True)
 
 
 def divided(n: int = 90) -> Divided:
