@@ -211,6 +211,17 @@ def test_a_run_gives_back_its_hidden_layers(tmp_path: Path) -> None:
         load_embedder(backbone, px=96)
 
 
+def test_hidden_layers_behind_a_run_without_any_are_new(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    run = make_run(tmp_path / "run", "model.backbone=cnn:4-8", "input.px=64", tuned=True)
+    save_file(cut(find_random("cnn:4-8", cache_dir=tmp_path), "all").state(), run / "network.safetensors")
+    backbone = find_backbone(f"run:{run}", cache_dir=tmp_path).with_hidden(("8", "4"))
+    first, second = (embed(load_embedder(backbone, embedding="last", px=64, seed=seed)) for seed in (0, 1))
+    assert first.shape[1] == 4
+    assert not torch.equal(first, second)
+
+
 def test_hidden_layers_with_random_weights_are_not_frozen(tmp_path: Path) -> None:
     backbone = find_random("cnn:4-8", "8", "4", cache_dir=tmp_path)
     for point in ("head", "layer:hidden.1"):

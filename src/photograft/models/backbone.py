@@ -98,7 +98,9 @@ def load_embedder(
             torch.manual_seed(seed)
             hidden = build_hidden(backbone.hidden, measure_outputs(trunk, px=px).last, dropout=dropout)
         if has_weights and isinstance(backbone, RunBackbone):
-            hidden.load(read_weights(backbone.weights_path()), backbone.name)
+            tensors = read_weights(backbone.weights_path())
+            if any(name.startswith("hidden.") for name in tensors):  # else they are new, behind a network without any
+                hidden.load(tensors, backbone.name)
         network.hidden = hidden
     embedder = Embedder(trunk, backbone.mean, backbone.std)
     embedder.requires_grad_(False)
