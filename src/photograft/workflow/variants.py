@@ -84,7 +84,7 @@ def with_weights_here(variant: Variant) -> Variant:
     Raises:
         ConfigError: There is no such network.
     """
-    missing = _missing_weights(variant.config)
+    missing = _missing_weights(variant.config) if variant.recipe.verb == "train" else ""
     if not missing:
         return variant
     model = variant.config.model.model_copy(update={"weights": "random"})
