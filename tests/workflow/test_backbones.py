@@ -120,7 +120,8 @@ def test_without_weights_the_error_says_which_file_to_put_where(
 def test_the_built_in_networks_are_listed_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     names = [row["name"] for row in list_backbones()]
-    assert names == ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
+    built_in = ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
+    assert names == [*built_in, "cnn:16-32-64", "autoencoder:32x5", "densenet:FILE.json"]
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch and timm, about themselves
@@ -140,3 +141,17 @@ def test_networks_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> No
     assert shown["embedding"] == 576 and shown["feature_map"] is None and "hf download" in shown["missing"]
     assert main(["backbones", "show", "efficientnet-lite0"]) == 0
     assert "2,128" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch and timm, about themselves
+def test_networks_by_their_sizes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("timm")
+    assert main(["backbones", "show", "cnn:4-8-8", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["parameters"] == 112 + 296 + 584 and shown["last"] == 8 * 20 * 20 and shown["crop"] is None
+    assert "blocks.2" in shown["layers"] and shown["points"][-1]["parameters"] == 992
+    assert main(["backbones", "show", "autoencoder:4x1"]) == 0
+    said = capsys.readouterr().out
+    assert "comes without weights" in said and "trained with" not in said and "from residual on" in said
+    assert main(["backbones", "show", "cnn:4,8"]) == ConfigError.exit_code
+    assert "did you mean cnn:4-8?" in capsys.readouterr().err
