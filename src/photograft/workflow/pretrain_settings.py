@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from photograft.config import Config
 from photograft.errors import ConfigError
+from photograft.models.device import return_memory
 from photograft.models.own_names import OwnNetwork, is_own_name, read_own_name
 from photograft.workflow.narrator import Narrator, duration
 from photograft.workflow.resolve import resolve_input
@@ -81,6 +82,7 @@ def settle_speed(
     from photograft.training.pretraining import measure_speed
 
     speed = measure_speed(task, has_bf16=has_bf16(task.device))
+    return_memory()  # what the slower ways took
     epochs, limit = config.pretrain.epochs, config.pretrain.time_limit
     share_judged = _JUDGING * len(task.held_N) / task.batch_size
     epoch_s = speed.step_s * (task.epoch_steps + share_judged)
