@@ -12,6 +12,7 @@ import pytest
 
 from photograft.config.recipe import Recipe, list_recipes, read_recipe
 from photograft.workflow.recipes import run_recipe
+from photograft.workflow.variants import find_variants, with_weights_here
 
 GUIDES = Path(__file__).resolve().parent.parent / "docs" / "guides"
 SYSTEMS = {
@@ -136,6 +137,15 @@ def test_guide_of_the_system_names_its_recipes(system: str) -> None:
     assert not missing, f"{system}.md does not name {missing}"
     named = set(re.findall(rf"`({system}-[\w-]+)`", text))
     assert named <= set(RECIPES), f"{system}.md names recipes that are not there"
+
+
+@pytest.mark.slow
+def test_members_without_weights_here_get_random_ones() -> None:
+    (variant,) = find_variants("mask-wishes")
+    here = with_weights_here(variant)
+    if not here.missing:
+        pytest.skip("the weights of EfficientNet-b4 and of the vision transformer are on this machine")
+    assert "random" in (here.config.model.weights, here.config.ensemble.members["vit"].weights)
 
 
 @pytest.mark.slow

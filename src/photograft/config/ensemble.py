@@ -17,7 +17,7 @@ class MemberConfig(Section):
     backbone: str | None = None
     """As `model.backbone`."""
 
-    weights: Path | None = None
+    weights: Literal["random"] | Path | None = None
     """As `model.weights`."""
 
     mean: Triple | None = None

@@ -84,11 +84,21 @@ def with_weights_here(variant: Variant) -> Variant:
     Raises:
         ConfigError: There is no such network.
     """
-    missing = _missing_weights(variant.config) if variant.recipe.verb == "train" else ""
+    if variant.recipe.verb != "train":
+        return variant
+    config, missing = variant.config, _missing_weights(variant.config)
+    if missing:
+        config = config.model_copy(update={"model": config.model.model_copy(update={"weights": "random"})})
+    members = dict(config.ensemble.members)
+    for name, member in members.items():
+        own = {"backbone": member.backbone, "weights": member.weights, "graft": member.graft or config.model.graft}
+        of_member = config.model_copy(update={"model": config.model.model_copy(update=own)})
+        if member.backbone is not None and (without := _missing_weights(of_member)):
+            missing = missing or without
+            members[name] = member.model_copy(update={"weights": "random"})
     if not missing:
         return variant
-    model = variant.config.model.model_copy(update={"weights": "random"})
-    config = variant.config.model_copy(update={"model": model})
+    config = config.model_copy(update={"ensemble": config.ensemble.model_copy(update={"members": members})})
     if not trains_by_steps(config):  # no head is solved exactly on random features
         config = config.model_copy(update={"train": config.train.model_copy(update={"solver": "steps"})})
     return replace(variant, config=config, missing=missing)
