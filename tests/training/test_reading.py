@@ -10,6 +10,7 @@ from tests.training.fits import DrawnInputs
 
 from photograft.config.augment import AugmentConfig
 from photograft.config.train import Balance, TrainConfig
+from photograft.errors import ConfigError
 from photograft.training.reading import Labelled, Reader
 from photograft.values import Target
 
@@ -76,3 +77,23 @@ def test_sampled_draws_combinations_of_the_targets_that_ask_for_it_equally_often
     assert pairs.tolist() == [[0, 0], [0, 1], [0, 2], [1, 2]]
     assert counts.tolist() == [6, 6, 6, 6]
     assert sorted(positions(make_reader())) == list(range(N))
+
+
+def test_no_batch_holds_a_single_photo_where_hidden_layers_normalise_them() -> None:
+    def sizes(*, pairs: bool, batch_size: int) -> set[int]:
+        reader = Reader(
+            DrawnInputs(),
+            Labelled(np.arange(N), (COLOUR_N,)),
+            name="train",
+            targets=TARGETS[:1],
+            balances=("none",),
+            config=TrainConfig(batch_size=batch_size, batchnorm="frozen"),
+            augment=AugmentConfig(),
+            pairs=pairs,
+        )
+        return {len(batch.share_BK) for number in range(reader.epoch_steps) for batch in reader.step(number)}
+
+    assert 1 in sizes(pairs=False, batch_size=1)
+    assert min(sizes(pairs=True, batch_size=N - 1)) > 1
+    with pytest.raises(ConfigError, match=r"train\.batch_size"):
+        sizes(pairs=True, batch_size=1)

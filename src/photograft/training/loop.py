@@ -55,7 +55,7 @@ class Task:
     sum over the targets. `val` chooses the best state, and steers `plateau` and early stopping; without `val_steers`
     it is judged alone, so that all folds together can choose. `balances` are those of the targets, by default
     `train.balance` for each. `stop_after_epoch` ends a fit early on the schedule of the whole one; `deadline`, a time
-    of `time.monotonic`, at the first evaluation after it.
+    of `time.monotonic`, at the first evaluation after it. `pairs` says that no batch may hold a single photo.
     """
 
     network: nn.Module
@@ -72,6 +72,7 @@ class Task:
     device: str = "cpu"
     stop_after_epoch: int | None = None
     deadline: float | None = None
+    pairs: bool = False
 
     @property
     def n_epochs(self) -> int:
@@ -122,6 +123,7 @@ class Fit:
             balances=task.settled_balances,
             config=task.config,
             augment=task.augment,
+            pairs=task.pairs,
         )
         self.epoch_steps = self.reader.epoch_steps
         self.n_steps = self.epoch_steps * task.n_epochs

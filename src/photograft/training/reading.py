@@ -51,7 +51,8 @@ class Reader:
     Where targets have the balance ``sampled``, each combination of their classes comes equally often.
 
     Raises:
-        ConfigError: batches of one photo are asked for, where BatchNorm moves.
+        ConfigError: batches of one photo are asked for, where BatchNorm moves, in all of the network or, with
+            `pairs`, in its hidden layers alone.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Reader:
         balances: tuple[Balance, ...],
         config: TrainConfig,
         augment: AugmentConfig,
+        pairs: bool = False,
     ) -> None:
         self._inputs = inputs
         self._train = train
@@ -74,13 +76,13 @@ class Reader:
         self._config = config
         self._augment = augment
         self.batch_size = 32 if config.batch_size == "auto" else config.batch_size
-        moved = config.batchnorm == "moved"
-        if moved and min(self.batch_size, len(train.row_N)) < 2:
-            raise ConfigError("train.batchnorm=moved needs batches of two photos or more: raise train.batch_size")
+        pairs = pairs or config.batchnorm == "moved"
+        if pairs and min(self.batch_size, len(train.row_N)) < 2:
+            raise ConfigError("BatchNorm that moves needs batches of two photos or more: raise train.batch_size")
         self._cutting = {
             "batch_size": self.batch_size,
             "accumulate": config.accumulate,
-            "smallest": 2 if moved else 1,
+            "smallest": 2 if pairs else 1,
         }
         self.epoch_steps = n_epoch_steps(len(train.row_N), **self._cutting)
         self._lock = threading.Lock()
