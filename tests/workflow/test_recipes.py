@@ -206,3 +206,28 @@ def test_recipe_is_copied_but_nothing_is_overwritten(recipes: Path, tmp_path: Pa
         copy_recipe("tiny-folds", tmp_path, folder=recipes)
     with pytest.raises(ConfigError, match="does not exist"):
         copy_recipe("tiny-folds", tmp_path / "no" / "x.yaml", folder=recipes)
+
+
+@pytest.mark.slow
+def test_stopped_variant_goes_on_where_it_was(photo_folder: Path, tiny_config: object, tmp_path: Path) -> None:
+    body = "model: {backbone: cnn:4, graft: scratch}\ntrain: {epochs: 2, batch_size: 30, channels_last: false}\n"
+    write(tmp_path, "stop-cnn", body=body)
+
+    class Impatient(Listener):
+        """Stops at the first epoch."""
+
+        def say(self, text: str) -> None:
+            super().say(text)
+            if text.startswith("Fine-tuning"):
+                raise KeyboardInterrupt
+
+    listener, again = Impatient(), Listener()
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe("stop-cnn", photo_folder, runs_dir=tmp_path, folder=tmp_path, narrator=listener)
+    assert listener.told[-1].startswith("Go on with: photograft recipes run stop-cnn --data ")
+    (folder,) = tmp_path.glob("*-stop-cnn")
+    done = run_recipe("stop-cnn", photo_folder, into=folder, folder=tmp_path, narrator=again)
+    assert any(text.startswith("Going on with ") for text in again.told)
+    (row,) = done.document["variants"]
+    assert [len(curve["epoch"]) for curve in row["curves"]] == [2]
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == [row["run"]]
