@@ -138,7 +138,7 @@ class StudyRuns:
 
     def _row(self, variant: Variant, run: Path) -> dict[str, Any]:
         """What a run came to, read from its folder."""
-        facts = {"title": variant.title, "missing": variant.missing, "run": run.name}
+        facts: dict[str, Any] = {"title": variant.title, "missing": variant.missing, "run": run.name}
         folder = open_run(run)
         try:
             report = json.loads(folder.read("report.json"))
