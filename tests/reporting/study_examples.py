@@ -31,7 +31,7 @@ def make_recipe(name: str = "flowers-small-cnn", **changes: Any) -> Recipe:
     return Recipe(**values | changes)
 
 
-def make_report(accuracy: float, *, epochs: int = 0) -> dict[str, Any]:
+def make_report(accuracy: float, *, epochs: int = 0, classes: int = 5) -> dict[str, Any]:
     """The parts of report.json that a study reads; without epochs, of a linear head."""
     scores = {"n": 736, "accuracy": accuracy, "accuracy_low": accuracy - 0.03, "accuracy_high": accuracy + 0.03}
     records = [
@@ -41,7 +41,13 @@ def make_report(accuracy: float, *, epochs: int = 0) -> dict[str, Any]:
     ]  # fmt: skip
     training = {"training": {"summary": summary_document(make_training().summary), "records": records}}
     return {
-        "evaluations": [{"what": "test", "scores": {**scores, "macro_f1": accuracy - 0.01, "log_loss": 0.7}}],
+        "evaluations": [
+            {
+                "what": "test",
+                "classes": [*range(classes)],
+                "scores": {**scores, "macro_f1": accuracy - 0.01, "log_loss": 0.7},
+            }
+        ],
         "photos": {"used": 3670},
         "seconds": {"scan": 30.0, "train": 216.0},
         "split": {"statement": "No group crosses parts."},

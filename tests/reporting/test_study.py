@@ -85,6 +85,15 @@ def test_page_says_that_settings_were_changed_or_variants_are_to_come() -> None:
     assert study_lines(nothing)[0].startswith("variant")
 
 
+def test_fewer_classes_are_an_easier_question() -> None:
+    easy, full = make_recipe("easy"), make_recipe("full")
+    rows = [variant_row(easy, title="easy", report=make_report(0.9, classes=3)),
+            variant_row(full, title="full", report=make_report(0.6))]  # fmt: skip
+    text = Page(render_study(make_study(0, variants=rows))).text
+    assert "The highest accuracy among those that know all 5 classes is that of full: 60.0" in text
+    assert "3 classes" in text
+
+
 def test_languages_have_the_same_texts_with_the_same_values() -> None:
     assert set(STUDY_KOREAN) == set(STUDY_ENGLISH)
     for key, entry in STUDY_ENGLISH.items():

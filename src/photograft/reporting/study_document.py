@@ -109,7 +109,7 @@ def study_lines(document: Mapping[str, Any]) -> list[str]:
 
 
 def _nothing() -> dict[str, Any]:
-    names = ("what", *_SCORES, "photos", "parameters", "trainable", "minutes", "split")
+    names = ("what", *_SCORES, "classes", "photos", "parameters", "trainable", "minutes", "split")
     return {**dict.fromkeys(names), "curves": []}
 
 
@@ -120,6 +120,7 @@ def _results(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "what": headline["what"],
         **{name: headline["scores"].get(name) for name in _SCORES},
+        "classes": len(headline["classes"]),
         "photos": report["photos"]["used"],
         "parameters": sum(summary["parameters"] for summary in summaries) or None,
         "trainable": sum(summary["trainable"] for summary in summaries) or None,

@@ -45,12 +45,15 @@ def _summary(document: Mapping[str, Any], texts: Texts) -> list[str]:
     if not scored:
         return [texts.say("study.summary.none")]
     n, photos = len(scored), max(row["photos"] for row in scored)
-    best = max(scored, key=lambda row: row["accuracy"])
+    classes = max(row["classes"] for row in scored)
+    full = [row for row in scored if row["classes"] == classes]  # fewer classes are an easier question
+    best = max(full, key=lambda row: row["accuracy"])
+    key = "study.best" if len(full) == n else "study.best.full"
     limits = {"low": texts.percent(best["accuracy_low"]), "high": texts.percent(best["accuracy_high"])}
     share = texts.percent(best["accuracy"])
     return [
         texts.say("study.summary", n=n, photos=photos, data=document["data"]),
-        texts.say("study.best", variant=best["variant"], share=share, n=best["n"], **limits),
+        texts.say(key, variant=best["variant"], share=share, n=best["n"], classes=classes, **limits),
     ]
 
 
@@ -73,7 +76,7 @@ def _notes(document: Mapping[str, Any], texts: Texts) -> list[str]:
 
 
 def _row(row: Mapping[str, Any], document: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
-    told = []
+    told = [texts.say("study.classes", n=row["classes"])] if row["classes"] else []
     if row["source"]:
         told.append(texts.say("study.source", figure=row["source"]))
     if row["expected"] and not document["changed"] and not row["random_weights"]:

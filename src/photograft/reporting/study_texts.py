@@ -22,6 +22,9 @@ STUDY_ENGLISH: dict[str, Entry] = {
     "study.summary.none": "No variant has given a model yet.",
     "study.best": "The highest accuracy is that of {variant}: {share} ({low} to {high} with 95 % confidence, "
     "n = {n:,}).",
+    "study.best.full": "The highest accuracy among those that know all {classes} classes is that of {variant}: {share} "
+    "({low} to {high} with 95 % confidence, n = {n:,}).",
+    "study.classes": "{n:,} classes",
     "study.unfinished": "{done} of {planned} variants are done.",
     "study.changed": "Settings were changed for all variants ({changed}), so expected figures do not apply.",
     "study.random": "Random weights: the pretrained ones of {variants} are not on this machine. The score says nothing "
@@ -78,6 +81,9 @@ STUDY_KOREAN: dict[str, Entry] = {
     "study.summary": "{data}의 사진 {photos:,}장으로 변형 {n}가지를 같은 분할에서 비교했습니다.",
     "study.summary.none": "아직 모델을 만든 변형이 없습니다.",
     "study.best": "정확도가 가장 높은 것은 {variant}: {share} (95 % 신뢰구간 {low}–{high}, n = {n:,}).",
+    "study.best.full": "{classes}개 클래스를 모두 아는 변형 가운데 정확도가 가장 높은 것은 {variant}: {share} (95 % "
+    "신뢰구간 {low}–{high}, n = {n:,}).",
+    "study.classes": "클래스 {n:,}개",
     "study.unfinished": "변형 {planned}가지 가운데 {done}가지가 끝났습니다.",
     "study.changed": "모든 변형의 설정을 바꾸었으므로({changed}) 예상 수치는 해당하지 않습니다.",
     "study.random": "무작위 가중치: {variants}의 사전 학습 가중치가 이 컴퓨터에 없습니다. 이 점수는 전이 학습에 대해 "
