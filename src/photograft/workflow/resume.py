@@ -178,7 +178,8 @@ def _require_unfinished(run: RunFolder, verb: str) -> None:
         return
     if (run.path / "report.json").is_file():
         raise ModelError(f"--resume: {run.path} is finished: its report is {run.path / 'report.html'}")
-    raise ModelError(f"--resume: {run.path} is no run that was stopped while it was trained (no {STARTED})")
+    done = {"train": "fine-tuned"}.get(verb, f"{verb}ed")
+    raise ModelError(f"--resume: {run.path} is no run that was stopped while it was {done} (no {STARTED})")
 
 
 def _read(run: RunFolder) -> Unfinished:
