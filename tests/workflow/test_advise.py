@@ -128,14 +128,12 @@ def test_advice_is_measured_printed_and_leaves_nothing_behind(
     Draft202012Validator(load_schema("advise")).validate(found)
     assert found["scenario"]["name"] == "small, similar" and found["photos"]["per_class"] == 20
     assert [each["policy"] for each in found["policies"]] == ["head", "blocks:2"]
-    sample = {
-        key: found["sample"][key] for key in ("photos", "judged", "per_class", "by")
-    }  # a busy machine is over time
+    sample = {key: found["sample"][key] for key in ("photos", "judged", "per_class", "by")}
     assert sample == {"photos": 60, "judged": 60, "per_class": None, "by": "folds"}
     assert found["separability"]["kappa"] > 0.9 and found["more_photos"]["n"] in range(24, 37)
     assert found["recommendation"]["policy"] == "head"  # nothing is better than a head that has all photos right
     assert found["recommendation"]["command"].endswith("--quality fast --set model.graft=head")
     assert "Trying blocks:2 on 60 photos" in shown.err
-    assert list(work.iterdir()) == [] and list(own_temporary_folder.iterdir()) == []
+    assert list(work.iterdir()) == [] and list(own_temporary_folder.glob("photograft*")) == []  # torch keeps its own
     planned = photograft.plan(photo_folder, config=load_config(None, ["input.px=64"], quality="fast"))
     assert planned.estimate.n_new == 0  # the train that follows is warm
