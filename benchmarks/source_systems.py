@@ -78,10 +78,9 @@ def measure(recipe: Recipe, photos: Path, facts: Row) -> Row:
 
 
 def _command(system: str, photos: Path, only: list[str]) -> list[str | os.PathLike[str]]:
-    folder = STUDIES / system
-    folder.mkdir(parents=True, exist_ok=True)
-    command = machine.photograft("recipes", "run", system, "--data", photos, "--into", folder, "--json")
-    return [*command, "--only", ",".join(only)]
+    command = machine.photograft("recipes", "run", system, "--data", photos, "--json", "--only", ",".join(only))
+    begun = sorted((STUDIES / system).glob("*/splits.csv"))
+    return [*command, *(("--into", begun[0].parent) if begun else ("--runs-dir", STUDIES / system))]
 
 
 def _compare(system: str, photos: Path, known: dict[str, Row]) -> list[Row]:

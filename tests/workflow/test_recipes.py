@@ -160,14 +160,14 @@ def test_wrong_settings_are_told_before_anything_runs(recipes: Path) -> None:
         find_variants("tiny", only=["tiny-liner"], folder=recipes)
 
 
-def test_photos_are_divided_without_a_choice_that_not_all_make(recipes: Path) -> None:
-    variants = find_variants("tiny", only=["tiny-linear", "tiny-two"], folder=recipes)
-    config = split_config(variants)
-    assert config is not None
-    assert config.data.top_classes is None
-    same = split_config(find_variants("tiny", only=["tiny-two"], folder=recipes))
-    assert same is not None
-    assert same.data.top_classes == 2
+def test_photos_are_divided_without_a_choice_that_not_all_make(recipes: Path, tmp_path: Path) -> None:
+    config = split_config("tiny", folder=recipes)
+    assert config is not None and config.data.top_classes is None
+    alone = split_config("tiny-two", folder=recipes)
+    assert alone is not None and alone.data.top_classes == 2
+    write(tmp_path, "s-a", "# sweep: data.per_class = 4 | 8\n")
+    swept = split_config("s", assignments=["data.per_class=6", "split.seed=3"], folder=tmp_path)
+    assert swept is not None and swept.data.per_class is None and swept.split.seed == 3
 
 
 def test_equal_values_of_the_same_sweep_are_compared(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ _GRAFT = r"auto|head|last-block|blocks:[1-9][0-9]*|layer:[^\s:]+|all|scratch"
 
 
 Graft = Annotated[str, Field(pattern=f"^({_GRAFT})$")]
+
+
 def _as_text(width: object) -> object:
     return str(width) if type(width) is int else width
 

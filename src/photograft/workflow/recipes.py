@@ -21,7 +21,7 @@ from photograft.tracking.run_folder import RunFolder, create_run
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.study import STUDY, StudyRuns
 from photograft.workflow.untouched import require_outside
-from photograft.workflow.variants import Variant, find_variants, with_weights_here
+from photograft.workflow.variants import Variant, find_variants, split_config, with_weights_here
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def run_recipe(
         require_outside(Path(where), [photos], option=option)
     variants = tuple(_told(with_weights_here(variant), narrator) for variant in variants)
     place = create_run(Path(runs_dir), name) if into is None else _begun(Path(into))
-    runs = StudyRuns(place, photos, variants, name=name, assignments=assignments, narrator=narrator)
+    divide = split_config(name, assignments=assignments, folder=folder)
+    runs = StudyRuns(place, photos, variants, name=name, assignments=assignments, divide=divide, narrator=narrator)
     with place.locked():
         try:
             runs.run(new=into is None)

@@ -23,7 +23,7 @@ from photograft.workflow.resolve import with_whole_paths
 from photograft.workflow.resume import has_begun
 from photograft.workflow.split import split
 from photograft.workflow.train import resume, train
-from photograft.workflow.variants import Variant, compared_pairs, split_config
+from photograft.workflow.variants import Variant, compared_pairs
 
 STUDY = "study.json"
 _SPLITS, _DIVIDED = "splits.csv", "split.yaml"
@@ -33,7 +33,8 @@ _SPLITS, _DIVIDED = "splits.csv", "split.yaml"
 class StudyRuns:
     """The variants of a study in the folder `place`: `run` makes what is not there, and `document` says what came.
 
-    `errors` has what made a variant fail, by its title.
+    `divide` are the settings that the photos are divided by, once for all. `errors` has what made a variant fail, by
+    its title.
     """
 
     def __init__(
@@ -44,10 +45,11 @@ class StudyRuns:
         *,
         name: str,
         assignments: Sequence[str],
+        divide: Config | None,
         narrator: Narrator,
     ) -> None:
         self.place, self.photos, self.variants, self.narrator = place, photos, variants, narrator
-        self.name, self.assignments = name, assignments
+        self.name, self.assignments, self.divide = name, assignments, divide
         self.document: Mapping[str, Any] = {}
         self.errors: dict[str, Exception] = {}
         self._runs: dict[str, Path] = {}
@@ -80,7 +82,7 @@ class StudyRuns:
 
     def _divide(self) -> Config | None:
         """Draw the split of all variants, or find it drawn; gives the settings that it was drawn by."""
-        config = split_config(self.variants)
+        config = self.divide
         if config is None or config.split.file is not None:
             return None
         written = to_yaml(Config(data=config.data, split=config.split))

@@ -104,18 +104,25 @@ def with_weights_here(variant: Variant) -> Variant:
     return replace(variant, config=config, missing=missing)
 
 
-def split_config(variants: Sequence[Variant]) -> Config | None:
-    """The settings by which the photos are divided once for all variants; None where no variant needs labels.
+def split_config(name: str, *, assignments: Sequence[str] = (), folder: Path | None = None) -> Config | None:
+    """The settings by which the photos of a recipe or system are divided once; None where no recipe needs labels.
 
-    They are those of the first variant, without a choice of photos that not all variants make.
+    They are those of its first recipe, without a choice of photos that not all make. All recipes of a system count,
+    also where some are run alone, so that these can be added to later.
     """
-    configs = [variant.config for variant in variants if variant.recipe.verb == "train"]
-    if not configs:
+    recipes = [recipe for recipe in find_recipes(name, folder) if recipe.verb == "train"]
+    if not recipes:
         return None
+    configs = [recipe.config(assignments) for recipe in recipes]
+    swept = [recipe.sweep[0] for recipe in recipes if recipe.sweep]
     data = configs[0].data
-    differ = [name for name in _SUBSETS if any(getattr(each.data, name) != getattr(data, name) for each in configs)]
+    differ = [
+        each
+        for each in _SUBSETS
+        if f"data.{each}" in swept or any(getattr(other.data, each) != getattr(data, each) for other in configs)
+    ]
     defaults = type(data)()
-    whole = data.model_copy(update={name: getattr(defaults, name) for name in differ})
+    whole = data.model_copy(update={each: getattr(defaults, each) for each in differ})
     return configs[0].model_copy(update={"data": whole})
 
 
