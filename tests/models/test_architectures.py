@@ -153,7 +153,7 @@ def test_at_the_head_the_whole_network_is_the_front(tmp_path: Path) -> None:
     network.set_moving(True)
     assert torch.equal(network.tail(values_ND), values_ND)
     assert set(network.state()) == set(embedder.trunk.network.state_dict())
-    assert network.summary((), lr={}).trainable == 0
+    assert network.summary((), lr={}).trainable == 0 and not network.trains_hidden_batchnorm
 
 
 @pytest.mark.parametrize("name", ["cnn:4-8", "timm:test_vit", "torchvision:squeezenet1_1"])
@@ -174,6 +174,7 @@ def test_hidden_layers_alone_train_on_every_kind_of_network(name: str, tmp_path:
         after = network.tail(values_ND)
     assert still.shape == (4, 4) and any(not torch.equal(moving[0], each) for each in moving)
     assert not torch.equal(still, after) and torch.equal(after, network.tail(values_ND))
+    assert network.trains_hidden_batchnorm
     assert float(network.state()["hidden.0.batchnorm.running_mean"].abs().max()) > 0
 
 

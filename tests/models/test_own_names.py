@@ -44,6 +44,22 @@ def test_a_run_does_not_depend_on_the_file(tmp_path: Path) -> None:
     assert settled.model.backbone == read_own_name(f"densenet:{file}").name and settled.model.weights == "random"
 
 
+def test_networks_of_members_do_not_depend_on_the_folder_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sizes.json").write_text(json.dumps(SMALL), "utf-8")
+    Path("own.pth").write_bytes(b"")
+    named = {"dense": "densenet:sizes.json", "before": "run:runs/그 런", "vit": "timm:test_vit"}
+    given = [f"ensemble.members.{name}.backbone={backbone}" for name, backbone in named.items()]
+    given += ["ensemble.members.vit.weights=own.pth", "ensemble.members.dense.weights=random"]
+    members = with_whole_paths(load_config(None, given)).ensemble.members
+    assert members["dense"].backbone == read_own_name("densenet:sizes.json").name
+    assert members["before"].backbone == f"run:{tmp_path / 'runs' / '그 런'}"
+    assert (members["vit"].backbone, members["vit"].weights) == ("timm:test_vit", tmp_path / "own.pth")
+    assert members["dense"].weights == "random" and members["before"].model_fields_set == {"backbone"}
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -43,6 +43,17 @@ def test_a_network_that_trains_as_a_whole_is_said_so() -> None:
     assert scratch[-1] == "All 238,709 parameters train, from random weights; BatchNorm moved along."
 
 
+def test_batchnorm_of_hidden_layers_is_said_to_move() -> None:
+    *frozen, head = (replace(layer, frozen=True, lr=None) for layer in make_summary().layers)
+    hidden = Layer("hidden.0.batchnorm", "BatchNorm1d", (8,), 16, 16, False, 1e-3)
+    tuned = Summary("layer:hidden", "hidden", "frozen", (*frozen, hidden, replace(head, frozen=False)))
+    assert "; BatchNorm frozen, save in hidden layers." in summary_text(tuned)[-1]
+    alone = replace(tuned, layers=tuple(layer for layer in tuned.layers if layer is hidden or not layer.statistics))
+    assert "; BatchNorm moved along." in summary_text(alone)[-1]
+    kept = replace(tuned, layers=(*frozen, replace(hidden, frozen=True), head))
+    assert "; BatchNorm frozen." in summary_text(kept)[-1]
+
+
 def test_nothing_is_said_of_batchnorm_where_there_is_none() -> None:
     vit = Summary("last-block", "head", "frozen", (Layer("a", "Attention", (), 999_000, 0, True),
                                                    Layer("head", "Linear", (2,), 1_000, 0, False, 1e-3)))  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,37 @@ def test_study_is_taken_up_where_it_was_left(study: Study, photo_folder: Path, r
         run_recipe("tiny-folds", photo_folder, into=study.folder, folder=recipes)
     with pytest.raises(ConfigError, match="is no study"):
         run_recipe("tiny-folds", photo_folder, into=recipes, folder=recipes)
+
+
+def test_study_of_other_photos_is_not_taken_up(
+    study: Study, make_photo_folder: Callable[..., Path], recipes: Path, tmp_path: Path
+) -> None:
+    other = make_photo_folder(tmp_path / "other photos", n=2)
+    with pytest.raises(ConfigError, match=r"--into: .* is a study of .*나의 사진, not of other photos"):
+        run_recipe("tiny-linear", other, into=study.folder, folder=recipes)
+    assert json.loads((study.folder / "study.json").read_text("utf-8"))["data"] != "other photos"
+
+
+def test_study_that_was_stopped_in_its_first_variant_can_be_gone_on_with(
+    photo_folder: Path, tiny_config: object, tmp_path: Path
+) -> None:
+    write(tmp_path, "alone-linear", body="split: {file: given.csv}\n")
+
+    class Impatient(Listener):
+        """Stops where the first variant begins."""
+
+        def say(self, text: str) -> None:
+            super().say(text)
+            if text.startswith("\nalone-linear"):
+                raise KeyboardInterrupt
+
+    listener = Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe("alone-linear", photo_folder, runs_dir=tmp_path, folder=tmp_path, narrator=listener)
+    (folder,) = tmp_path.glob("*-alone-linear")
+    assert str(folder) in listener.told[-1]
+    with pytest.raises(DataError, match=r"given\.csv"):  # the variant itself, not the folder
+        run_recipe("alone-linear", photo_folder, into=folder, folder=tmp_path)
 
 
 def test_changed_settings_are_told_and_make_another_run(

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from tests.workflow.test_finetune import check_finished, fits_of, report_of
@@ -44,6 +45,9 @@ def test_a_head_trained_by_steps_moves_nothing_else_and_keeps_its_evaluations(
         assert (folder / "network.safetensors").is_file() == record["best"]
     kept = load_file(next(iter(sorted((run.run / "evaluations").rglob("network.safetensors")))))
     assert kept["head.weight"].shape[0] == len(run.classes)
+    shipped = load_file(run.run / "model" / "heads" / "head.safetensors")
+    last = load_file(sorted((run.run / "evaluations").rglob("network.safetensors"))[-1])
+    assert any(np.allclose(each, last["head.weight"].T, rtol=1e-5) for each in shipped.values())
     summary = report_of(run)["training"]["summary"]
     assert summary["trainable"] == sum(kept[name].size for name in ("head.weight", "head.bias"))
 
@@ -71,6 +75,7 @@ def test_hidden_layers_stand_between_a_frozen_network_and_the_head(
         (("model.graft=head",), "comes without weights.*model.graft=scratch"),
         (("model.graft=head", "model.weights=random"), "random weights.*train.solver=steps"),
         (("model.graft=scratch", "train.blend=true"), "train.blend"),
+        (("model.graft=scratch", 'model.hidden=["4 batchnorm"]', "train.batch_size=1"), "train.batch_size"),
     ],
 )
 def test_random_weights_are_frozen_only_where_that_is_meant(

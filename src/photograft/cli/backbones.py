@@ -8,7 +8,7 @@ import typer
 
 from photograft.cli import console
 
-app = typer.Typer(help="List the pretrained networks, or show one.", no_args_is_help=True)
+app = typer.Typer(help="List the pretrained networks, or show one.")
 
 _POINT = 11
 """Width of the column of graft points."""
@@ -79,11 +79,14 @@ def _trained_with(found: dict[str, Any]) -> str:
 
 
 def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
-    shape = found["feature_map"]
+    from photograft.models.own_names import is_own_name
+
+    shape, count = found["feature_map"], found["parameters"]
+    no_weights = "none" if is_own_name(found["name"]) else "not on this machine"
     px = f"{found['px']} px{', no other' if found['fixed_px'] else ''}"
     facts = [
         ("name", found["name"]),
-        ("parameters", f"{found['parameters'] / 1e6:.1f} million"),
+        ("parameters", f"{count:,}" if count < 1e5 else f"{count / 1e6:.1f} million"),
         ("licence", found["licence"]),
         ("input", px),
         *([] if found["crop"] is None else [("trained with", _trained_with(found))]),
@@ -91,6 +94,6 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("embedding", f"multi: {found['embedding']:,} numbers; last: {found['last']:,}"),
         ("stages", ", ".join(found["stages"]) or "none: model.embedding is last"),
         ("feature map", "none" if shape is None else " x ".join(map(str, shape))),
-        ("weights", found["weights"] or "not on this machine"),
+        ("weights", found["weights"] or no_weights),
     ]
     return [*facts, ("to do", found["missing"])] if found["missing"] else facts

@@ -9,7 +9,7 @@ import typer
 
 from photograft.cli import choosing, console
 
-app = typer.Typer(help="List, show, copy and run the recipes of five source systems.", no_args_is_help=True)
+app = typer.Typer(help="List, show, copy and run the recipes of five source systems.")
 
 PARTIAL = 6
 _WEIGHTS = {"none": "-"}

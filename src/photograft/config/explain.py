@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -100,9 +100,9 @@ def _explain_field(name: str, known: str) -> Explanation:
             kinds.append("list of words from: " + ", ".join(choices))
         elif get_origin(kind) is tuple:
             number = "" if Ellipsis in get_args(kind) else f"{len(get_args(kind))} "
-            element = get_args(kind)[0]
-            element = get_args(element)[0] if get_origin(element) is Annotated else element
-            kinds.append(f"list of {number}{_WORDS_OF_MANY[element]}")
+            element, *extras = get_args(get_args(kind)[0]) or get_args(kind)[:1]
+            forms = " or ".join(f"`{each}`" for each in _words_of_pattern(_of_each(extras)))
+            kinds.append(f"list of {forms or number + _WORDS_OF_MANY[element]}")
         elif get_origin(kind) is dict:
             kinds.append(f"list of {_WORDS_OF_MANY[get_args(get_args(kind)[1])[0]]}, or one for each name")
         else:
@@ -149,16 +149,20 @@ def _alternatives(field: FieldInfo) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     for member in get_args(field.annotation):
         if get_origin(member) is Annotated:
             kind, *extras = get_args(member)
-            yield kind, tuple(one for each in extras for one in getattr(each, "metadata", (each,)))
+            yield kind, _of_each(extras)
         else:
             yield member, ()
+
+
+def _of_each(extras: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(one for each in extras for one in getattr(each, "metadata", (each,)))
 
 
 def _words_of_pattern(metadata: tuple[Any, ...]) -> list[str]:
     """The words that a pattern `^(auto|blocks:[1-9][0-9]*)$` lets through, N for numbers and NAME for names."""
     patterns = [str(each.pattern) for each in metadata if getattr(each, "pattern", None)]
     return [
-        re.sub(r"(\[[^]]*\])+[*+]", lambda found: "N" if "0-9" in found.group() else NAME, word)
+        re.sub(r"(\[[^]]*\])+([*+]|\{[0-9,]+\})", lambda found: "N" if "0-9" in found.group() else NAME, word)
         for pattern in patterns
         for word in pattern.removeprefix("^(").removesuffix(")$").split("|")
     ]

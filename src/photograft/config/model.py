@@ -22,7 +22,7 @@ def _as_text(width: object) -> object:
     return str(width) if type(width) is int else width
 
 
-Hidden = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,4}( batchnorm)?$"), BeforeValidator(_as_text)]
+Hidden = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,4}|[1-9][0-9]{0,4} batchnorm)$"), BeforeValidator(_as_text)]
 Loss = Literal["auto", "cross-entropy", "binary", "ordinal"]
 
 
@@ -67,7 +67,8 @@ class ModelConfig(Section):
 
     hidden: tuple[Hidden, ...] = ()
     """Widths of dense layers between the network and the last layer, each with ReLU behind it: `[1000]`, or
-    `["32 batchnorm", 32]` with BatchNorm behind the first. They are trained by steps, at graft point `head` alone."""
+    `["32 batchnorm", 32]` with BatchNorm behind the first. They are trained by steps, and at graft point `head` they
+    and the last layer are all that trains."""
 
     mean: Triple | None = None
     """Mean of the colours (R, G, B; 0 to 1) that the weights were trained with, where it differs from the network's

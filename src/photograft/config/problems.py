@@ -83,7 +83,8 @@ def _remedy(path: SettingPath, value: Any) -> str:
     words = f"{article}{accepted.accepted}"
     if accepted.type.startswith("list") and not isinstance(value, list | tuple):
         texts = [each.strip() for each in str(value).split(",")]
-        return f"{words}, for example {write_value(texts if 'texts' in accepted.type else [value])}"
+        split = "texts" in accepted.type or isinstance(value, str)
+        return f"{words}, for example {write_value(texts if split else [value])}"
     if close := _close_choices(accepted, value):
         return f"{words}; did you mean {' or '.join(f'`{each}`' for each in close)}?"
     if accepted.type.startswith(("text", "list of texts")) and _has_numbers(value):

@@ -93,10 +93,13 @@ def _file_of(name: str, found: Sequence[Path], *, systems: bool) -> Path:
         if file.stem == name:
             return file
     known = [file.stem for file in found]
-    known += sorted({_system_of(stem) for stem in known}) if systems else []
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known) or 'none'}"
-    raise ConfigError(f"There is no recipe {name!r}: {meant} `photograft recipes list` shows what each is.")
+    all_systems = sorted({_system_of(stem) for stem in known})
+    if name in all_systems and not systems:
+        one = ", ".join(stem for stem in known if _system_of(stem) == name)
+        raise ConfigError(f"{name!r} is a system, not a recipe; name one of {one}.")
+    close = difflib.get_close_matches(name, known + all_systems * systems, n=3, cutoff=0.6)
+    meant = f"did you mean {' or '.join(close)}?" if close else f"the systems are {', '.join(all_systems) or 'none'}."
+    raise ConfigError(f"There is no recipe {name!r}; {meant} `photograft recipes list` shows what each is.")
 
 
 def _system_of(name: str) -> str:

@@ -139,7 +139,7 @@ def _shared(a: Judged, b: Judged) -> tuple[IntArray, IntArray]:
     if len(pairs) < FEWEST:
         raise DataError(
             f"{both} judged {len(pairs)} of the same photos, and fewer than {FEWEST} tell nothing: "
-            "test them on the same split (split.file)."
+            "take more photos, or the same split for both (split.file)."
         )
     other = [(a.labels[i], b.labels[j]) for i, j in pairs if a.labels[i] != b.labels[j]]
     if other:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import shlex
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from photograft.errors import ConfigError, MissingExtraError, ModelError
 from photograft.models.facts import LIBRARIES, Facts, file_name, read_facts
 from photograft.models.own_names import OwnNetwork, is_own_name, read_own_name
 from photograft.tracking.cache import cache_folder
-from photograft.tracking.run_folder import RunFolder, open_run
+from photograft.tracking.run_folder import STARTED, RunFolder, open_run
 
 Pool = Literal["own", "average"]
 RUN = "run"
@@ -315,6 +316,7 @@ def find_run_backbone(run: Path, *, cache_dir: Path, file: str = NETWORK_FILE) -
     config = _config_of(run)
     model, tuned = config.model, run / file
     if not tuned.is_file():
+        _require_finished(run)
         return find_backbone(
             model.backbone,
             weights=model.weights,
@@ -357,6 +359,16 @@ def _config_of(run: Path) -> Config:
         raise ConfigError(
             f"model.backbone: {error} Give the folder of a run, as in run:runs/2026-11-22-flowers."
         ) from error
+
+
+def _require_finished(run: Path) -> None:
+    """Raise ConfigError where a run that was stopped has no network of its own yet."""
+    if (run / STARTED).is_file():
+        verb = "pretrain" if '"verb": "pretrain"' in (run / STARTED).read_text("utf-8", "replace") else "train"
+        raise ConfigError(
+            f"model.backbone: {run} was stopped before it was finished: go on with "
+            f"`photograft {verb} --resume {shlex.quote(str(run))}` first"
+        )
 
 
 def backbone_from_json(text: str) -> Backbone:

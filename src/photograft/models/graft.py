@@ -60,6 +60,11 @@ class Graft:
     _embedder: Embedder
     _order: RunningOrder
 
+    @property
+    def trains_hidden_batchnorm(self) -> bool:
+        """Whether hidden layers are trained that have BatchNorm, whose statistics move in any case."""
+        return any("batchnorm" in name for name in self.blocks.get(HIDDEN, ()))
+
     def set_moving(self, moving: bool) -> None:
         """Have the tail's dropout act and the statistics of its BatchNorm move with every forward pass, or neither.
 

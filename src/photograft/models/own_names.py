@@ -25,6 +25,7 @@ FORMS = ("cnn:16-32-64", "autoencoder:32x5", "densenet:FILE.json")
 
 _HALF: Triple = (0.5, 0.5, 0.5)
 _NO_LICENCE = "none: no weights of others"
+_DENSENET_121 = '{"growth_rate": 32, "block_config": [6, 12, 24, 16], "num_init_features": 64}'
 _MOST_WIDTHS = 6
 """Each halves the map, and the smallest photos have 64 px."""
 
@@ -124,14 +125,13 @@ def _read_densenet(text: str) -> OwnNetwork:
 
 def _read_file(text: str) -> tuple[str, str]:
     path = Path(text).expanduser()
-    example = json.dumps({"growth_rate": 32, "block_config": [6, 12, 24, 16], "num_init_features": 64})
     try:
         return str(path), path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         what = f"there is no file {path}" if text and not path.exists() else f"{path} cannot be read ({error})"
         raise ConfigError(
             f"model.backbone: {what if text else 'densenet: needs a file'}; give densenet:FILE.json, whose content is "
-            f"as in {example}"
+            f"as in {_DENSENET_121}"
         ) from error
 
 
@@ -145,9 +145,9 @@ def _what_is_wrong(error: ValidationError) -> str:
         hint = f"did you mean {close[0]}? " if close else ""
         return f"{key} is not known; {hint}Known are {', '.join(known)}"
     if first["type"] == "missing":
-        return f"{key} is missing"
+        return f"{key} is missing, as in {_DENSENET_121}"
     what = first["msg"].removeprefix("Input ")
-    return f"{key} {what}, not {json.dumps(first['input'])}" if key else what
+    return f"{key} {what}, not {json.dumps(first['input'])}" if key else f"{what}. Write {_DENSENET_121}"
 
 
 def _misspelt(kind: str, text: str, close: str | None, meaning: str, example: str) -> ConfigError:

@@ -69,13 +69,22 @@ def say_trained(summary: Summary, texts: Texts, *, tense: Literal["trained", "tr
         share = say_share(summary, texts)
         what = texts.say(f"{tense}.part", share=share, cut=summary.cut, **counts)
     if summary.statistics:
-        batchnorm = texts.say("batchnorm.moved" if summary.batchnorm == "moved" else "batchnorm.kept")
-        what = f"{what}; {batchnorm}"
+        what = f"{what}; {texts.say(_batchnorm_key(summary))}"
     said = texts.say("sentence", text=what)
     if _MOST <= summary.trainable_fraction < 1:
         key = f"{tense}.most.block" if summary.graft == "last-block" else f"{tense}.most"
         said += f" {texts.say('sentence', text=texts.say(key, share=say_share(summary, texts)))}"
     return said
+
+
+def _batchnorm_key(summary: Summary) -> str:
+    if summary.batchnorm == "moved":
+        return "batchnorm.moved"
+    hidden = [layer for layer in summary.layers if layer.name.startswith("hidden.") and layer.statistics]
+    if all(layer.frozen for layer in hidden):
+        return "batchnorm.kept"
+    n_all = summary.statistics
+    return "batchnorm.moved" if sum(layer.statistics for layer in hidden) == n_all else "batchnorm.hidden"
 
 
 def _aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> list[str]:

@@ -26,6 +26,7 @@ STUDY_ENGLISH: dict[str, Entry] = {
     "({low} to {high} with 95 % confidence, n = {n:,}).",
     "study.classes": "{n:,} classes",
     "study.unfinished": "{done} of {planned} variants are done.",
+    "study.failures": "{failed} of {planned} variants gave no model; their rows say why.",
     "study.changed": "Settings were changed for all variants ({changed}), so expected figures do not apply.",
     "study.random": "Random weights: the pretrained ones of {variants} are not on this machine. The score says nothing "
     "about transfer.",
@@ -55,7 +56,7 @@ STUDY_ENGLISH: dict[str, Entry] = {
     "pair.more": "Macro-F1 {f1} points ({f1_low} to {f1_high}); only the first is right {only_a} times, only the "
     "second {only_b} times (McNemar p {p}).",
     "pair.classes": "They know different classes.",
-    "pair.refused": "{a} and {b} were not compared: {why}",
+    "pair.refused": "Not compared: {why}",
     "study.curves": "Curves",
     "study.curves.lead": "Validation loss and accuracy after each epoch. Linear heads have none: they are found at "
     "once.",
@@ -84,6 +85,7 @@ STUDY_KOREAN: dict[str, Entry] = {
     "신뢰구간 {low}–{high}, n = {n:,}).",
     "study.classes": "클래스 {n:,}개",
     "study.unfinished": "변형 {planned}가지 가운데 {done}가지가 끝났습니다.",
+    "study.failures": "변형 {planned}가지 가운데 {failed}가지는 모델을 만들지 못했습니다. 이유는 그 줄에 있습니다.",
     "study.changed": "모든 변형의 설정을 바꾸었으므로({changed}) 예상 수치는 해당하지 않습니다.",
     "study.random": "무작위 가중치: {variants}의 사전 학습 가중치가 이 컴퓨터에 없습니다. 이 점수는 전이 학습에 대해 "
     "아무것도 말해 주지 않습니다.",
@@ -113,7 +115,7 @@ STUDY_KOREAN: dict[str, Entry] = {
     "pair.more": "매크로 F1 {f1}점 ({f1_low}에서 {f1_high}). 앞의 것만 맞은 사진 {only_a}장, 뒤의 것만 맞은 사진 "
     "{only_b}장 (McNemar p {p}).",
     "pair.classes": "아는 클래스가 서로 다릅니다.",
-    "pair.refused": "{a}, {b}: 비교하지 않았습니다. {why}",
+    "pair.refused": "비교하지 않음: {why}",
     "study.curves": "곡선",
     "study.curves.lead": "에포크마다 잰 검증 손실과 정확도입니다. 선형 헤드는 한 번에 구하므로 곡선이 없습니다.",
     "study.curves.loss": "검증 손실",

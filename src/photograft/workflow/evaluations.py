@@ -43,6 +43,7 @@ def keep_evaluation(run: RunFolder, fit: Fit, record: Record) -> None:
         run.write(f"{folder}/{name}.png", confusion_png(target.classes, confusion_KK))
     if keep == "weights" and record.best:
         with fit.evaluated() as network:
-            tensors = {**network.graft.state(), "head.weight": network.head.weight, "head.bias": network.head.bias}
-            arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
+            weight_DM, bias_M = network.linear_head()  # on what the network gives, as the shipped head is
+            arrays = {name: tensor.numpy() for name, tensor in network.graft.state().items()}
+            arrays |= {"head.weight": np.ascontiguousarray(weight_DM.T), "head.bias": bias_M}
             run.write(f"{folder}/{NETWORK_FILE}", save_tensors(arrays))

@@ -338,7 +338,7 @@ class FineTuning:
             name=f"{self.tuning.prefix}{name}",
             device=self.grafting.device,
             stop_after_epoch=stop_after_epoch,
-            pairs=any("batchnorm" in width for width in config.model.hidden),
+            pairs=graft.trains_hidden_batchnorm,
         )
 
     def _labelled(self, rows: IntArray) -> Labelled:

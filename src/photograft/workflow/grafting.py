@@ -163,8 +163,11 @@ def describe_grafting(grafting: Grafting) -> list[str]:
     share = f"{summary.trainable:,} of {summary.parameters:,} parameters ({summary.trainable_fraction:.0%})"
     behind = f"everything from {summary.cut} on" if summary.cut else "everything"
     kept = "kept on disk" if grafting.kept else "run in every epoch" if summary.cut else "none"
+    batchnorm = summary.batchnorm
+    if batchnorm == "frozen" and grafting.graft.trains_hidden_batchnorm:
+        batchnorm = "frozen, save in hidden layers"
     return [
-        f"Trains {share}: {behind}; BatchNorm {summary.batchnorm}; frozen part {kept}",
+        f"Trains {share}: {behind}; BatchNorm {batchnorm}; frozen part {kept}",
         f"{train.epochs} epochs in batches of {train.batch_size}, {train.optimizer}, learning rate {train.lr} "
         f"({train.schedule}), {train.precision}; about {duration(1000 * grafting.photo_s)} per 1,000 photos and epoch",
     ]
@@ -226,6 +229,7 @@ def _measured(
         config=config.train,
         augment=config.augment,
         device=device,
+        pairs=cut.trains_hidden_batchnorm,
     )
     found = measure(task)
     train = config.train

@@ -242,7 +242,7 @@ def _settings_of_run(asked: Config, setups: Sequence[Setup]) -> tuple[Config, di
     if asked.model.labels != "models":
         return setups[0].config, setups[0].reasons
     config, reasons = resolve_input(asked)
-    config, more = resolve_graft(config)
+    config, more = resolve_graft(config, has_weights=any(setup.trained.has_weights for setup in setups))
     return config, reasons | more
 
 

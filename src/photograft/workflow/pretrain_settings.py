@@ -55,7 +55,8 @@ def settle(asked: Config) -> tuple[Config, dict[str, str], OwnNetwork]:
 
 def _network(asked: Config) -> OwnNetwork:
     model = asked.model
-    name = _BACKBONE if model.backbone == Config().model.backbone else model.backbone
+    left_out = "backbone" not in model.model_fields_set
+    name = _BACKBONE if left_out else model.backbone
     own = read_own_name(name) if is_own_name(name) else None
     if own is None or own.kind != "autoencoder":
         raise ConfigError(

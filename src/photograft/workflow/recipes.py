@@ -91,7 +91,8 @@ def run_recipe(
         try:
             runs.run(new=into is None)
         except KeyboardInterrupt:
-            narrator.say(f"Go on with: {_command(name, data, place.path, only, assignments)}")
+            if (place.path / STUDY).is_file():  # else it was removed: nothing had begun
+                narrator.say(f"Go on with: {_command(name, data, place.path, only, assignments)}")
             raise
     if len(runs.errors) == len(variants):
         raise next(iter(runs.errors.values()))

@@ -24,16 +24,28 @@ def with_whole_paths(config: Config) -> Config:
 
     Of `densenet:FILE.json` the content of the file is taken in: the run does not depend on it any more.
     """
-    backbone, model, data, split = config.model.backbone, config.model, config.data, config.split
-    if is_run_name(backbone):
-        backbone = f"{RUN}:{Path(backbone.removeprefix(f'{RUN}:')).absolute()}"
-    elif is_own_name(backbone):
-        backbone = read_own_name(backbone).name
-    weights = model.weights if model.weights == "random" else _whole(model.weights)
-    model = model.model_copy(update={"backbone": backbone, "weights": weights})
+    model, data, split = config.model, config.data, config.split
+    model = model.model_copy(update=_whole_network(model.backbone, model.weights))
     data = data.model_copy(update={"edits": _whole(data.edits), "annotations": _whole(data.annotations)})
     split = split.model_copy(update={"file": _whole(split.file)})
-    return config.model_copy(update={"model": model, "data": data, "split": split})
+    members = {
+        name: member.model_copy(update=_whole_network(member.backbone, member.weights))
+        for name, member in config.ensemble.members.items()
+    }
+    ensemble = config.ensemble.model_copy(update={"members": members})
+    return config.model_copy(update={"model": model, "data": data, "split": split, "ensemble": ensemble})
+
+
+def _whole_network(backbone: str | None, weights: Path | str | None) -> dict[str, object]:
+    """What of backbone and weights is given, as it is called from everywhere."""
+    given: dict[str, object] = {}
+    if backbone is not None and is_run_name(backbone):
+        given["backbone"] = f"{RUN}:{Path(backbone.removeprefix(f'{RUN}:')).absolute()}"
+    elif backbone is not None and is_own_name(backbone):
+        given["backbone"] = read_own_name(backbone).name
+    if isinstance(weights, Path):
+        given["weights"] = _whole(weights)
+    return given
 
 
 def _whole(path: Path | None) -> Path | None:

@@ -212,7 +212,7 @@ def _with_time_limit(config: Config, limit: float | None) -> Config:
 def remove_halves(run: RunFolder) -> None:
     """Remove what a process that was killed left half done, and checksums of what will be written anew."""
     (run.path / "checksums.json").unlink(missing_ok=True)
-    for path in run.path.glob(".*.tmp"):
+    for path in run.path.rglob(".*.tmp"):
         path.unlink(missing_ok=True)
     for folder in (run.model, run.path / ".model"):
         shutil.rmtree(folder, ignore_errors=True)

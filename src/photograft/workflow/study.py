@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from photograft.config import Config, to_yaml
+from photograft.data.files import printable
 from photograft.errors import ConfigError, ModelError, PhotograftError
 from photograft.evaluation.paired import Judged, compare
 from photograft.reporting.judged import read_judged
@@ -52,6 +54,7 @@ class StudyRuns:
         self.name, self.assignments, self.divide = name, assignments, divide
         self.document: Mapping[str, Any] = {}
         self.errors: dict[str, Exception] = {}
+        self._data = printable(photos.absolute().name or photos)
         self._runs: dict[str, Path] = {}
         self._judged: dict[str, Judged] = {}
         self._rows: dict[str, dict[str, Any]] = {}
@@ -63,7 +66,11 @@ class StudyRuns:
         A `new` folder is removed again where the photos cannot be divided.
         """
         with self.place.removed_on_failure() if new else nullcontext():
+            if not new:
+                self._require_same_data()
             divided = self._divide()
+            if new:
+                self._write()  # from now on it is a study that can be gone on with
         for number, variant in enumerate(self.variants, 1):
             title = variant.title
             self.narrator.say(f"\n{title} ({number} of {len(self.variants)}): {variant.recipe.reproduces}")
@@ -79,6 +86,20 @@ class StudyRuns:
                 self.narrator.say(f"{title} failed: {words}")
             self._compare()
             self._write()
+
+    def _require_same_data(self) -> None:
+        """Refuse to tell runs on other photos as runs on these. The folder may have moved, so its name is compared."""
+        if not (self.place.path / STUDY).is_file():
+            return
+        try:
+            known = str(json.loads(self.place.read(STUDY))["data"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"--into: {self.place.path / STUDY} is damaged: remove it and run again.") from error
+        if not _is_same_name(known, self._data):
+            raise ConfigError(
+                f"--into: {self.place.path} is a study of {known}, not of {self._data}: give the same photos with "
+                "--data, or leave --into away."
+            )
 
     def _divide(self) -> Config | None:
         """Draw the split of all variants, or find it drawn; gives the settings that it was drawn by."""
@@ -167,7 +188,7 @@ class StudyRuns:
     def _write(self) -> None:
         self.document = build_study(
             study=self.name,
-            data=self.photos.name or str(self.photos.absolute()),
+            data=self._data,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             assignments=self.assignments,
             planned=len(self.variants),
@@ -180,6 +201,10 @@ class StudyRuns:
     def _sheets(self) -> dict[str, bytes]:
         files = {title: run / SHEET for title, run in self._runs.items()}
         return {title: file.read_bytes() for title, file in files.items() if file.is_file()}
+
+
+def _is_same_name(a: str, b: str) -> bool:
+    return unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b)
 
 
 def _in_words(error: Exception) -> str:
