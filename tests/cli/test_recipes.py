@@ -67,3 +67,10 @@ def test_run_ends_with_6_where_some_variants_failed(
     shutil.rmtree(done["folder"])
     assert main([*command, "--only", "tiny-b"]) == 2
     assert "data.classes names 'rose'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("group", ["recipes", "backbones", "config"])
+def test_a_group_without_its_verb_says_where_the_verbs_are(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([group]) == 2
+    said = capsys.readouterr().err
+    assert said == f"photograft: error: Missing command. Try `photograft {group} --help`.\n"

@@ -132,6 +132,10 @@ def test_names_with_dots_and_signs(tmp_path: Path) -> None:
         ("data.labels.order=<30,>=60", 'for example ["<30", ">=60"]'),
         ("data.labels.order.age=[1, 2]", "data.labels.order.age: [1, 2] is not possible; use a list of texts: put num"),
         ("data.labels.order.age.x=5", "no such setting"),
+        ("model.hidden=512", "use a list of `N` or `N batchnorm`, for example [512]"),
+        ("model.hidden=32 batchnorm,32", 'for example ["32 batchnorm", "32"]'),
+        ("model.hidden=[32 batchnom]", '["32 batchnom"] is not possible; use a list of `N` or `N batchnorm`'),
+        ("model.hidden=[100000]", "model.hidden: [100000] is not possible"),
         ("model.factors.\udcff.px=64", "text"),
     ],
 )

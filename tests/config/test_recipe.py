@@ -122,9 +122,10 @@ def test_head_begins_with_the_command(tmp_path: Path, head: str, words: str) -> 
 def test_unknown_name_says_what_was_meant(tmp_path: Path) -> None:
     write(tmp_path, "flowers-small-cnn")
     assert "did you mean flowers-small-cnn?" in refusal(tmp_path, "flower-cnn")
-    with pytest.raises(ConfigError, match=r"did you mean flowers or"):
+    with pytest.raises(ConfigError, match=r"did you mean flowers\?"):
         find_recipes("flower", tmp_path)
-    assert "there are flowers-small-cnn" in refusal(tmp_path, "zzz")
+    assert "'zzz'; the systems are flowers. `photograft recipes list`" in refusal(tmp_path, "zzz")
+    assert "'flowers' is a system, not a recipe; name one of flowers-small-cnn." in refusal(tmp_path, "flowers")
 
 
 def test_recipes_are_part_of_the_package() -> None:

@@ -74,7 +74,7 @@ def test_networks_of_members_do_not_depend_on_the_folder_either(
         ("densenet:nowhere.json", r"there is no file nowhere\.json"),
         ('densenet:{"growth_rat": 3}', r"growth_rat is not known; did you mean growth_rate\? Known are growth_rate, b"),
         ('densenet:{"growth_rate": 3, "block_config": [6]}', "num_init_features is missing"),
-        ("densenet:{", r"densenet:\{\.\.\.\}: Invalid JSON"),
+        ("densenet:{", r"densenet:\{\.\.\.\}: Invalid JSON.*\. Write \{\"growth_rate\": 32, "),
     ],
 )
 def test_a_wrong_name_leads_to_the_right_one(name: str, said: str) -> None:
@@ -159,3 +159,11 @@ def test_what_a_run_did_not_take_over_is_not_gone_on_from(tmp_path: Path) -> Non
     assert (found.name, found.hidden, found.pool) == ("efficientnet-lite0", (), "average")
     then = make_run(tmp_path / "then", f"model.backbone=run:{folds}", tuned=True)
     assert find_backbone(f"run:{then}", cache_dir=tmp_path).hidden == ()
+
+
+@pytest.mark.parametrize("verb", ["train", "pretrain"])
+def test_a_run_that_was_stopped_has_no_network_yet(tmp_path: Path, verb: str) -> None:
+    run = make_run(tmp_path / "내 run", "model.backbone=autoencoder:4x1", "model.graft=scratch", tuned=False)
+    (run / "started.json").write_text(json.dumps({"photos": 'a "pretrain"', "verb": verb}, indent=2), "utf-8")
+    with pytest.raises(ConfigError, match=rf"was stopped .*`photograft {verb} --resume '.*내 run'` first"):
+        find_backbone(f"run:{run}", cache_dir=tmp_path)

@@ -66,6 +66,8 @@ def test_page_tells_results_differences_and_what_is_missing() -> None:
     assert text.count("Source, their data: test accuracy 0.6948") == 5
     assert text.count("Expected: accuracy 0.71") == 4  # not where weights are random
     assert "Failed: data.boxes: <script>no boxes</script>" in text
+    assert "1 of 5 variants gave no model; their rows say why." in text
+    assert "Not compared: x and y judged 3 of the same photos." in text
     assert "flowers-b beats flowers-a by 3.0 points (0.8 to 5.2), n = 736." in text
     assert "Macro-F1 -3.0 points (-5.5 to -0.5); only the first is right 18 times, only the second 40" in text
     assert "Mean squared error of 44 photos held out: 0.0120 (0.0100 to 0.0140; 19.2 dB)" in text

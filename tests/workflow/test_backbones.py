@@ -153,5 +153,6 @@ def test_networks_by_their_sizes_are_shown(capsys: pytest.CaptureFixture[str]) -
     assert main(["backbones", "show", "autoencoder:4x1"]) == 0
     said = capsys.readouterr().out
     assert "comes without weights" in said and "trained with" not in said and "from residual on" in said
+    assert "weights        none\n" in said and "million" not in said
     assert main(["backbones", "show", "cnn:4,8"]) == ConfigError.exit_code
     assert "did you mean cnn:4-8?" in capsys.readouterr().err

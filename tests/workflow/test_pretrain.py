@@ -145,6 +145,7 @@ def test_damaged_photos_are_named_and_skipped_and_too_many_stop_it(
     [
         ("model.backbone=timm:resnet18", "pretrain trains an autoencoder, such as autoencoder:32x5"),
         ("model.backbone=cnn:16-32", "pretrain trains an autoencoder"),
+        ("model.backbone=efficientnet-lite0", "and not efficientnet-lite0; leave it out"),
         ("model.backbone=autoencoder:4", "model.backbone: autoencoder:4"),
         ("model.hidden=[8]", "model.hidden"),
         ("train.precision=fp16", "fp32 or bf16"),

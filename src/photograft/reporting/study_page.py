@@ -62,7 +62,7 @@ def _notes(document: Mapping[str, Any], texts: Texts) -> list[str]:
     notes = []
     if len(rows) < document["planned"]:
         notes.append(texts.say("study.unfinished", done=len(rows), planned=document["planned"]))
-    failed = sum(row["error"] is not None for row in rows)
+    failed = sum(bool(row["error"]) for row in rows)
     if failed:
         notes.append(texts.say("study.failures", failed=failed, planned=document["planned"]))
     if document["changed"]:
