@@ -77,6 +77,15 @@ def test_the_text_fits_a_terminal_and_names_the_limits() -> None:
     assert "more photos still help: twice as many gave +2.0 points (+1.0 to +3.0)" in text
     assert "blocks:2 - head: +1.0 points (-1.0 to +3.0): not distinguishable" in text
     assert lines[-1].strip() == "photograft train 'my flowers' --quality fast --set model.graft=head"
+    assert "--minutes" not in advise_text(
+        {**document(), "recommendation": {**document()["recommendation"], "note": ""}}
+    )
+    over = document()
+    over["sample"]["over_time"] = True
+    assert (
+        "Tried on 300 photos, judged by 90 held out; longer than --minutes, as fewer would tell nothing"
+        in advise_text(over)
+    )
 
 
 @pytest.mark.parametrize(

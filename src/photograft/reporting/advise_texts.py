@@ -77,7 +77,7 @@ def _case(document: dict[str, Any]) -> list[str]:
 def _trials(document: dict[str, Any]) -> list[str]:
     sample = document["sample"]
     how = "judged by folds" if sample["by"] == "folds" else f"judged by {sample['judged']:,} held out"
-    over = "; too little time for a larger one, give --minutes" if sample["over_time"] else ""
+    over = "; longer than --minutes, as fewer would tell nothing" if sample["over_time"] else ""
     lines = [f"{'Tried on ' + format(sample['photos'], ',') + ' photos, ' + how + over}"]
     lines.append(f"  {'policy':<10}{'accuracy':<25}{'took':>9}{'all photos':>14}{'memory':>10}")
     for each in document["policies"]:
