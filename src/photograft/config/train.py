@@ -133,7 +133,8 @@ class TrainConfig(Section):
 
     keep_evaluations: Literal["none", "scores", "weights"] = "none"
     """What stays of every evaluation on the validation photos, in the run's folder `evaluations`: nothing, a table of
-    correct photos per class with a heat map (`scores`), or also the network's weights (`weights`)."""
+    correct photos per class with a heat map (`scores`), or also the network's weights wherever they were the best so
+    far (`weights`). Of photos with several labels there is no such table."""
 
     best_from: float = Field(default=0.0, ge=0, le=1)
     """Validation accuracy below which no state counts as best."""

@@ -75,7 +75,7 @@ class PictureStore:
             yield
         except OSError as error:
             raise PhotograftError(
-                f"Fine-tuning needs a temporary file of {3e-9 * self._n_rows * self.px**2:.1f} GB in {self._folder}, "
+                f"Training needs a temporary file of {3e-9 * self._n_rows * self.px**2:.1f} GB in {self._folder}, "
                 f"which could not be written ({error}). Make room there, or set cache.dir to a folder on a larger disk."
             ) from error
 

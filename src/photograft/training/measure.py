@@ -108,7 +108,7 @@ def _fit_batch_size(task: Task, memory_limit: int) -> tuple[Task, int, list[str]
     asked = task.config.batch_size
     size = asked = 32 if asked == "auto" else asked
     fixed = task.config.batch_size != "auto"
-    smallest = 2 if task.config.batchnorm == "moved" else 1
+    smallest = 2 if task.pairs or task.config.batchnorm == "moved" else 1
     on_cpu = not task.device.startswith("cuda")
     base, per_photo = _memory(task) if on_cpu else (0, 0)
     while True:

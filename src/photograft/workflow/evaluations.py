@@ -30,6 +30,9 @@ def keep_evaluation(run: RunFolder, fit: Fit, record: Record) -> None:
     task, keep = fit.task, fit.config.keep_evaluations
     if keep == "none" or task.val is None or fit.latest_NM is None or record.val_loss is None:
         return
+    keeps_weights = keep == "weights" and record.best
+    if not keeps_weights and all(target.kind == "sigmoid" for target in task.targets):
+        return
     folder = f"{EVALUATIONS}/{name_stem(task.name).replace(' ', '-')}/step-{record.step:06d}"
     (run.path / folder).mkdir(parents=True, exist_ok=True)
     outputs = split_outputs(fit.latest_NM, task.targets)
@@ -41,7 +44,7 @@ def keep_evaluation(run: RunFolder, fit: Fit, record: Record) -> None:
         name = "confusion" if len(task.targets) == 1 else f"confusion_{name_stem(target.name)}"
         run.write(f"{folder}/{name}.csv", confusion_csv(target.classes, confusion_KK))
         run.write(f"{folder}/{name}.png", confusion_png(target.classes, confusion_KK))
-    if keep == "weights" and record.best:
+    if keeps_weights:
         with fit.evaluated() as network:
             weight_DM, bias_M = network.linear_head()  # on what the network gives, as the shipped head is
             arrays = {name: tensor.numpy() for name, tensor in network.graft.state().items()}
