@@ -23,10 +23,12 @@ from safetensors.numpy import load_file
 import photograft
 from photograft.cli.main import main
 from photograft.config import Config, load_config
+from photograft.config.recipe import read_recipe
 from photograft.errors import ConfigError, DataError, ModelError
 from photograft.schemas import load_schema
 from photograft.tracking.run_folder import RunFolder
 from photograft.workflow.pretrain import PretrainedRun, pretrain, resume_pretraining
+from photograft.workflow.pretrain_settings import without_effect
 from photograft.workflow.split import split
 from photograft.workflow.train import train
 
@@ -155,6 +157,14 @@ def test_settings_that_do_not_fit_are_refused(photo_folder: Path, tmp_path: Path
     with pytest.raises(ConfigError) as caught:
         pretrain(photo_folder, runs_dir=tmp_path / "runs", config=settings(setting))
     assert text in str(caught.value) and not (tmp_path / "runs").exists()
+
+
+def test_settings_of_training_that_pretraining_does_not_go_by_are_named() -> None:
+    given = load_config(
+        None, ["train.epochs=3", "train.seed=2", "train.clip=0.5", "augment.flip=both", "augment.hue=0.3"]
+    )
+    assert without_effect(given) == ["train.epochs", "augment.hue"]
+    assert without_effect(read_recipe("painters-pretrain").config()) == []
 
 
 def test_too_few_photos_and_none_and_a_foreign_split_file(

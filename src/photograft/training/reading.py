@@ -78,9 +78,7 @@ class Reader:
         self.batch_size = 32 if config.batch_size == "auto" else config.batch_size
         pairs = pairs or config.batchnorm == "moved"
         if pairs and min(self.batch_size, len(train.row_N)) < 2:
-            raise ConfigError(
-                "train.batchnorm: where it moves, batches need two photos; raise train.batch_size"
-            )
+            raise ConfigError("train.batchnorm: where it moves, batches need two photos; raise train.batch_size")
         self._cutting = {
             "batch_size": self.batch_size,
             "accumulate": config.accumulate,

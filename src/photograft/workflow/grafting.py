@@ -78,8 +78,8 @@ def cut_network(
         seed=train.seed,
         dropout=train.dropout,
     )
-    cut = graft(embedder, point, px=px, batchnorm=train.batchnorm)
     n_features = measure_outputs(embedder.trunk, px=px).last
+    cut = graft(embedder, point, px=px, batchnorm=train.batchnorm)
     front = None
     if train.boundary != "off" and cut.front is not None and device == "cpu":
         front = ensure_front(backbone, point, px=px, embedding="last", cache_dir=cache_dir)

@@ -32,7 +32,7 @@ from photograft.workflow.environment import command_line, data_sha256, git_state
 from photograft.workflow.grafting import training_device
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.pretrain_photos import PretrainPhotos, read_unlabelled
-from photograft.workflow.pretrain_settings import settle, settle_speed, with_settled
+from photograft.workflow.pretrain_settings import settle, settle_speed, with_settled, without_effect
 from photograft.workflow.resolve import with_whole_paths
 from photograft.workflow.resume import (
     forget_progress,
@@ -206,6 +206,8 @@ def _prepare(
     if importlib.util.find_spec("torch") is None:
         raise MissingExtraError("Pretraining", "train")
     config, reasons, own = settle(given)
+    if idle := without_effect(asked):
+        narrator.say(f"warning: {', '.join(idle)} act in train; what pretrain goes by stands in the section pretrain")
     photos = read_unlabelled(root, config, clock, narrator, outside=outside)
     counts = photos.counts()
     left_out = f", {counts['left_out']:,} left out since they are for testing" if counts["left_out"] else ""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from photograft.training.pretraining import Reconstruction
 
 _BACKBONE, _PX = "autoencoder:32x5", 96
+_ACTING = ("seed", "clip", "precision", "channels_last", "checkpoint_steps", "flip")
+"""Settings of the sections train and augment that pretraining goes by."""
 _JUDGING = 0.3
 """Time to judge a photo over the time to train on it."""
 
@@ -51,6 +53,18 @@ def settle(asked: Config) -> tuple[Config, dict[str, str], OwnNetwork]:
     reasons |= {f"train.{name}": "as pretraining does it" for name in fixed}
     train = config.train.model_copy(update=as_pretrain | fixed)
     return config.model_copy(update={"train": train}), reasons, own
+
+
+def without_effect(asked: Config) -> list[str]:
+    """Settings of training that were changed although pretraining has its own, or none like it."""
+    usual = Config()
+    pairs = {"train": (asked.train, usual.train), "augment": (asked.augment, usual.augment)}
+    return [
+        f"{section}.{name}"
+        for section, (given, default) in pairs.items()
+        for name, value in given
+        if value != getattr(default, name) and name not in _ACTING
+    ]
 
 
 def _network(asked: Config) -> OwnNetwork:
