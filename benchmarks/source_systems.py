@@ -113,8 +113,8 @@ def _scores(variant: Row) -> list[str]:
     if variant["error"]:
         return [f"failed: {variant['error']}", "-", "-"]
     if variant["accuracy"] is None:
-        figures = variant["pretraining"] or {}
-        return ["; ".join(f"{name} {value}" for name, value in figures.items()) or "-", "-", "-"]
+        figures = variant["pretraining"]
+        return [f"held-out error {figures['mse']:.4f} ({figures['psnr_db']:.1f} dB)", "-", f"{figures['held_out']:,}"]
     interval = f"{variant['accuracy']:.3f} ({variant['accuracy_low']:.3f} to {variant['accuracy_high']:.3f})"
     return [interval, f"{variant['macro_f1']:.3f}", f"{variant['n']:,}"]
 
