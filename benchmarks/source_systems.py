@@ -133,7 +133,8 @@ def write_head(recipe: Recipe, row: Row) -> None:
     photos = next((each["photos"] for each in row["variants"] if each["photos"]), None)
     head = []
     if told:
-        told[-1] += f"; {photos:,} photos in all"
+        told = [f"{each};" for each in told]
+        told[-1] += f" {photos:,} photos in all"
         head += [f"# expected: {told[0]}", *(f"#   {each}" for each in told[1:])]
     size = f"{row['peak_rss_mb'] / 1000:.1f} GB"
     together = ", all values together" if swept else ""
