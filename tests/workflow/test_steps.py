@@ -14,6 +14,9 @@ from tests.workflow.test_finetune import check_finished, fits_of, report_of
 from tests.workflow.tuned import Tuning
 
 from photograft.errors import ConfigError
+from photograft.workflow.clock import Clock
+from photograft.workflow.narrator import Silent
+from photograft.workflow.prepare import prepared
 from photograft.workflow.train import TrainedRun, plan, train
 
 AT_HEAD = ("model.graft=head", "train.solver=steps", "train.start=zero", "train.epochs=3", "train.lr=0.02")
@@ -103,3 +106,14 @@ def test_a_plain_network_is_trained_from_random_weights(
     assert summary["graft"] == "scratch" and {fit for fit, _ in fits_of(run)} == {"train"}
     losses = [record["train_loss"] for record in records_of(run) if "train_loss" in record]
     assert losses[-1] < losses[0]
+
+
+def test_models_of_single_factors_and_their_run_are_settled_alike(tuning: Tuning, tmp_path: Path) -> None:
+    paths = sorted(tuning.photos.rglob("*.jpg"))
+    rows = [f"{path},{path.parent.name},{'odd' if i % 2 else 'even'}\n" for i, path in enumerate(paths)]
+    (tmp_path / "table.csv").write_text("path,kind,turn\n" + "".join(rows), "utf-8")
+    settings = ("data.labels.factors=[kind, turn]", "model.labels=models", "model.backbone=cnn:4")
+    config = tuning.config(*settings, "model.weights=null", "model.graft=auto")
+    with prepared(tmp_path / "table.csv", config, Clock(), Silent()) as ready:
+        assert [setup.config.model.graft for setup in ready.members] == ["scratch", "scratch"]
+        assert ready.config.model.graft == "scratch" and ready.config.train.batchnorm == "moved"
