@@ -170,8 +170,8 @@ class LibraryBackbone(Backbone):
 
 
 @dataclass(frozen=True)
-class OwnBackbone(Backbone):
-    """A network that photograft builds itself, by its whole name `built_as`, with the weights in `weights`, if any."""
+class _BuiltBackbone(Backbone):
+    """A network that is called otherwise than what it is built by, with the weights in `weights`, if any."""
 
     built_as: str
     weights: Path
@@ -187,23 +187,16 @@ class OwnBackbone(Backbone):
 
 
 @dataclass(frozen=True)
-class RunBackbone(Backbone):
+class OwnBackbone(_BuiltBackbone):
+    """A network that photograft builds itself, by its whole name `built_as`."""
+
+
+@dataclass(frozen=True)
+class RunBackbone(_BuiltBackbone):
     """The network that another run has fine-tuned, with all its tensors in `weights`.
 
     `built_as` is the name of the network that the first of the runs began with.
     """
-
-    built_as: str
-    weights: Path
-
-    @property
-    def architecture(self) -> str:
-        """The name that the network is built by."""
-        return self.built_as
-
-    def weights_path(self) -> Path:
-        """The file of weights in the run."""
-        return self.weights
 
     def _identity(self) -> dict[str, object]:
         packaged = find_packaged(self.built_as)

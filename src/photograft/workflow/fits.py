@@ -19,8 +19,10 @@ from photograft.workflow.stopping import stop_on_request
 
 if TYPE_CHECKING:
     from photograft.training.loop import Fit, Task
+    from photograft.training.pretraining import Pretraining
 
-_CHECKPOINT_S = 60.0
+CHECKPOINT_S = 60.0
+"""Seconds after which the state is saved again, however many steps were made."""
 
 
 @dataclass
@@ -57,7 +59,7 @@ class FitRunner:
             if fit.step < fit.last_step and not fit.ended:
                 self.narrator.say(f"{_title(task.name)}: going on at step {fit.step} of {fit.last_step}.")
         else:
-            self._save(fit, folder)
+            save_state(fit, folder)
         if not fit.ended:
             with self.narrator.progress(fit.last_step - fit.step, _title(task.name)) as progress:
                 self._follow(fit, folder, progress.advance)
@@ -82,22 +84,12 @@ class FitRunner:
                     keep_evaluation(self.run, fit, event)
                     self._write_records(fit)
                     due = True
-                if due or stop.made or time.monotonic() - saved_at >= _CHECKPOINT_S:
-                    self._save(fit, folder)
+                if due or stop.made or time.monotonic() - saved_at >= CHECKPOINT_S:
+                    save_state(fit, folder)
                     saved_at = time.monotonic()
                 if stop.made:
                     return
-            self._save(fit, folder)
-
-    def _save(self, fit: Fit, folder: Path) -> None:
-        from photograft.training.checkpoint import save_checkpoint
-
-        try:
-            save_checkpoint(folder, *fit.state(), step=fit.step)
-        except OSError as error:
-            raise ConfigError(
-                f"{folder}: a checkpoint cannot be written ({error}); the one before it is kept. Make room there."
-            ) from error
+            save_state(fit, folder)
 
     def _write_records(self, fit: Fit) -> None:
         every = {**self.records, fit.task.name: fit.records}
@@ -109,6 +101,22 @@ class FitRunner:
             judged = f", validation loss {record.val_loss:.3f}, accuracy {record.val_accuracy:.3f}"
         best = " (best)" if record.best else ""
         self.narrator.say(f"{_title(record.fit)}: epoch {record.epoch:g}, loss {record.train_loss:.3f}{judged}{best}")
+
+
+def save_state(fit: Fit | Pretraining, folder: Path) -> None:
+    """Save where the fit stands.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    from photograft.training.checkpoint import save_checkpoint
+
+    try:
+        save_checkpoint(folder, *fit.state(), step=fit.step)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: a checkpoint cannot be written ({error}); the one before it is kept. Make room there."
+        ) from error
 
 
 def checkpoint_folder(run: RunFolder, fit: str) -> Path:

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import save as save_tensors
 
 from photograft.config import Config, as_document, load_config, to_yaml
-from photograft.errors import ConfigError, DataError, MissingExtraError
+from photograft.errors import DataError, MissingExtraError
 from photograft.evaluation.reconstruction import Error, mean_error, psnr_db, trivial_errors
 from photograft.models.catalogue import NETWORK_FILE
 from photograft.models.own_names import OwnNetwork
@@ -29,6 +29,7 @@ from photograft.tracking.run_folder import CHECKPOINTS, STARTED, RunFolder, crea
 from photograft.values import DoubleArray, IntArray, Record
 from photograft.workflow.clock import Clock
 from photograft.workflow.environment import command_line, data_sha256, git_state, versions
+from photograft.workflow.fits import CHECKPOINT_S, save_state
 from photograft.workflow.grafting import training_device
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.pretrain_photos import PretrainPhotos, read_unlabelled
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _VERB = "pretrain"
-_CHECKPOINT_S = 60.0
 _JUDGED_TRAINING = 500
 """Photos that trained and are judged for comparison, at most."""
 SHEET = "reconstructions.jpg"
@@ -267,7 +267,7 @@ def _complete(run: RunFolder, work: _Work, narrator: Narrator) -> Pretraining:
     fit, folder = Pretraining(work.task), run.path / CHECKPOINTS / _VERB
     saved = load_checkpoint(folder)
     if saved is None:
-        _save(fit, folder)
+        save_state(fit, folder)
     else:
         fit.load_state(saved.tensors, saved.info)
         for name in saved.damaged:
@@ -287,23 +287,12 @@ def _complete(run: RunFolder, work: _Work, narrator: Narrator) -> Pretraining:
                 _tell(event, narrator)
                 run.write("records.jsonl", _records_jsonl(fit.records))
                 due = True
-            if due or stop.made or time.monotonic() - saved_at >= _CHECKPOINT_S:
-                _save(fit, folder)
+            if due or stop.made or time.monotonic() - saved_at >= CHECKPOINT_S:
+                save_state(fit, folder)
                 saved_at = time.monotonic()
             if stop.made:
                 break
     return fit
-
-
-def _save(fit: Pretraining, folder: Path) -> None:
-    from photograft.training.checkpoint import save_checkpoint
-
-    try:
-        save_checkpoint(folder, *fit.state(), step=fit.step)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder}: a checkpoint cannot be written ({error}); the one before it is kept. Make room there."
-        ) from error
 
 
 def _tell(record: Record, narrator: Narrator) -> None:
