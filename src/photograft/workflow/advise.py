@@ -40,6 +40,8 @@ _READING, _TRIALS_S, _LEAST_READING_S = 0.5, 80.0, 15.0
 """Share of the time that reading photos may take, once the trials have what they take on any number of photos."""
 _PLANNED = 0.85
 """Share of the time left that the trials are planned for: what they will take is an estimate."""
+_NOT_USED = ("model.graft", "model.hidden", "train.solver")
+"""Settings that say what is asked here."""
 
 
 def advise(
@@ -60,7 +62,8 @@ def advise(
     Args:
         photos: A folder, an archive, or a table of paths and labels, as `train` takes it. One label per photo.
         quality: "fast", "good" or "best"; `config.quality` where it is not given.
-        config: Settings, as `photograft.load_config` reads them. `model.graft` and `ensemble` are not used.
+        config: Settings, as `photograft.load_config` reads them. `model.graft`, `model.hidden`,
+            `train.solver` and `ensemble` are not used.
         minutes: How long all of it may take; the sample is as large as that allows.
         options: What the recommended command repeats; by default the settings of `config` that are not the usual ones.
         narrator: Told what happens; nobody by default.
@@ -234,6 +237,6 @@ def _changed(config: Config) -> list[str]:
     options = []
     for path, value in leaves(config):
         name = dotted_name(path)
-        if name != "model.graft" and usual.get(name) != value and not name.startswith("ensemble."):
+        if name not in _NOT_USED and usual.get(name) != value and not name.startswith("ensemble."):
             options += ["--set", f"{name}={write_value(value)}"]
     return options

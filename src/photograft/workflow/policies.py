@@ -91,9 +91,10 @@ class Divided:
 
 
 def with_policy(config: Config, policy: str) -> Config:
-    """The settings of one network, cut at this graft point."""
-    model = config.model.model_copy(update={"graft": policy})
-    return config.model_copy(update={"model": model, "ensemble": EnsembleConfig()})
+    """The settings of one network, cut at this graft point, with a linear head that is solved exactly."""
+    model = config.model.model_copy(update={"graft": policy, "hidden": ()})
+    train = config.train.model_copy(update={"solver": "exact"})
+    return config.model_copy(update={"model": model, "train": train, "ensemble": EnsembleConfig()})
 
 
 def seconds_per_view(reader: PhotoReader, *, px: int) -> float:

@@ -67,6 +67,7 @@ class PretrainedRun:
 
     run: Path
     backbone: str
+    px: int
     photos: dict[str, int]
     epochs: int
     errors: dict[str, Error]
@@ -76,7 +77,7 @@ class PretrainedRun:
     @property
     def next_command(self) -> str:
         """What to do with it."""
-        return next_command(self.run)
+        return next_command(self.run, px=self.px)
 
     def to_json(self) -> dict[str, Any]:
         """As `photograft pretrain --json` prints it."""
@@ -331,7 +332,7 @@ def _finish(run: RunFolder, work: _Work, fit: Pretraining, clock: Clock) -> Pret
         epochs=config.pretrain.epochs,
         seconds=fit.seconds,
         split_given=photos.split_given,
-        next_command=next_command(run.path),
+        next_command=next_command(run.path, px=config.input.px),
     )
     document = build_pretrained(result, as_document(config))
     run.write_json("report.json", document)
@@ -340,7 +341,9 @@ def _finish(run: RunFolder, work: _Work, fit: Pretraining, clock: Clock) -> Pret
     run.write("report.html", render_pretrained(document, fit.records, sheet=sheet))
     seconds = {**clock.seconds, "pretrain": fit.seconds}
     warnings = () if photos.split_given else (_UNSPLIT,)
-    return PretrainedRun(run.path, work.own.title, photos.counts(), config.pretrain.epochs, errors, seconds, warnings)
+    return PretrainedRun(
+        run.path, work.own.title, result.px, photos.counts(), config.pretrain.epochs, errors, seconds, warnings
+    )
 
 
 def _judge(work: _Work, fit: Pretraining) -> dict[str, Error]:
@@ -368,6 +371,6 @@ def _spread(row_N: IntArray, n: int) -> IntArray:
     return row_N[np.unique(np.linspace(0, len(row_N) - 1, min(n, len(row_N))).astype(int))] if n else row_N[:0]
 
 
-def next_command(run: Path) -> str:
-    """The command that trains a classifier on the encoder of a run."""
-    return f"photograft train PHOTOS --set {shlex.quote(f'model.backbone=run:{run}')}"
+def next_command(run: Path, *, px: int) -> str:
+    """The command that trains a classifier on the encoder of a run, at the size that it was trained with."""
+    return f"photograft train PHOTOS --set {shlex.quote(f'model.backbone=run:{run}')} --set input.px={px}"
