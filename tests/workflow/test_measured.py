@@ -59,6 +59,6 @@ def test_factors_learned_one_by_one_are_judged_as_combinations(
 
 
 def test_a_network_of_random_weights_transfers_nothing(photo_folder: Path, tiny_config: object) -> None:
-    random = ["model.backbone=timm:test_resnet", "model.weights=random", "train.solver=steps"]
+    random = ["model.backbone=timm:test_resnet", "model.weights=random"]
     with pytest.raises(ConfigError, match="no pretrained weights here, so that there is nothing to transfer"):
         measured(photo_folder, *random)

@@ -139,7 +139,9 @@ class FineTuning:
         self._pretrained = {n: t.detach().clone() for n, t in self.grafting.graft.tail.state_dict().items()}
         embedding_ND = self.member.table.embedding_ND
         self._last = slice(embedding_ND.shape[1] - self.member.model.outputs.last, None)
-        if self._starts_anew:  # nobody knows yet what the network will give
+        # Nobody knows yet what the network will give; or, with the statistics of a batch, it moves by more than photos
+        # differ, and features that hardly varied would be divided by next to nothing.
+        if self._starts_anew or self.member.config.train.batchnorm == "moved":
             n_features = self.grafting.n_features
             self._mean_D, self._std_D = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
         else:

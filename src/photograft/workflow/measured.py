@@ -67,8 +67,13 @@ class Measured:
 
 def measure(root: Path, config: Config, reading_s: float, clock: Clock, narrator: Narrator) -> Measured:
     """Read the photos, or as many of each class as there is time for, and judge each out of fold."""
+    if config.model.weights == "random":
+        raise ConfigError(
+            f"model.weights: {config.model.backbone} has no pretrained weights here, so that there is nothing to "
+            "transfer: train it with --set model.graft=scratch, or advise on another network"
+        )
     with prepared(root, config, clock, narrator) as ready:
-        _require_possible(ready)
+        _require_one_label(ready)
         listed = ready.source.listing.files
         estimate = ready.plan.estimate
         needed_s = estimate.seconds - estimate.training_s
@@ -83,17 +88,11 @@ def measure(root: Path, config: Config, reading_s: float, clock: Clock, narrator
         return _read_and_judge(ready, config, listed, narrator)
 
 
-def _require_possible(ready: Prepared) -> None:
+def _require_one_label(ready: Prepared) -> None:
     if ready.targets.several:
         raise DataError(
             "The photos have several labels each (data.labels.separator), and advise compares policies by the one "
             "label of a photo: train with --set model.graft=head and with blocks:2, and compare the two runs."
-        )
-    trained = ready.members[0].trained
-    if not trained.has_weights:
-        raise ConfigError(
-            f"model.backbone: {trained.name} has no pretrained weights here, so that there is nothing to transfer: "
-            "train it with --set model.graft=scratch, or advise on another network"
         )
 
 
