@@ -236,6 +236,17 @@ def test_every_opening_of_the_test_part_is_counted(train: Callable[..., TrainedR
     assert json.loads((second.run / "report.json").read_text("utf-8"))["test_openings"] == 2
 
 
+def test_a_closed_test_part_is_not_looked_at(train: Callable[..., TrainedRun], parted: Path) -> None:
+    run = train(parted, "split.open_test=false")
+    assert run.test is None
+    assert run.headline is run.oof
+    rows = (run.run / "predictions.csv").read_text("utf-8").splitlines()
+    assert rows[1:]
+    assert not any(",test," in row for row in rows)
+    assert json.loads((run.run / "report.json").read_text("utf-8"))["test_openings"] == 0
+    assert not (run.run.parent / "test-openings.json").exists()
+
+
 def test_what_the_shipped_head_is_fitted_on(train: Callable[..., TrainedRun], parted: Path) -> None:
     runs = {
         refit: train(parted, f"train.refit={refit}", "train.strength=0.1") for refit in ("none", "train_val", "all")

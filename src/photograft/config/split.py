@@ -19,6 +19,9 @@ class SplitConfig(Section):
     test: Annotated[float, Field(ge=0, le=0.5)] | Literal["auto"] = "auto"
     """Share of photos in the test part. `auto`: 0.15 from 1,500 photos on, else 0 and scores come from the folds."""
 
+    open_test: bool = True
+    """Predict and score the test part. `tune` keeps it closed until one winner is chosen."""
+
     folds: int = Field(default=5, ge=2, le=20)
     """Number of cross-validation folds over train and validation photos."""
 

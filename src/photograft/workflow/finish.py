@@ -114,7 +114,8 @@ def finish_run(
     trained = replace(trained, learnt=replace(learnt, issues=(*learnt.issues, *doubts)))
     run.write("issues.csv", issues_csv(trained.learnt.issues))
     with ship_bundle(run, trained, shipped) as bundle:
-        test_rows = learnt.splits.rows("test")
+        # Closed, the test part is as good as not there: nothing of it is predicted, scored or counted.
+        test_rows = learnt.splits.rows("test") if config.split.open_test else np.empty(0, dtype=np.int64)
         with Classifier(bundle.read()) as classifier, clock.stage("predict"):
             test = _predict_rows(trained, bundle, classifier, test_rows)
             ensemble = ensemble_facts(trained, shipped, judged, by_honest, classifier, bundle.owners)
