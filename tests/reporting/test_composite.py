@@ -32,7 +32,10 @@ from .composite_examples import (
 from .examples import make_report
 from .pages import HOSTILE, Page, check_self_contained
 
-ORDER = ("basis", "factors", "classes", "confusion", "reliability", "balance", "folds", "members", "mistakes", "data")
+ORDER = (
+    *("use", "basis", "reliability", "folds", "fails", "factors", "classes", "confusion", "mistakes"),
+    *("do", "next", "data", "made", "balance", "members", "details"),
+)
 
 
 def check_schema(name: str, value: Any) -> None:
@@ -47,7 +50,8 @@ def test_an_ordinary_run_has_none_of_it() -> None:
     assert "factors" not in evaluation["scores"]
     assert set(evaluation["per_class"][0]) == {"name", "support", "predicted", "correct", "precision", "recall", "f1"}
     assert Page(render_html(report, thumbnails={})).ids == [
-        *("basis", "classes", "confusion", "reliability", "mistakes", "data", "next", "details")
+        *("use", "basis", "reliability", "fails", "classes", "confusion", "mistakes"),
+        *("do", "next", "data", "made", "details"),
     ]
 
 
@@ -71,7 +75,7 @@ def test_every_section_is_there_in_order(language: str) -> None:
     check_self_contained(html)
     page = Page(html)
     assert page.open == []
-    assert page.ids == [*ORDER, "next", "details"]
+    assert page.ids == list(ORDER)
     assert html.count('class="pg-figure"') == len(FACTORS) + 2
     assert not [text for text in ("{n", "{share", "None", "nan", "Undefined") if text in page.text]
     again = json.loads(json.dumps(make_factor_report(language=language)))

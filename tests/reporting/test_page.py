@@ -16,7 +16,20 @@ from photograft.values import Issue, Photo
 from .examples import make_evaluation, make_report, make_slices
 from .pages import HOSTILE, Page, check_self_contained
 
-SECTIONS = ("basis", "classes", "confusion", "reliability", "mistakes", "data", "next", "details")
+SECTIONS = (
+    "use",
+    "basis",
+    "reliability",
+    "fails",
+    "classes",
+    "confusion",
+    "mistakes",
+    "do",
+    "next",
+    "data",
+    "made",
+    "details",
+)
 
 
 def draw_thumbnail() -> bytes:
@@ -48,7 +61,8 @@ def test_names_are_text_and_nothing_else() -> None:
     issues = [Issue("<u>kind</u>", ("<s>p</s>",), "<em>message</em>", "<a href='http://x'>remedy</a>")]
     report = make_report(HOSTILE, 150, rejected=rejected, issues=issues, run="<h1>run</h1>", warnings=["<p>w</p>"])
     page = Page(render_html(report, thumbnails={path: draw_thumbnail() for path in thumbnail_paths(report)}))
-    assert not {tag for tag, _ in page.elements} & {"u", "s", "em", "a"}
+    assert not {tag for tag, _ in page.elements} & {"u", "s", "em"}
+    assert all(values["href"].startswith("#") for tag, values in page.elements if tag == "a")
     page.check_harmless()
     for text in (*HOSTILE[:4], "<b>x</b>.jpg", "<i>bad</i>", "<em>message</em>", "<h1>run</h1>", "<p>w</p>"):
         assert text in page.text
@@ -107,7 +121,7 @@ def test_many_classes_scroll_and_the_most_confused_are_enlarged() -> None:
 def test_a_report_without_any_score_is_still_a_page() -> None:
     page = Page(render_html(make_report(("a", "b"), 20, evaluations=[]), thumbnails={}))
     assert "there is no score" in page.text
-    assert page.ids == ["classes", "data", "next", "details"]
+    assert page.ids == ["use", "fails", "classes", "do", "next", "data", "made", "details"]
 
 
 def test_two_evaluations_stand_side_by_side() -> None:
@@ -140,7 +154,7 @@ def test_slices_are_a_table_per_column_and_the_worse_ones_are_marked() -> None:
     check_self_contained(html)
     page = Page(html)
     page.check_harmless()
-    assert page.ids == ["basis", "classes", "slices", *SECTIONS[2:]]
+    assert page.ids == [*SECTIONS[:5], "slices", *SECTIONS[5:]]
     accuracy = evaluation.scores["accuracy"]
     assert page.text.count("clearly lower") == sum(part.high < accuracy for part in evaluation.slices) >= 1
     assert page.text.index("낡은 카메라") < page.text.index("new <b>") < page.text.index("<script>place")

@@ -42,7 +42,7 @@ def draw_any(
 
 def test_the_section_stands_before_the_data_and_says_what_trained() -> None:
     page = draw()
-    order = [*SECTIONS[:5], "training", *SECTIONS[5:]]
+    order = [*SECTIONS[:-1], "training", "details"]
     assert page.ids == order
     for text in (
         "162,517 of 238,709 parameters (68 %) were trained: everything from blocks.5 on; BatchNorm frozen.",
@@ -96,7 +96,7 @@ def test_the_contact_sheet_is_part_of_the_file_and_comes_before_other_pictures()
 def test_every_member_has_its_part_under_its_name_and_the_comparison_stands_once() -> None:
     sheet = make_thumbnail(np.full((64, 64, 3), 200, np.uint8))
     page = draw_any(make_members(), sheets={"나이": sheet})
-    assert page.ids == [*SECTIONS[:5], "training", *SECTIONS[5:]]
+    assert page.ids == [*SECTIONS[:-1], "training", "details"]
     assert page.text.count("Fine-tuning against the linear head on the same photos: 0.949 against 0.936") == 1
     assert page.text.index("Fine-tuning against") < page.text.index("What trained")
     assert page.text.count("8 epochs, 4 min 28 s in all; the best state was after epoch 3.") == 2

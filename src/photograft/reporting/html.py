@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from photograft.reporting.clean import clean_text
+from photograft.reporting.contents import list_contents
 from photograft.reporting.texts import Texts
 
 PICTURE_BYTES = 3_000_000
@@ -40,6 +41,7 @@ def render_template(name: str, *, texts: Texts, **values: Any) -> str:
     environment.filters["percent"] = lambda share: "–" if share is None else texts.percent(share)
     environment.filters["whole_percent"] = lambda share: "–" if share is None else texts.percent(share, 0)
     environment.filters["plain"] = show_plain
+    environment.filters["contents"] = list_contents
     template = environment.get_template(name)
     css = Markup(_read("report.css"))
     return clean_text(template.render(t=texts.say, name=texts.name, texts=texts, css=css, **values))

@@ -80,6 +80,11 @@ ENGLISH: dict[str, Entry] = {
     "and the others were most often “{other}”.",
     "weakest.none": "It made no mistake on any class.",
     # What the number rests on
+    "contents": "On this page",
+    "question.use": "Can I use it?",
+    "question.fails": "Where does it fail?",
+    "question.do": "What do I do next?",
+    "question.made": "How was it made?",
     "rests": "What this number rests on",
     "rests.photos": "Photos judged",
     "rests.photos.test": "{n:,} of {used:,} usable photos, set aside before training and looked at only at the end.",
