@@ -81,12 +81,12 @@ def compare(a: Judged, b: Judged) -> Comparison:
     Raises:
         DataError: They share too few photos, or disagree on what these show.
     """
-    rows_a, rows_b = _shared(a, b)
+    rows_a, rows_b = shared_rows(a, b)
     label_N = np.array(a.labels)[rows_a]
     named_a_N, named_b_N = np.array(a.predicted)[rows_a], np.array(b.predicted)[rows_b]
     names, number = np.unique(np.concatenate([label_N, named_a_N, named_b_N]), return_inverse=True)
     true_N, number_a_N, number_b_N = np.split(number, 3)
-    group_N = _joined(a.group_N[rows_a], b.group_N[rows_b])
+    group_N = join_groups(a.group_N[rows_a], b.group_N[rows_b])
     right_a_N, right_b_N = number_a_N == true_N, number_b_N == true_N
 
     def f1_difference(rows: IntArray) -> float:
@@ -131,8 +131,12 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
     return float(min(1.0, 2 * tail / 2**n))  # whole numbers, so that n may be large
 
 
-def _shared(a: Judged, b: Judged) -> tuple[IntArray, IntArray]:
-    """Rows of a and of b with the same photo, in the order of a."""
+def shared_rows(a: Judged, b: Judged) -> tuple[IntArray, IntArray]:
+    """Rows of a and of b with the same photo, in the order of a.
+
+    Raises:
+        DataError: They share too few photos, or disagree on what these show.
+    """
     row_of = {key: row for row, key in enumerate(b.keys)}
     pairs = [(row, row_of[key]) for row, key in enumerate(a.keys) if key in row_of]
     both = f"{printable(a.name)} and {printable(b.name)}"
@@ -152,7 +156,7 @@ def _shared(a: Judged, b: Judged) -> tuple[IntArray, IntArray]:
     return rows_a, rows_b
 
 
-def _joined(group_a_N: IntArray, group_b_N: IntArray) -> IntArray:
+def join_groups(group_a_N: IntArray, group_b_N: IntArray) -> IntArray:
     """Groups in which photos stand that either side takes for related; negative numbers are no group."""
     n = len(group_a_N)
     parent = list(range(n))
