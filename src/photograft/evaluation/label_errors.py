@@ -2,84 +2,160 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
+from photograft.data.rows import FACTOR_SEPARATOR
 from photograft.values import BoolArray, DoubleArray, IntArray, Issue, Predictions
 
 _MIN_PER_CLASS = 5
+_TIE = 1e-6
+"""Probabilities this close are the same, as in cleanlab: a mean of equal numbers is not quite that number."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedLabel:
+    """A photo, its label, and the label that fits best of all others.
+
+    `score` goes from 0 to 1, where 1 is most doubtful. `doubted` says that confident learning takes the label for
+    wrong. Where photos may have several labels, `label` and `suggested` are JSON lists.
+    """
+
+    path: str
+    label: str
+    suggested: str
+    score: float
+    doubted: bool
+
+
+def rank_labels(predictions: Predictions) -> tuple[RankedLabel, ...]:
+    """Every photo with a label and a prediction, the most doubtful label first.
+
+    The predictions must be of models that had not seen the photo. The score is the normalised margin: half of one plus
+    the probability of the most probable other class minus that of the label. On labels flipped on purpose it finds as
+    many as any other score of cleanlab (docs/guides/labels.md).
+
+    Which labels are doubted follows Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in
+    Dataset Labels", equations 1 and 2, as cleanlab 2 counts them (`find_label_issues` with
+    ``filter_by="confident_learning"``): a class's threshold is the mean probability that photos of its label get for
+    it, and a label is doubted where another class is more probable and another class reaches its threshold. Unlike
+    there, classes of fewer than five photos have no threshold, and no photo is taken to belong to them.
+
+    Where classes are made of factors, each factor is judged on its own: its values have more photos than the
+    combinations. Where a photo may have several labels, each label is a question with two answers. The score of the
+    photo is that of its most doubtful factor or label.
+    """
+    if predictions.member_NK is not None:
+        ranked = _rank_several(predictions.take(np.flatnonzero(predictions.ok_N)))
+    else:
+        labelled = predictions.take(np.flatnonzero(predictions.ok_N & (predictions.label_N >= 0)))
+        factors = [factor for _, factor in labelled.factors]
+        ranked = _rank_factors(factors) if factors else _rank_classes(labelled)
+    return tuple(sorted(ranked, key=lambda each: -each.score))
 
 
 def suspect_labels(predictions: Predictions) -> tuple[Issue, ...]:
-    """Photos that are probably wrongly labelled, most doubtful first, as one issue; none where nothing is doubted.
+    """The doubted photos, most doubtful first, as one issue; none where nothing is doubted.
 
-    A class's threshold is the mean probability that photos of its label get for it. A photo is doubted where another
-    class reaches its own threshold and beats the photo's label: confident learning (Northcutt, Jiang and Chuang 2021,
-    "Confident Learning: Estimating Uncertainty in Dataset Labels", equations 1 and 2). The predictions must be of
-    models that had not seen the photo, out-of-fold ones. Classes of fewer than five photos have no threshold.
-
-    Where classes are made of factors, each factor is doubted on its own, with an issue of its own: its values have more
-    photos than the combinations. Where a photo may have several labels, each label is a question with two answers.
+    Each factor has an issue of its own. `rank_labels` says what is doubted.
     """
-    if predictions.member_NK is not None:
-        return _doubt_labels(predictions, predictions.member_NK)
-    if predictions.factors:
-        return tuple(
-            issue for name, factor in predictions.factors for issue in _doubt_classes(factor, of=f" of {name}")
-        )
-    return _doubt_classes(predictions, of="")
+    if not predictions.factors or predictions.member_NK is not None:
+        return _issues(predictions, of="")
+    return tuple(issue for name, factor in predictions.factors for issue in _issues(factor, of=f" of {name}"))
 
 
-def _doubt_classes(predictions: Predictions, *, of: str) -> tuple[Issue, ...]:
-    rows = np.flatnonzero(predictions.ok_N & (predictions.label_N >= 0))
-    label_M = predictions.label_N[rows]
-    gap_M, best_M = _doubt(predictions.probabilities_NK[rows], label_M)
-    doubted = np.flatnonzero(gap_M > 0)
-    if not len(doubted):
+def _issues(predictions: Predictions, *, of: str) -> tuple[Issue, ...]:
+    doubted = [each for each in rank_labels(predictions) if each.doubted]
+    if not doubted:
         return ()
-    doubted = doubted[np.argsort(-gap_M[doubted], kind="stable")]
-    first = doubted[0]
-    given, likely = predictions.classes[label_M[first]], predictions.classes[best_M[first]]
-    paths = tuple(predictions.paths[rows[i]] for i in doubted)
-    return (_issue(paths, of, f"{given}, or rather {likely}"),)
-
-
-def _doubt_labels(predictions: Predictions, member_NK: BoolArray) -> tuple[Issue, ...]:
-    """The issue of photos with a doubtful label, each by its most doubtful one."""
-    rows = np.flatnonzero(predictions.ok_N)
-    worst_M, label_M = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
-    for k in range(len(predictions.classes)):
-        has_M = predictions.probabilities_NK[rows, k]
-        gap_M, _ = _doubt(np.stack([1 - has_M, has_M], axis=1), member_NK[rows, k].astype(np.int64))
-        label_M = np.where(gap_M > worst_M, k, label_M)
-        worst_M = np.maximum(gap_M, worst_M)
-    doubted = np.flatnonzero(worst_M > 0)
-    if not len(doubted):
-        return ()
-    doubted = doubted[np.argsort(-worst_M[doubted], kind="stable")]
-    first = doubted[0]
-    label, has = predictions.classes[label_M[first]], member_NK[rows[first], label_M[first]]
-    paths = tuple(predictions.paths[rows[i]] for i in doubted)
-    return (_issue(paths, "", f"{'with' if has else 'without'} {label}, or rather {'without' if has else 'with'} it"),)
-
-
-def _doubt(probability_MK: DoubleArray, label_M: IntArray) -> tuple[DoubleArray, IntArray]:
-    """How far a confident class lies above that of the label, shape (M,), 0 where no other one does; and which."""
-    n, n_classes = probability_MK.shape
-    own_M = probability_MK[np.arange(n), label_M]
-    count_K = np.bincount(label_M, minlength=n_classes)
-    sum_K = np.bincount(label_M, own_M, minlength=n_classes)
-    threshold_K = np.where(count_K >= _MIN_PER_CLASS, sum_K / np.maximum(count_K, 1), np.inf)
-    confident_MK = np.where(probability_MK >= threshold_K, probability_MK, 0.0)
-    best_M = confident_MK.argmax(axis=1)
-    gap_M = confident_MK[np.arange(n), best_M] - own_M
-    return np.where(best_M == label_M, 0.0, np.maximum(gap_M, 0.0)), best_M.astype(np.int64)
-
-
-def _issue(paths: tuple[str, ...], of: str, example: str) -> Issue:
-    n = len(paths)
+    first, n = doubted[0], len(doubted)
     message = (
         f"{n} {f'photo has a label{of}' if n == 1 else f'photos have labels{of}'} that the model doubts, "
-        f"for example {paths[0]}: {example}?"
+        f"for example {first.path}: {_example(predictions, first)}?"
     )
     remedy = "Look at them, worst first; correct wrong labels in a journal of edits (photograft edits add)."
-    return Issue("suspect_label", paths, message, remedy)
+    return (Issue("suspect_label", tuple(each.path for each in doubted), message, remedy),)
+
+
+def _example(predictions: Predictions, first: RankedLabel) -> str:
+    if predictions.member_NK is None:
+        return f"{first.label}, or rather {first.suggested}"
+    has, rather = set(json.loads(first.label)), set(json.loads(first.suggested))
+    label = next(name for name in predictions.classes if name in has ^ rather)
+    return f"{'with' if label in has else 'without'} {label}, or rather {'without' if label in has else 'with'} it"
+
+
+def _rank_classes(predictions: Predictions) -> list[RankedLabel]:
+    """In the order of the photos, all of which have a label and a prediction."""
+    score_M, best_M, doubted_M = _doubt(predictions.probabilities_NK, predictions.label_N)
+    names = predictions.classes
+    return [
+        RankedLabel(path, names[label], names[best], score, doubted)
+        for path, label, best, score, doubted in zip(
+            predictions.paths,
+            predictions.label_N.tolist(),
+            best_M.tolist(),
+            score_M.tolist(),
+            doubted_M.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _rank_factors(factors: Sequence[Predictions]) -> list[RankedLabel]:
+    """Photos by their most doubtful factor; suggested is the label with another value of each doubted factor."""
+    ranked = []
+    for values in zip(*(_rank_classes(factor) for factor in factors), strict=True):
+        worst = max(values, key=lambda value: value.score)
+        wrong = [value for value in values if value.doubted] or [worst]
+        label, suggested = (
+            FACTOR_SEPARATOR.join(names)
+            for names in (
+                [value.label for value in values],
+                [value.suggested if value in wrong else value.label for value in values],
+            )
+        )
+        ranked.append(replace(worst, label=label, suggested=suggested, doubted=any(value.doubted for value in values)))
+    return ranked
+
+
+def _rank_several(predictions: Predictions) -> list[RankedLabel]:
+    """Photos by their most doubtful label; suggested are the labels with each doubted one turned around."""
+    member_NK, p_NK = predictions.member_NK, predictions.probabilities_NK
+    assert member_NK is not None
+    score_NK, doubted_NK = np.zeros(p_NK.shape), np.zeros(p_NK.shape, dtype=bool)
+    for k in range(p_NK.shape[1]):
+        answers_N2 = np.stack([1 - p_NK[:, k], p_NK[:, k]], axis=1)
+        score_NK[:, k], _, doubted_NK[:, k] = _doubt(answers_N2, member_NK[:, k].astype(np.int64))
+    ranked = []
+    for row, path in enumerate(predictions.paths):
+        wrong_K = doubted_NK[row] if doubted_NK[row].any() else score_NK[row] == score_NK[row].max()
+        label, suggested = (_list(predictions.classes, has_K) for has_K in (member_NK[row], member_NK[row] ^ wrong_K))
+        score = float(score_NK[row].max())
+        ranked.append(RankedLabel(path, label, suggested, score, bool(doubted_NK[row].any())))
+    return ranked
+
+
+def _list(classes: Sequence[str], has_K: BoolArray) -> str:
+    return json.dumps([classes[k] for k in np.flatnonzero(has_K)], ensure_ascii=False)
+
+
+def _doubt(probability_MK: DoubleArray, label_M: IntArray) -> tuple[DoubleArray, IntArray, BoolArray]:
+    """How doubtful each label is, 0 to 1, the class that fits best of the others, and whether it is doubted."""
+    n, n_classes = probability_MK.shape
+    photos_M = np.arange(n)
+    own_M = probability_MK[photos_M, label_M]
+    count_K = np.bincount(label_M, minlength=n_classes)
+    mean_K = np.bincount(label_M, own_M, minlength=n_classes) / np.maximum(count_K, 1)
+    known_K = count_K >= _MIN_PER_CLASS
+    threshold_K = np.where(known_K, np.maximum(mean_K, 2 * _TIE), np.inf)
+    other_MK = probability_MK.copy()
+    other_MK[photos_M, label_M] = -np.inf
+    known_MK = np.where(known_K, other_MK, -np.inf)
+    doubted_M = (known_MK.max(axis=1) > own_M + _TIE) & (other_MK >= threshold_K - _TIE).any(axis=1)
+    best_M = np.where(doubted_M, known_MK.argmax(axis=1), other_MK.argmax(axis=1))
+    score_M = (1 + other_MK.max(axis=1) - own_M) / 2
+    return score_M, best_M.astype(np.int64), doubted_M

@@ -13,12 +13,13 @@ from photograft.config import Config, as_document, to_yaml
 from photograft.data.files import open_files
 from photograft.evaluation.evaluate import evaluate
 from photograft.evaluation.folds import FoldScores, fold_scores
-from photograft.evaluation.label_errors import suspect_labels
+from photograft.evaluation.label_errors import rank_labels, suspect_labels
 from photograft.evaluation.slices import evaluate_slices
 from photograft.inference.classifier import Classifier
 from photograft.reporting.composite import BalanceFacts, EnsembleFacts
 from photograft.reporting.confusion_png import confusion_png
 from photograft.reporting.document import build_report
+from photograft.reporting.doubts import DOUBTS, Doubt, doubts_csv, gather_doubts
 from photograft.reporting.figures import confusion_svg
 from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
 from photograft.reporting.tables import confusion_tables, predictions_csv
@@ -89,6 +90,7 @@ class _Results:
     test: Predictions
     evaluations: dict[str, Evaluation]
     folds: tuple[FoldScores, ...]
+    doubts: list[Doubt]
 
 
 def finish_run(
@@ -110,7 +112,7 @@ def finish_run(
         judged = cross_compose(by_honest, learnt, config)
         judged = replace(judged, threshold_K=shipped.threshold_K)
         linear = cross_compose(judge_linear(trained.members, learnt.rows), learnt, config)
-        doubts = suspect_labels(replace(linear, threshold_K=shipped.threshold_K))
+        doubts = suspect_labels(linear)
     trained = replace(trained, learnt=replace(learnt, issues=(*learnt.issues, *doubts)))
     run.write("issues.csv", issues_csv(trained.learnt.issues))
     with ship_bundle(run, trained, shipped) as bundle:
@@ -125,7 +127,9 @@ def finish_run(
             headline = next(iter(evaluations.values()))
             folded = headline.what == NAMES["oof"]
             folds = fold_scores(judged, learnt.splits.fold_N[trained.rows]) if folded else ()
-            results = _Results(shipped, judged, test_rows, test, evaluations, folds)
+            # Test photos were judged by another model than those of folds, which has its own thresholds.
+            ranked = gather_doubts(rank_labels(linear), rank_labels(test), part_of=_parts(trained))
+            results = _Results(shipped, judged, test_rows, test, evaluations, folds, ranked)
             trained = compare_with_linear(trained, judged, linear, test_rows, test)
             balance = balance_effects(trained, shipped, judged, by_honest)
         fitted_on = _refit(trained, bundle, warnings)
@@ -234,6 +238,12 @@ def _evaluate(
     return evaluations
 
 
+def _parts(trained: Trained) -> dict[str, str]:
+    """The part that each usable photo is in, by its name."""
+    learnt = trained.learnt
+    return {photo.name: str(part) for photo, part in zip(learnt.photos, learnt.splits.part_N, strict=True)}
+
+
 def _slice_values(trained: Trained, rows: IntArray) -> dict[str, list[str]]:
     """The values of each column that the report is split by, one per photo."""
     values = [dict(trained.learnt.photos[i].values) for i in rows]
@@ -280,6 +290,7 @@ def _write_results(run: RunFolder, trained: Trained, results: _Results) -> None:
     splits = trained.learnt.splits
     both = results.judged.joined(results.test)
     run.write("predictions.csv", predictions_csv(both, part_N=splits.part_N[rows], fold_N=splits.fold_N[rows]))
+    run.write(DOUBTS, doubts_csv(results.doubts))
     run.write("records.jsonl", _records(trained))
 
 
