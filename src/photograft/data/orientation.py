@@ -13,6 +13,11 @@ def upright(image: Image.Image, turn: int) -> Image.Image:
     return image.transpose(_METHODS[turn]) if turn in _METHODS else image
 
 
+def stored_turned(image: Image.Image, turn: int) -> Image.Image:
+    """The upright picture as a file stores it whose EXIF orientation is `turn`; the reverse of `upright`."""
+    return upright(image, _BACK.get(turn, turn))
+
+
 def upright_rect(rect: Rect4, width: float, height: float, turn: int) -> Rect4:
     """Where a rectangle of the stored picture of `width` x `height` lies in the upright one."""
     left, top, right, bottom = rect
@@ -31,7 +36,7 @@ def upright_rect(rect: Rect4, width: float, height: float, turn: int) -> Rect4:
 
 def stored_rect(rect: Rect4, width: float, height: float, turn: int) -> Rect4:
     """Where a rectangle of the upright picture of `width` x `height` lies in the stored one."""
-    return upright_rect(rect, width, height, {6: 8, 8: 6}.get(turn, turn))
+    return upright_rect(rect, width, height, _BACK.get(turn, turn))
 
 
 def remaining_turn(image: Image.Image) -> int:
@@ -53,6 +58,7 @@ def tiff_turn(image: Image.Image) -> int:
 
 
 _ORIENTATION = 274
+_BACK = {6: 8, 8: 6}  # the others turn back by turning again
 _METHODS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
