@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 CHECKPOINT_S = 60.0
 """Seconds after which the state is saved again, however many steps were made."""
 
+Observer = Callable[[Record], None]
+
 
 @dataclass
 class FitRunner:
     """Runs the fits of one run, one after the other.
 
     What was saved under the name of a fit is taken up. `records` and `seconds` are those of all fits so far, by name.
+    `observe` is told every evaluation; what it raises stops the work.
     """
 
     run: RunFolder
     narrator: Narrator
     checkpoint_steps: int | Literal["auto"]
+    observe: Observer | None = None
     records: dict[str, Sequence[Record]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -83,6 +87,8 @@ class FitRunner:
                     self._tell(event)
                     keep_evaluation(self.run, fit, event)
                     self._write_records(fit)
+                    if self.observe is not None:
+                        self.observe(event)
                     due = True
                 if due or stop.made or time.monotonic() - saved_at >= CHECKPOINT_S:
                     save_state(fit, folder)

@@ -33,7 +33,7 @@ from photograft.workflow.clock import Clock
 from photograft.workflow.features import PhotoReader
 from photograft.workflow.finetune import fine_tune, reserve
 from photograft.workflow.finish import Trained, finish_run
-from photograft.workflow.fits import FitRunner
+from photograft.workflow.fits import FitRunner, Observer
 from photograft.workflow.grafting import Grafting
 from photograft.workflow.members import MAIN, Learnt, Member, balance_of, refit_of, strengths_text
 from photograft.workflow.narrator import Narrator, Silent, say_notes
@@ -101,6 +101,7 @@ def train(
     runs_dir: str | os.PathLike[str] = "runs",
     config: Config | None = None,
     narrator: Narrator | None = None,
+    observe: Observer | None = None,
 ) -> TrainedRun:
     """Train a classifier on labelled photos, and test it honestly.
 
@@ -112,6 +113,7 @@ def train(
         runs_dir: Where the run folder is made.
         config: Settings, as `photograft.load_config` reads them.
         narrator: Told what happens; nobody by default.
+        observe: Given every evaluation of fine-tuning. What it raises stops the run, whose folder stays as it is.
 
     Raises:
         ConfigError: A setting is wrong, or `runs_dir` lies inside the folder of photos.
@@ -123,13 +125,17 @@ def train(
     run_stem(name)
     if root.is_dir():
         require_outside(Path(runs_dir), [root], option="--runs-dir")
-    return _train(root, _asked(config, quality), Path(runs_dir), narrator, lambda: _new_run(Path(runs_dir), name))
+    asked, where = _asked(config, quality), Path(runs_dir)
+    return _train(root, asked, where, narrator, lambda: _new_run(where, name), observe=observe)
 
 
-def resume(run: str | os.PathLike[str], *, narrator: Narrator | None = None) -> TrainedRun:
+def resume(
+    run: str | os.PathLike[str], *, narrator: Narrator | None = None, observe: Observer | None = None
+) -> TrainedRun:
     """Go on with a run that was stopped while it was fine-tuned, however it was stopped.
 
-    Gives what the run would have given: the same weights, bit for bit, on the same machine's CPU.
+    Gives what the run would have given: the same weights, bit for bit, on the same machine's CPU. `observe` is as for
+    `train`, and is given what is evaluated from now on.
 
     Raises:
         ModelError: the folder is no run, or one that is finished.
@@ -141,7 +147,7 @@ def resume(run: str | os.PathLike[str], *, narrator: Narrator | None = None) -> 
         folder = unfinished.folder
         narrator.say(f"Going on with {folder.path}")
         photos, config, parent = unfinished.photos, unfinished.config, folder.path.parent
-        return _train(photos, config, parent, narrator, lambda: nullcontext(folder), unfinished)
+        return _train(photos, config, parent, narrator, lambda: nullcontext(folder), unfinished, observe=observe)
 
 
 @contextmanager
@@ -158,6 +164,8 @@ def _train(
     narrator: Narrator,
     open_folder: Callable[[], AbstractContextManager[RunFolder]],
     unfinished: Unfinished | None = None,
+    *,
+    observe: Observer | None = None,
 ) -> TrainedRun:
     clock = Clock()
     settle = None if unfinished is None else unfinished.settle
@@ -175,7 +183,7 @@ def _train(
         else:
             cache_dir = ready.readers[0].store.cache.folder
             with resumable(run, narrator):
-                trained = _fine_tune(run, cut, trained, root, cache_dir, clock, narrator)
+                trained = _fine_tune(run, cut, trained, root, cache_dir, clock, narrator, observe)
                 evaluations, folds, warnings = finish_run(run, trained, clock, narrator)
                 forget_progress(run)
     test, judged = evaluations.get("test"), evaluations.get(trained.what)
@@ -192,6 +200,7 @@ def _fine_tune(
     cache_dir: Path,
     clock: Clock,
     narrator: Narrator,
+    observe: Observer | None,
 ) -> Trained:
     """Every member that was cut, one after the other; a run that was begun goes on where it was stopped."""
     goes_on, learnt = has_begun(run), trained.learnt
@@ -207,7 +216,7 @@ def _fine_tune(
             trained = replace(trained, config=members[0].config, reasons=members[0].reasons)
         if not goes_on:
             begin(run, trained, root)
-    runner = FitRunner(run, narrator, trained.config.train.checkpoint_steps)
+    runner = FitRunner(run, narrator, trained.config.train.checkpoint_steps, observe)
     tuned = {
         name: fine_tune(tuning, learnt, runner, goes_on=goes_on, cache_dir=cache_dir, clock=clock)
         for name, tuning in tunings.items()
