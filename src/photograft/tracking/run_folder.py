@@ -35,7 +35,10 @@ EVALUATIONS = "evaluations"
 MEMBERS = "members"
 """The folder in a run of settings and weights of each of several members, which can be named like a run."""
 
-_NOT_SEALED = ("model", "report.html", _CHECKSUMS, STARTED, CHECKPOINTS)
+NEIGHBOURS = "neighbours.safetensors"
+"""What tells which photos of a run are alike: made when it is first asked for, and again where it was deleted."""
+
+_NOT_SEALED = ("model", "report.html", NEIGHBOURS, _CHECKSUMS, STARTED, CHECKPOINTS)
 _CHECKED_ON_OPENING = ("config.resolved.yaml", "report.json", "run.json")
 _REMEDY = "copy the run again from where it was made, or train again."
 
@@ -180,6 +183,18 @@ def open_run(path: Path) -> RunFolder:
     run = RunFolder(path)
     run.check(*_CHECKED_ON_OPENING)
     return run
+
+
+def photos_root(run: RunFolder) -> Path:
+    """The folder or archive that the photos of a finished run were read from; it may be gone.
+
+    Raises:
+        ModelError: run.json is damaged.
+    """
+    try:
+        return Path(json.loads(run.read("run.json"))["photos"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{run.path / 'run.json'} is damaged ({error!r}); train again.") from error
 
 
 def _sha256(path: Path) -> str:

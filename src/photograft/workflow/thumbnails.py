@@ -40,7 +40,7 @@ def draw_thumbnails(root: Path, photos: Mapping[str, Photo], config: Config) -> 
             if entry := cache.find_scan(photo.content, kind):
                 pictures[name] = base64.b64decode(entry["jpeg"])
         missing = {name: photo for name, photo in photos.items() if name not in pictures}
-        for name, outcome in pool.map_where_needed(_read_each(root, missing, data.max_file_mb)):
+        for name, outcome in pool.map_where_needed(read_unchanged(root, missing, max_file_mb=data.max_file_mb)):
             if outcome is not None and not isinstance(outcome, ImageRejected):
                 left, top, right, bottom = outcome.box or (0, 0, outcome.width, outcome.height)
                 jpeg = make_thumbnail(outcome.pixels, width=right - left, height=bottom - top)
@@ -49,7 +49,7 @@ def draw_thumbnails(root: Path, photos: Mapping[str, Photo], config: Config) -> 
     return pictures
 
 
-def _read_each(root: Path, photos: Mapping[str, Photo], max_file_mb: int) -> Iterator[tuple[str, bytes | Boxed]]:
+def read_unchanged(root: Path, photos: Mapping[str, Photo], *, max_file_mb: int) -> Iterator[tuple[str, bytes | Boxed]]:
     """Yield (name, what is to be decoded) of those photos that are still what they were."""
     if not photos or not root.exists():
         return
