@@ -174,6 +174,18 @@ def test_rows_of_two_writers_are_all_kept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["e.csv"]
 
 
+def test_a_label_that_was_kept_changes_nothing_and_can_be_undone(tmp_path: Path) -> None:
+    journal = tmp_path / "edits.csv"
+    append_edit(journal, "relabel", A, value="장미")
+    append_edit(journal, "keep", A, value="튤립")
+    append_edit(journal, "keep", B)
+    edits = read_edits(journal)
+    assert label(edits, Found("a.jpg", "튤립")) == "장미"
+    assert edits.apply(Found("b.jpg", "x"), B.lower()).edited == "" and edits.unused(set()) == 1
+    undo_edit(journal, 3)
+    assert [edit.in_force for edit in read_edits(journal).rows] == [True, False, True, True]
+
+
 def _write(path: Path, text: str) -> Path:
     path.write_bytes(text.encode())
     return path

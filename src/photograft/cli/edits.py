@@ -22,12 +22,13 @@ class Action(StrEnum):
     exclude = "exclude"
     include = "include"
     box = "box"
+    keep = "keep"
 
 
 @app.command()
 def add(
     journal: _Journal,
-    action: Annotated[Action, typer.Argument(help="relabel, exclude, include (undoes exclude) or box.")],
+    action: Annotated[Action, typer.Argument(help="relabel, exclude, include (undoes exclude), box or keep.")],
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="The photos that it is about.")],
     value: Annotated[
         str, typer.Option("--value", help="The new label, or the box as left,top,right,bottom in pixels.")

@@ -7,6 +7,7 @@ file. Later rows win. The actions:
 
 - ``relabel``: `value` is the new label; several are a JSON list, or separated by ``;``.
 - ``exclude``: the photo is left out; ``include`` takes that back.
+- ``keep``: somebody looked and the label is right; changes nothing. `value` is that label, empty whatever it is.
 - ``box``: `value` is ``left,top,right,bottom`` in pixels of the upright photo; empty for the whole photo.
 - ``undo``: `value` is the line of an earlier row, which no longer counts. Undoing an undo brings that back.
 """
@@ -33,7 +34,7 @@ from photograft.errors import ConfigError, DataError
 from photograft.values import Annotation, Rect
 
 COLUMNS = ("time", "action", "sha256", "object", "path", "value", "note")
-ACTIONS = ("relabel", "exclude", "include", "box", "undo")
+ACTIONS = ("relabel", "exclude", "include", "box", "keep", "undo")
 SEPARATOR = ";"
 
 
@@ -121,7 +122,7 @@ class Edits:
     def _by_content(self) -> dict[str, list[Edit]]:
         edits: dict[str, list[Edit]] = {}
         for edit in self.rows:
-            if edit.in_force and edit.action != "undo":
+            if edit.in_force and edit.action not in ("keep", "undo"):
                 edits.setdefault(edit.sha256, []).append(edit)
         return edits
 
