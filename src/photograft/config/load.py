@@ -55,7 +55,7 @@ def load_with_origins(file: Path | None = None, assignments: Sequence[str] = (),
         elif each.path[0] in section_types() or each.path[0] not in unknown:
             problems.append(problem)
             unknown.add(each.path[0])
-    config, wrong = _validate(chosen)
+    config, wrong = validate(chosen)
     problems += wrong
     if problems or config is None:
         raise ConfigError(describe(problems))
@@ -126,7 +126,8 @@ def _choose(given: Given, chosen: dict[SettingPath, Given]) -> None:
     chosen[path] = replace(given, path=path)
 
 
-def _validate(chosen: Mapping[SettingPath, Given]) -> tuple[Config | None, list[str]]:
+def validate(chosen: Mapping[SettingPath, Given]) -> tuple[Config | None, list[str]]:
+    """The settings that these come to, or None and what is wrong with them. Their names are known to be right."""
     unwritable = [each for each in chosen.values() if not _is_text([*each.path, each.value])]
     problems = [f"{each.name}: holds characters that are no text ({each.origin})" for each in unwritable]
     nested = nest((path, each.value) for path, each in chosen.items() if each not in unwritable)
