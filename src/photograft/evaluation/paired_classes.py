@@ -105,7 +105,7 @@ def _f1(pair: _Pair, named_N: IntArray, weight_N: DoubleArray) -> DoubleArray:
     right_N = named_N == pair.true_N
     correct_K = np.bincount(pair.true_N[right_N], weight_N[right_N], minlength=k)
     occurs_K = np.bincount(pair.true_N, weight_N, minlength=k) + np.bincount(named_N, weight_N, minlength=k)
-    return 2 * correct_K / np.maximum(occurs_K, 1)
+    return np.asarray(2 * correct_K / np.maximum(occurs_K, 1))
 
 
 def _f1_intervals(pair: _Pair, difference_K: DoubleArray, rng: np.random.Generator) -> tuple[DoubleArray, DoubleArray]:
