@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from photograft.config.section import Section
@@ -21,3 +23,7 @@ class ReportConfig(Section):
 
     slices: tuple[str, ...] = ()
     """Columns of the labels file (camera, place, ...) by whose values the report splits the score."""
+
+    robustness_s: Annotated[float, Field(ge=0, le=86400)] | Literal["auto"] = "auto"
+    """Seconds in which the finished model is tried on worse photos: noise, blur, poor light and so on, on as many of
+    the judged photos as that time allows; 0 leaves it out. `auto` is 0 at quality fast, 30 at good and 120 at best."""

@@ -155,11 +155,19 @@ class Classifier:
         """Embeddings (N, D) per network, the mean over its views, of pixels that follow the contracts."""
         return {row.id: self.embed_with(row.id, pixels[row.contract]) for row in self.bundle.info.networks}
 
-    def embed_with(self, network: str, pixels_NHWC: PixelArray) -> FloatArray:
-        """Embeddings (N, D) of one network, the mean over its views, of pixels that follow its contract."""
-        views = self.bundle.info.views_of(network).names
+    def embed_with(self, network: str, pixels_NHWC: PixelArray, *, one_view: bool = False) -> FloatArray:
+        """Embeddings (N, D) of one network, the mean over its views, of pixels that follow its contract.
+
+        With `one_view` of the first view alone, which is quicker, and enough to compare pictures with each other.
+        """
+        views = self.bundle.info.views_of(network).names[: 1 if one_view else None]
         embedding_VND = embed_views(self._engine(network), pixels_NHWC, views)
         return merge_views(embedding_VND.sum(axis=0), len(views))
+
+    def pixels_each(self, photos: Iterable[_Input]) -> Iterator[_Pixels | None]:
+        """Pixels of each photo under every contract, lazily and in order; None where it is rejected."""
+        for _, pixels in self._decode(photos):
+            yield None if isinstance(pixels, str) else pixels
 
     def decode(self, data: bytes) -> dict[str, PixelArray]:
         """Pixels of one file under every contract, decoded in killable processes; raises ImageRejected."""

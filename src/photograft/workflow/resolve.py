@@ -11,6 +11,7 @@ from photograft.models.catalogue import RUN, is_run_name
 from photograft.models.own_names import is_own_name, read_own_name
 
 _PX = {"fast": 224, "good": 320, "best": 320}
+_ROBUSTNESS_S = {"fast": 0.0, "good": 30.0, "best": 120.0}
 HIDDEN = "layer:hidden"
 """The graft point at which the layers of `model.hidden` train, and nothing before them."""
 HEAD_LR = 2.5
@@ -54,7 +55,9 @@ def _whole(path: Path | None) -> Path | None:
 
 
 def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config, dict[str, str]]:
-    """Settle what does not depend on the photos: input size, flip. Gives the config and reasons by dotted name.
+    """Settle what does not depend on the photos: input size, flip, the time for worse photos.
+
+    Gives the config and reasons by dotted name.
 
     `only_px` is the one size that the network takes, where it takes no other.
     """
@@ -77,8 +80,11 @@ def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config
         reasons["input.flip"] = f"auto: {'two views' if flip else 'one view'} at quality {config.quality}"
     if "HEIF" in config.data.formats:
         _require_heif()
-    chosen = config.input.model_copy(update={"px": px, "flip": flip})
-    return config.model_copy(update={"input": chosen}), reasons
+    chosen: dict[str, object] = {"input": config.input.model_copy(update={"px": px, "flip": flip})}
+    if config.report.robustness_s == "auto":
+        reasons["report.robustness_s"] = f"auto: the seconds of quality {config.quality}"
+        chosen["report"] = config.report.model_copy(update={"robustness_s": _ROBUSTNESS_S[config.quality]})
+    return config.model_copy(update=chosen), reasons
 
 
 def resolve_graft(config: Config, *, has_weights: bool = True) -> tuple[Config, dict[str, str]]:
