@@ -10,6 +10,7 @@ from photograft.config.data import DataConfig
 from photograft.config.ensemble import EnsembleConfig
 from photograft.config.input import InputConfig
 from photograft.config.model import ModelConfig
+from photograft.config.predict import PredictConfig
 from photograft.config.pretrain import PretrainConfig
 from photograft.config.report import ReportConfig
 from photograft.config.section import Section
@@ -49,6 +50,9 @@ class Config(Section):
 
     ensemble: EnsembleConfig = EnsembleConfig()
     """Several models that predict together."""
+
+    predict: PredictConfig = PredictConfig()
+    """When a finished model says that it is not sure, or that a photo is unfamiliar."""
 
     report: ReportConfig = ReportConfig()
     """What the report shows."""

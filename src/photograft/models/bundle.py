@@ -18,13 +18,14 @@ from photograft.data.folders import SYSTEM_NAMES
 from photograft.data.hashing import hash_file
 from photograft.errors import IntegrityError, ModelError
 from photograft.models.bundle_checks import contradictions
-from photograft.models.bundle_rows import BundleInfo, as_target
+from photograft.models.bundle_rows import BundleInfo, DecisionsRow, as_target
+from photograft.models.decisions import Familiar, read_familiar
 from photograft.tracking.atomic import link_or_copy, write_atomically
 from photograft.tracking.pretrained import refuse_pretrained
 from photograft.values import FloatArray, Target
 
 FORMAT = 1
-_KNOWN_REQUIREMENTS = frozenset({"core", "composite"})
+_KNOWN_REQUIREMENTS = frozenset({"core", "composite", "decisions"})
 _CHECKSUMS = "checksums.json"
 
 
@@ -38,11 +39,15 @@ class HeadWeights:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files all have the SHA-256 they were written with; `heads` are its weights by the heads' ids."""
+    """A bundle whose files all have the SHA-256 they were written with; `heads` are its weights by the heads' ids.
+
+    `familiar` is what tells unfamiliar photos, None where the bundle does not.
+    """
 
     folder: Path
     info: BundleInfo
     heads: dict[str, HeadWeights]
+    familiar: Familiar | None = None
 
     @property
     def contracts(self) -> dict[str, Contract]:
@@ -141,9 +146,12 @@ def read_bundle(path: Path) -> Bundle:
     info = _parse_info(folder / "bundle.json")
     if wrong := list(contradictions(info, sums)):
         raise IntegrityError(f"{folder / 'bundle.json'} contradicts itself or the bundle's files: {'; '.join(wrong)}.")
-    bundle = Bundle(folder, info, {row.id: _read_head(folder / row.weights) for row in info.heads})
-    target_of = {m.head: target for row, target in zip(info.targets, bundle.targets, strict=True) for m in row.members}
     embedding = {row.id: row.outputs["embedding"] for row in info.networks}
+    heads = {row.id: _read_head(folder / row.weights) for row in info.heads}
+    unfamiliar = info.decisions.unfamiliar
+    familiar = unfamiliar and read_familiar(folder / unfamiliar.file, embedding=embedding[unfamiliar.network])
+    bundle = Bundle(folder, info, heads, familiar)
+    target_of = {m.head: target for row, target in zip(info.targets, bundle.targets, strict=True) for m in row.members}
     for row in info.heads:
         n, head = target_of[row.id].n_outputs, bundle.heads[row.id]
         if head.weight_DM.shape != (embedding[row.network], n) or head.bias_M.shape != (n,):
@@ -183,9 +191,10 @@ def unlisted_files(folder: Path, sums: dict[str, str]) -> list[str]:
 
 
 def _requirements(info: BundleInfo) -> tuple[str, ...]:
-    """`composite` where logits are more than those of a single head, which is what the first release computes."""
+    """What the first release does not do: logits of more than a single head, and statuses beside "ok"."""
     composite = len(info.heads) > 1 or info.targets[0].members[0].weight != 1
-    return ("core", "composite") if composite else ("core",)
+    further = {"composite": composite, "decisions": info.decisions != DecisionsRow()}
+    return ("core", *(name for name, needed in further.items() if needed))
 
 
 def _read_head(file: Path) -> HeadWeights:

@@ -27,6 +27,7 @@ def contradictions(info: BundleInfo, sums: Mapping[str, str]) -> Iterator[str]:
                 yield f"targets.members of {target.name} have heads of different kinds: {', '.join(sorted(kinds))}"
             yield from (f"{problem} (target {target.name})" for problem in _target(target, info.kinds[target.name]))
         yield from _together(info)
+    yield from _decisions(info)
     for network in info.networks:
         if type(network.outputs.get("embedding")) is not int:
             yield f"networks.outputs has no size of the embedding (network {network.id})"
@@ -73,6 +74,8 @@ def _unmatched(where: str, given: Iterable[str], known: list[str], *, once: bool
 def _files(info: BundleInfo, sums: Mapping[str, str]) -> Iterator[str]:
     """A file that was not checked is not used either."""
     used = [row.file for row in info.networks] + [row.weights for row in info.heads] + [row.file for row in info.golden]
+    if info.decisions.unfamiliar is not None:
+        used.append(info.decisions.unfamiliar.file)
     for name in used:
         if name not in sums:
             yield f"{name} is not a file of the bundle"
@@ -157,6 +160,21 @@ def _combinations(info: BundleInfo, joint: JointRow) -> Iterator[str]:
         yield f"joint has {n:,} combinations, more than the {_MOST_CLASSES:,} that this release reads"
     elif len(set(class_names(info.targets, joint))) < n:
         yield "joint has two combinations of one name"
+
+
+def _decisions(info: BundleInfo) -> Iterator[str]:
+    unsure, unfamiliar = info.decisions.unsure, info.decisions.unfamiliar
+    if unsure is not None:
+        if not (0 <= unsure.min_probability <= 1 and 0 < unsure.precision < 1):
+            yield "decisions.unsure: min_probability must be from 0 to 1, and precision between them"
+        if any(head.kind == "sigmoid" for head in info.heads):
+            yield "decisions.unsure is not for heads of kind sigmoid"
+    if unfamiliar is not None:
+        networks = [row.id for row in info.networks]
+        if unfamiliar.network not in networks:
+            yield f"decisions.unfamiliar.network is {unfamiliar.network}, not one of {', '.join(networks)}"
+        if not math.isfinite(unfamiliar.limit):
+            yield f"decisions.unfamiliar.limit is {unfamiliar.limit}, not a number"
 
 
 def _classes(where: str, classes: tuple[str, ...]) -> Iterator[str]:

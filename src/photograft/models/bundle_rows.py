@@ -158,6 +158,32 @@ class GoldenRow(_Row):
     joint: tuple[float, ...] = ()
 
 
+class UnsureRow(_Row):
+    """Below which probability of its label a photo is unsure, so that the others reach a precision, on `n` photos."""
+
+    min_probability: float
+    precision: float
+    n: int
+
+
+class UnfamiliarRow(_Row):
+    """Above which strangeness a photo is unfamiliar: measured on a network's embedding, with what is in a file."""
+
+    network: str
+    method: Literal["virtual-logit"] = "virtual-logit"
+    file: str
+    limit: float
+
+
+class DecisionsRow(_Row):
+    """When a photo is unsure or unfamiliar; nothing is where there is no row."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"unsure", "unfamiliar"})
+
+    unsure: UnsureRow | None = None
+    unfamiliar: UnfamiliarRow | None = None
+
+
 class BundleInfo(_Row):
     """The content of bundle.json."""
 
@@ -173,7 +199,7 @@ class BundleInfo(_Row):
     heads: tuple[HeadRow, ...] = Field(min_length=1)
     targets: tuple[TargetRow, ...] = Field(min_length=1)
     joint: JointRow | None = None
-    decisions: dict[str, Any] = Field(default_factory=dict, max_length=0)
+    decisions: DecisionsRow = DecisionsRow()
     tested: dict[str, Any]
     golden: tuple[GoldenRow, ...] = ()
 
