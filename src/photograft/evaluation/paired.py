@@ -25,7 +25,8 @@ class Judged:
     """What a model, called `name`, said of photos that it had not seen.
 
     Per photo: `keys` says which photo it is, by content and not by path, `labels` what it shows, `predicted` what it
-    was named, and `group_N` which photos are not independent of each other. `classes` are those it can answer.
+    was named, and `group_N` which photos are not independent of each other. `classes` are those it can answer. `sure`
+    is how probable the name was held to be; empty where that is not asked.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Judged:
     labels: tuple[str, ...]
     predicted: tuple[str, ...]
     group_N: IntArray
+    sure: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -46,4 +46,5 @@ def _keep(judged: Judged, same: set[tuple[str, str]]) -> Judged:
         labels=tuple(judged.labels[i] for i in rows),
         predicted=tuple(judged.predicted[i] for i in rows),
         group_N=judged.group_N[np.array(rows, dtype=np.int64)],
+        sure=tuple(judged.sure[i] for i in rows) if judged.sure else (),
     )

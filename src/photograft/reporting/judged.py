@@ -15,12 +15,14 @@ from photograft.reporting.records import read_manifest
 from photograft.tracking.run_folder import open_run
 
 
-def read_judged(run: Path, *, name: str | None = None) -> Judged:
+def read_judged(run: Path, *, name: str | None = None, every: bool = False) -> Judged:
     """The photos of the run's headline, by content: test photos without a relative in training, else those of folds.
 
     Args:
         run: The folder of a finished run.
         name: What the run is called in sentences; by default as its folder.
+        every: Every photo that was judged by a model that had not seen it or a relative: of the test part, and of folds
+            or the validation part.
 
     Raises:
         ModelError: The folder is no run, its tables are damaged, or its photos have several labels.
@@ -35,12 +37,13 @@ def read_judged(run: Path, *, name: str | None = None) -> Judged:
         if "labels" in (predictions[0] if predictions else {}):
             raise ModelError(f"{run}: photos have several labels, and runs are compared by the one label of a photo.")
         in_test = headline["what"].startswith("test")
-        rows = [row for row in predictions if (row["part"] == "test") == in_test and row["predicted"]]
-        if headline["what"] == "test":
-            rows = [row for row in rows if split[row["path"]]["leaked"] == "0"]
+        rows = [row for row in predictions if row["predicted"] and (every or (row["part"] == "test") == in_test)]
+        if headline["what"] == "test" or every:
+            rows = [row for row in rows if row["part"] != "test" or split[row["path"]]["leaked"] == "0"]
         content = {photo.name: f"{photo.sha256}#{photo.object}" for photo in manifest.photos}
         keys = [content[row["path"]] for row in rows]
         groups = [int(split[row["path"]]["group"]) for row in rows]
+        sure = tuple(float(row["probability"]) for row in rows)
     except (OSError, KeyError, ValueError, IndexError) as error:
         raise ModelError(f"{run}: its tables are damaged ({error!r}): train it again.") from error
     return Judged(
@@ -50,6 +53,7 @@ def read_judged(run: Path, *, name: str | None = None) -> Judged:
         labels=tuple(row["label"] for row in rows),
         predicted=tuple(row["predicted"] for row in rows),
         group_N=np.array(groups, dtype=np.int64),
+        sure=sure,
     )
 
 
