@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from photograft.inference.unfamiliar import strangeness
+from photograft.inference.decisions import strangeness
 from photograft.metrics.ranking import auroc
 from photograft.models.decisions import Familiar
 from photograft.values import DoubleArray, FloatArray, IntArray
@@ -26,7 +26,7 @@ _TINY_STD = 1e-3
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A class that the statistic was not fitted on: the chance that a photo of it is stranger than one of the others."""
+    """A class that was held out: the chance that a photo of it is stranger than one of the others."""
 
     name: str
     n: int
@@ -116,7 +116,7 @@ def choose_limit(strangeness_N: DoubleArray, flagged: float) -> float:
 
 
 def fit_familiar(embedding_ND: FloatArray, class_N: IntArray, *, start_DR: FloatArray | None = None) -> Familiar:
-    """Fit the statistic of `photograft.inference.unfamiliar` to photos of known kinds.
+    """Fit the statistic of `photograft.inference.decisions` to photos of known kinds.
 
     The logits are those of a linear discriminant within the directions in which the photos differ most; its covariance
     is shrunk by a tenth. The part outside counts so much that on average it comes to as much as the highest logit.

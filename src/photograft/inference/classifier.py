@@ -24,6 +24,7 @@ from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import BATCH, embed_views, merge_views
 from photograft.features.matrix import row_blocks
 from photograft.inference.compose import Composed, compose, factors_of, tabulate
+from photograft.inference.decisions import lowest_probability, unfamiliar
 from photograft.models.bundle import Bundle, read_bundle
 from photograft.models.device import usable_cores
 from photograft.values import BoolArray, FloatArray, IntArray, PixelArray, Predictions
@@ -57,8 +58,9 @@ class FactorPrediction:
 class Prediction:
     """What the model says of one photo.
 
-    `status` is "ok" or "rejected"; a rejected photo has no label, and `reason` says why. `top` holds
-    (label, probability) of every class, best first. `factors` are by name; empty where classes have none.
+    `status` is "ok"; "unsure" where the label is less probable than the model's limit; "unfamiliar" where the photo is
+    like none that it learned from; or "rejected". `label` is the best guess also of an unsure or unfamiliar photo. A
+    rejected one has none, and `reason` says why. `top` holds (label, probability) of every class, best first. `factors` are by name; empty where classes have none.
 
     Where a photo may have several labels, `labels` are those that reach their thresholds, best first: any number of
     them, also none. `label` is then the most probable one, whether it reaches its threshold or not.
@@ -74,9 +76,13 @@ class Prediction:
     labels: _Top = ()
 
 
-def load(path: str | os.PathLike[str]) -> Classifier:
-    """Load the model of a run (runs/...) or of a bundle folder (runs/.../model), after checking its checksums."""
-    return Classifier(read_bundle(Path(path)))
+def load(path: str | os.PathLike[str], *, min_probability: float | None = None) -> Classifier:
+    """Load the model of a run (runs/...) or of a bundle folder (runs/.../model), after checking its checksums.
+
+    Photos whose label is less probable than `min_probability` get the status "unsure"; without it the model's own limit
+    holds.
+    """
+    return Classifier(read_bundle(Path(path)), min_probability=min_probability)
 
 
 class Classifier:
@@ -87,8 +93,16 @@ class Classifier:
     'roses'
     """
 
-    def __init__(self, bundle: Bundle, *, workers: int | None = None, data: DataConfig | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        workers: int | None = None,
+        data: DataConfig | None = None,
+        min_probability: float | None = None,
+    ) -> None:
         self.bundle = bundle
+        self._min_probability = lowest_probability(bundle, min_probability)
         self.classes = bundle.classes
         self.factors = tuple(factor.name for factor in factors_of(bundle.info.targets, bundle.info.joint))
         self._data = data or DataConfig(**bundle.info.inputs.get("limits", {}))
@@ -112,8 +126,9 @@ class Classifier:
 
     def predict_each(self, photos: Iterable[PhotoInput]) -> Iterator[Prediction]:
         """Predict any number of photos lazily, in order, with bounded memory; decoding overlaps the network."""
-        for names, reasons, logits in self._batches(photos):
-            yield from _describe(self._tabulate(logits, names, reasons=reasons))
+        for names, reasons, logits, strange_N in self._batches(photos):
+            table = self._tabulate(logits, names, reasons=reasons)
+            yield from _describe(table, self._min_probability, strange_N)
 
     def predict_table(
         self, photos: Iterable[_Input], label_N: IntArray | None = None, member_NK: BoolArray | None = None
@@ -125,7 +140,7 @@ class Classifier:
         names: list[str] = []
         reasons: list[str] = []
         parts = [self._no_logits(0)]
-        for batch_names, batch_reasons, logits in self._batches(photos):
+        for batch_names, batch_reasons, logits, _ in self._batches(photos):
             names += batch_names
             reasons += batch_reasons
             parts.append(logits)
@@ -214,8 +229,8 @@ class Classifier:
         info = self.bundle.info
         return tabulate(compose(logits, info), info.targets, info.joint, paths=paths, **known)
 
-    def _batches(self, photos: Iterable[_Input]) -> Iterator[tuple[list[str], list[str], Logits]]:
-        """Yield (names, reasons of rejection, logits) of some photos at a time, in order."""
+    def _batches(self, photos: Iterable[_Input]) -> Iterator[tuple[list[str], list[str], Logits, BoolArray]]:
+        """Yield (names, reasons of rejection, logits, whether unfamiliar) of some photos at a time, in order."""
         batch: list[tuple[str, _Pixels | str]] = []
         for item in self._decode(photos):
             batch.append(item)
@@ -225,15 +240,17 @@ class Classifier:
         if batch:
             yield self._run(batch)
 
-    def _run(self, batch: list[tuple[str, _Pixels | str]]) -> tuple[list[str], list[str], Logits]:
+    def _run(self, batch: list[tuple[str, _Pixels | str]]) -> tuple[list[str], list[str], Logits, BoolArray]:
         good = {i: pixels for i, (_, pixels) in enumerate(batch) if not isinstance(pixels, str)}
-        logits = self._no_logits(len(batch))
+        logits, strange_N = self._no_logits(len(batch)), np.zeros(len(batch), dtype=bool)
         if good:
             stacked = {name: np.stack([pixels[name] for pixels in good.values()]) for name in self._pools}
-            for head, logits_GM in self._logits(self.embed(stacked)).items():
+            embeddings = self.embed(stacked)
+            strange_N[list(good)] = unfamiliar(embeddings, self.bundle)
+            for head, logits_GM in self._logits(embeddings).items():
                 logits[head][list(good)] = logits_GM
         reasons = [pixels if isinstance(pixels, str) else "" for _, pixels in batch]
-        return [name for name, _ in batch], reasons, logits
+        return [name for name, _ in batch], reasons, logits, strange_N
 
     def _decode(self, photos: Iterable[_Input]) -> Iterator[tuple[str, _Pixels | str]]:
         """Yield (name, pixels or the reason of rejection) in order. Each file is read once, for all contracts."""
@@ -272,7 +289,7 @@ class Classifier:
             return (name, str(rejected)), None
 
 
-def _describe(predictions: Predictions) -> Iterator[Prediction]:
+def _describe(predictions: Predictions, min_probability: float, strange_N: BoolArray) -> Iterator[Prediction]:
     given_NK = None if predictions.threshold_K is None else predictions.given_NK
     factors = {name: _tops(factor) for name, factor in predictions.factors}
     for row, top in enumerate(_tops(predictions)):
@@ -282,7 +299,9 @@ def _describe(predictions: Predictions) -> Iterator[Prediction]:
             continue
         parts = {factor: FactorPrediction(*tops[row][0], tops[row]) for factor, tops in factors.items()}
         given = () if given_NK is None else {predictions.classes[k] for k in np.flatnonzero(given_NK[row])}
-        yield Prediction(name, "ok", *top[0], top, "", parts, tuple(each for each in top if each[0] in given))
+        labels = tuple(each for each in top if each[0] in given)
+        status = "unfamiliar" if strange_N[row] else "unsure" if top[0][1] < min_probability else "ok"
+        yield Prediction(name, status, *top[0], top, "", parts, labels)
 
 
 def _tops(predictions: Predictions) -> list[_Top]:

@@ -1,6 +1,6 @@
 """What tells strangers, as one small file of a bundle. Shape letters: D numbers of an embedding, R directions, K kinds.
 
-`photograft.inference.unfamiliar` says what is computed from it.
+`photograft.inference.decisions` says what is computed from it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from photograft.values import FloatArray
 
 METHOD = "virtual-logit"
 FILE = "decisions/unfamiliar.safetensors"
+_NAMES = ("centre", "scale", "basis", "weight", "bias", "rest_weight")
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,10 @@ class Familiar:
 
 def familiar_file(familiar: Familiar) -> bytes:
     """The content of the file."""
-    tensors = {
-        "centre": familiar.centre_D,
-        "scale": familiar.scale_D,
-        "basis": familiar.basis_RD,
-        "weight": familiar.weight_RK,
-        "bias": familiar.bias_K,
-        "rest_weight": np.array([familiar.rest_weight], np.float32),
-    }
-    return save_tensors({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    centre_D, scale_D, basis_RD = familiar.centre_D, familiar.scale_D, familiar.basis_RD
+    rest_weight_1 = np.array([familiar.rest_weight], np.float32)
+    arrays = (centre_D, scale_D, basis_RD, familiar.weight_RK, familiar.bias_K, rest_weight_1)
+    return save_tensors({name: np.ascontiguousarray(array) for name, array in zip(_NAMES, arrays, strict=True)})
 
 
 def read_familiar(file: Path, *, embedding: int) -> Familiar:
@@ -59,8 +55,8 @@ def read_familiar(file: Path, *, embedding: int) -> Familiar:
     """
     try:
         tensors = load_tensors(file.read_bytes())
-        (rest_weight,) = tensors["rest_weight"].tolist()
-        familiar = Familiar(*(tensors[name] for name in ("centre", "scale", "basis", "weight", "bias")), rest_weight)
+        centre_D, scale_D, basis_RD, weight_RK, bias_K, rest_weight_1 = (tensors[name] for name in _NAMES)
+        familiar = Familiar(centre_D, scale_D, basis_RD, weight_RK, bias_K, float(rest_weight_1.item()))
     except (SafetensorError, KeyError, ValueError) as error:
         raise IntegrityError(f"{file} does not hold what tells unfamiliar photos: {error}") from error
     r, k = familiar.weight_RK.shape if familiar.weight_RK.ndim == 2 else (-1, -1)
