@@ -38,7 +38,13 @@ MEMBERS = "members"
 NEIGHBOURS = "neighbours.safetensors"
 """What tells which photos of a run are alike: made when it is first asked for, and again where it was deleted."""
 
-_NOT_SEALED = ("model", "report.html", NEIGHBOURS, _CHECKSUMS, STARTED, CHECKPOINTS)
+NOTES = "notes.json"
+"""The tags and the note of a run, which people change at any time."""
+
+ROBUSTNESS = "robustness.json"
+"""What worse photos cost, where it was asked for after `train`; what train itself found is in report.json."""
+
+_NOT_SEALED = ("model", "report.html", NEIGHBOURS, ROBUSTNESS, NOTES, _CHECKSUMS, STARTED, CHECKPOINTS)
 _CHECKED_ON_OPENING = ("config.resolved.yaml", "report.json", "run.json")
 _REMEDY = "copy the run again from where it was made, or train again."
 
@@ -74,7 +80,7 @@ class RunFolder:
         """Write checksums.json, the last step of a run: SHA-256 of every file of the run.
 
         Left out are hidden files, `model/`, which has checksums of its own, report.html, which may be rendered
-        again at any time, and what is removed at the end.
+        again at any time, tags and note, and what is removed at the end.
         """
         digests = {name: _sha256(self.path / name) for name in sorted(self._sealed_names())}
         self.write_json(_CHECKSUMS, digests)
