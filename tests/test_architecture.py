@@ -13,7 +13,7 @@ import photograft
 
 SOURCE = Path(photograft.__file__).parent
 ORDER = (
-    "__main__ > cli serving > estimator scaling > workflow > reporting > evaluation retrieval > training inference "
+    "__main__ > cli > serving > estimator scaling > workflow > reporting > evaluation retrieval > training inference "
     "> features > models > data tracking > config metrics > contract schemas recipes > values > errors"
 )
 LAYERS = ORDER.split(">")

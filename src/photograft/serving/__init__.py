@@ -1,0 +1,1 @@
+"""Pages that a server on this machine gives to a browser."""

@@ -1,0 +1,172 @@
+"""What stands before every request to a page of this machine: who may ask, what answers say, and errors in one form.
+
+A page that shows the user's photos and writes files is reached through the loopback address alone, and yet any web site
+that is open in the same browser can send requests there. So: a secret in the address that is opened, then in a cookie;
+a second one in a header of everything that writes, which no other site can set or read; only the own host names, since
+a site can give its name this address (DNS rebinding); and headers that let the page load nothing but itself.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BODY_BYTES = 16_384
+WRITE_HEADER = "x-photograft-write"
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What proves that a request comes from the page that was opened here."""
+
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    write: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+    def cookie(self, port: int) -> str:
+        """The header that gives the token to the browser; cookies of one host are shared by its ports."""
+        return f"{_cookie_name(port)}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+
+
+class Refused(Exception):
+    """A request that is not answered, with its status, a code for programs and a sentence for people."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+def error_body(code: str, message: str, request_id: str) -> dict[str, Any]:
+    """The one form of errors."""
+    return {"error": {"code": code, "message": message, "request_id": request_id}}
+
+
+class Guard:
+    """ASGI application around another one, which it lets no unwanted request reach."""
+
+    def __init__(self, app: ASGIApp, *, port: int, secrets: Secrets, say: Callable[[str], None]) -> None:
+        self.app, self.port, self.secrets, self.say = app, port, secrets, say
+        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return  # nothing else is spoken here: WebSockets are closed unopened
+        scope["request_id"] = request_id = secrets.token_hex(8)
+        begun = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"] = _guarded(message["headers"], request_id)
+            await send(message)
+
+        try:
+            self._check(scope)
+            await self.app(scope, _limited(receive), send_guarded)
+        except Refused as refused:
+            if not begun:
+                await _answer(send_guarded, refused, request_id)
+        except Exception as error:
+            self.say(f"request {request_id} failed: {type(error).__name__}: {error}")
+            if not begun:
+                message = "Something went wrong; the terminal says what."
+                await _answer(send_guarded, Refused(500, "unexpected", message), request_id)
+
+    def _check(self, scope: Scope) -> None:
+        """Raise Refused unless the request comes from the page that was opened here."""
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if headers.get("host", "").lower() not in self._hosts:
+            raise Refused(403, "wrong_host", "This address is answered on 127.0.0.1 and localhost only.")
+        if not self._knows_token(scope, headers):
+            message = "Open the address that the terminal shows: it holds a token that is missing here."
+            raise Refused(401, "no_token", message)
+        if scope["method"] not in ("GET", "HEAD"):
+            self._check_write(headers)
+
+    def _check_write(self, headers: dict[str, str]) -> None:
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in {f"http://{host}" for host in self._hosts}:
+            raise Refused(403, "wrong_origin", "Another site may not write here.")
+        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            raise Refused(403, "wrong_origin", "Another site may not write here.")
+        if not _same(headers.get(WRITE_HEADER, ""), self.secrets.write):
+            raise Refused(403, "no_write_token", "The page is out of date: load it again.")
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refused(415, "not_json", "What is sent must be JSON.")
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
+            raise Refused(413, "too_large", "That is more than one decision.")
+
+    def _knows_token(self, scope: Scope, headers: dict[str, str]) -> bool:
+        """Whether cookie or, for the page itself, address holds the token; both are compared in constant time."""
+        given = [_read_cookie(headers.get("cookie", ""), _cookie_name(self.port))]
+        if scope["path"] == "/":
+            given += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
+        return any([_same(each, self.secrets.token) for each in given])  # noqa: C419 - no comparison is left out
+
+
+def _same(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
+
+
+def _cookie_name(port: int) -> str:
+    return f"photograft-{port}"
+
+
+def _read_cookie(header: str, name: str) -> str:
+    try:
+        found = SimpleCookie(header).get(name)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same body, refused as soon as it is too large, whatever its header said."""
+    size = 0
+
+    async def read() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MOST_BODY_BYTES:
+            raise Refused(413, "too_large", "That is more than one decision.")
+        return message
+
+    return read
+
+
+def _guarded(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    given = {name.lower() for name, _ in headers}
+    added = _HEADERS | {"x-request-id": request_id, "cache-control": "no-store"}
+    return [*headers, *((n.encode(), v.encode()) for n, v in added.items() if n.encode() not in given)]
+
+
+async def _answer(send: Send, refused: Refused, request_id: str) -> None:
+    body = json.dumps(error_body(refused.code, refused.message, request_id)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
