@@ -31,6 +31,7 @@ from photograft.cli import (
     pretrain,
     recipes,
     report,
+    runs,
     split,
     train,
     verify,
@@ -61,6 +62,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("verify")(verify.verify)
+app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")
