@@ -12,10 +12,17 @@ from filelock import FileLock
 from photograft.tracking.atomic import write_atomically
 
 _FILE = "test-openings.json"
+SEARCH = "search.json"
+"""What tells the folder of a search from one of runs."""
 
 
 def count_opening(runs_dir: Path, photos: Iterable[str], *, run: str) -> int:
-    """Note that `run` opened the test part made of these photos (SHA-256 each); gives how often it was opened."""
+    """Note that `run` opened the test part made of these photos (SHA-256 each); gives how often it was opened.
+
+    A run in the folder of a search counts with the runs that lie beside this folder.
+    """
+    if (runs_dir / SEARCH).is_file():
+        runs_dir, run = runs_dir.parent, f"{runs_dir.name}/{run}"
     digest = hashlib.sha256("\n".join(sorted(photos)).encode()).hexdigest()
     path = runs_dir / _FILE
     with FileLock(runs_dir / f".{_FILE}.lock"):

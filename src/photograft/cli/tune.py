@@ -1,0 +1,106 @@
+"""`photograft tune`: search settings, or go on with a search."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photograft.cli import choosing, console
+
+
+class Sampler(StrEnum):
+    """How settings are chosen."""
+
+    tpe = "tpe"
+    grid = "grid"
+    random = "random"
+
+
+class Metric(StrEnum):
+    """What trials are judged by."""
+
+    accuracy = "accuracy"
+    macro_f1 = "macro_f1"
+    balanced_accuracy = "balanced_accuracy"
+    log_loss = "log_loss"
+
+
+def tune(
+    photos: Annotated[
+        Path | None,
+        typer.Argument(help="The photos, as `photograft train` takes them.", show_default=False),
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Option("--space", metavar="FILE", help="YAML file: which values of which settings to try.")
+    ] = None,
+    config: choosing.ConfigFile = None,
+    assignments: choosing.Assignments = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="How many to run, base settings included; 20 by default.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0.01, help="Time after which no trial is begun.")
+    ] = None,
+    sampler: Annotated[
+        Sampler | None,
+        typer.Option("--sampler", help="tpe learns from earlier trials (default); grid takes every combination."),
+    ] = None,
+    metric: Annotated[
+        Metric | None, typer.Option("--metric", help="By default that of the file, else accuracy.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes side by side.")] = 1,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the search; 0 by default.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Of the search; by default that of the photos.")] = None,
+    runs_dir: Annotated[Path, typer.Option("--runs-dir", help="Folder in which that of the search is made.")] = Path(
+        "runs"
+    ),
+    classes: choosing.Classes = None,
+    top_classes: choosing.TopClasses = None,
+    per_class: choosing.PerClass = None,
+    edits: choosing.EditsFile = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="FOLDER", help="Go on with this search, or join it.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+) -> None:
+    """Search settings: every trial is a run, and the winner is judged once on the test part.
+
+    The first trial has the base settings, those of --config and --set. Nothing of the test part is seen before the end.
+    """
+    from photograft.config import load_config
+    from photograft.errors import ConfigError
+    from photograft.workflow import tune as workflow
+
+    chosen = choosing.settings(classes=classes, top_classes=top_classes, per_class=per_class, edits=edits)
+    if resume is not None:
+        others = (photos, space, config, assignments, sampler, metric, seed, name, *chosen.values())
+        if any(each is not None for each in others) or runs_dir != Path("runs"):
+            raise ConfigError(
+                "--resume goes on with a search as it was begun: give nothing but --trials, --minutes, --workers and "
+                "--json beside it"
+            )
+        done = workflow.resume_tuning(resume, trials=trials, minutes=minutes, workers=workers, narrator=console)
+    else:
+        if photos is None or space is None:
+            raise ConfigError("give photos and --space FILE, or --resume FOLDER. Try `photograft tune --help`.")
+        done = workflow.tune(
+            photos,
+            space=space,
+            config=load_config(config, assignments or (), **chosen),
+            trials=trials or workflow.TRIALS,
+            minutes=minutes,
+            sampler="tpe" if sampler is None else sampler.value,
+            metric=None if metric is None else metric.value,
+            workers=workers,
+            name=name,
+            runs_dir=runs_dir,
+            seed=seed or 0,
+            narrator=console,
+        )
+    if json_output:
+        console.print_json(done.to_json())
+    else:
+        console.print_text("\n".join(done.lines()))

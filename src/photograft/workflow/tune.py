@@ -1,0 +1,251 @@
+"""`tune`: settings searched, every trial a run on one split, the winner judged once on photos that chose nothing."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from photograft.config import Config
+from photograft.config.space import Metric, read_space
+from photograft.data.files import printable
+from photograft.errors import DataError, PhotograftError
+from photograft.reporting.tune_document import trial_line, tune_lines
+from photograft.tracking.run_folder import create_run, run_stem
+from photograft.workflow.narrator import Narrator, Progress, Silent
+from photograft.workflow.resolve import with_whole_paths
+from photograft.workflow.scoring import score_run
+from photograft.workflow.search import Plan, Search, begin_search, now, open_search, options, write_plan
+from photograft.workflow.trials import Claimed, Pruned, Sampler, Trials, open_trials, require_optuna
+from photograft.workflow.untouched import require_outside
+from photograft.workflow.winner import conclude, find_or_train, remove_runs, write_document
+
+TRIALS = 20
+_FINISH = ".finish.lock"
+_STOP_S = 120.0
+"""Seconds that workers have to end their step and save."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A search: its folder, and what tune.json holds."""
+
+    folder: Path
+    document: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `photograft tune --json` prints it."""
+        return {"folder": str(self.folder), **self.document}
+
+    def lines(self) -> list[str]:
+        """The same for people."""
+        return tune_lines(self.document, folder=self.folder)
+
+
+def tune(
+    photos: str | os.PathLike[str],
+    *,
+    space: str | os.PathLike[str],
+    config: Config | None = None,
+    trials: int = TRIALS,
+    minutes: float | None = None,
+    sampler: Sampler = "tpe",
+    metric: Metric | None = None,
+    workers: int = 1,
+    name: str | None = None,
+    runs_dir: str | os.PathLike[str] = "runs",
+    seed: int = 0,
+    narrator: Narrator | None = None,
+) -> Tuned:
+    """Search settings: every trial is a run, the best is trained once more and judged on the test part.
+
+    Trials see nothing of the test part. The first has the base settings, and the winner is compared with it.
+
+    Args:
+        photos: As `train` takes them.
+        space: A YAML file that says which values of which settings to try.
+        config: The base settings, which the space changes.
+        trials: How many to run, the base included.
+        minutes: Time after which no trial is begun.
+        sampler: "tpe" learns from earlier trials, "grid" takes every combination, "random" draws.
+        metric: What a trial is judged by; that of the space, else accuracy.
+        workers: Processes that run trials side by side.
+        name: Of the search; by default that of the photos.
+        runs_dir: Where the folder of the search is made.
+        seed: Of the search.
+        narrator: Told what happens; nobody by default.
+
+    Raises:
+        ConfigError: The space or a setting is wrong.
+        DataError: The photos need attention.
+        TrainingError: No trial gave a model.
+        MissingExtraError: Optuna is not installed.
+    """
+    root, narrator = Path(photos), narrator or Silent()
+    require_optuna()
+    base, file = with_whole_paths(config or Config()), Path(space)
+    found = read_space(file, base)
+    if sampler == "grid":
+        trials = min(trials, 1 + sum(1 for _ in found.grid()))
+    if not root.exists():
+        raise DataError(f"there is no {printable(root)}: give a folder of photos, or what else `train` takes.")
+    name = name or (root.resolve().name if root.is_dir() else root.name.partition(".")[0])
+    run_stem(f"{name}-tune")
+    if root.is_dir():
+        require_outside(Path(runs_dir), [root], option="--runs-dir")
+    plan = Plan(
+        photos=str(root.absolute()),
+        name=name,
+        created=now(),
+        trials=trials,
+        minutes=minutes,
+        sampler=sampler,
+        metric=metric or found.metric or "accuracy",
+        pruner=found.pruner or "median",
+        seed=seed,
+        part=None,
+        test=0,
+    )
+    folder = create_run(Path(runs_dir), f"{name}-tune")
+    with folder.locked():
+        search = begin_search(folder, plan, base, file, narrator)
+    return _go_on(search, narrator, minutes=minutes, workers=workers)
+
+
+def resume_tuning(
+    search: str | os.PathLike[str],
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    workers: int = 1,
+    narrator: Narrator | None = None,
+) -> Tuned:
+    """Go on with a search that was stopped, or join one that is running; `trials` may be more or fewer than before.
+
+    A trial that was broken off is finished from its own run where it was fine-tuning, else run again with the same
+    settings. Time counts anew.
+
+    Raises:
+        ModelError: The folder is no search.
+        TrainingError: No trial gave a model.
+    """
+    found, narrator = open_search(Path(search)), narrator or Silent()
+    require_optuna()
+    if trials is not None and trials != found.plan.trials:
+        found = replace(found, plan=replace(found.plan, trials=trials))
+        write_plan(found)
+    minutes = minutes if minutes is not None else found.plan.minutes
+    return _go_on(found, narrator, minutes=minutes, workers=workers)
+
+
+def _go_on(search: Search, narrator: Narrator, *, minutes: float | None, workers: int) -> Tuned:
+    """Run trials until there are enough or the time is up; whoever ends the last one trains the winner."""
+    path = search.folder.path
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    narrator.say(f"Search: {path}")
+    try:
+        with open_trials(search.folder, search.space, **options(search)) as trials:
+            with _workers(search, workers - 1, minutes) as helpers:
+                _run_trials(search, trials, narrator, deadline)
+                for helper in helpers:
+                    helper.wait()
+            with FileLock(path / _FINISH):
+                if trials.others_at_work():
+                    narrator.say("Other processes are still at their trials; the last of them ends the search.")
+                    document = write_document(search, trials)
+                else:
+                    document = conclude(search, trials, narrator)
+    except KeyboardInterrupt:
+        narrator.say(f"Go on with: photograft tune --resume {shlex.quote(str(path))}")
+        raise
+    narrator.say(f"Search: {path / 'tune.html'}")
+    return Tuned(path, document)
+
+
+@contextmanager
+def _workers(search: Search, n: int, minutes: float | None) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Other processes at the same search, each with a log in its folder; none is left when the block ends."""
+    path = search.folder.path
+    command = [sys.executable, "-m", "photograft", "tune", "--resume", str(path.absolute())]
+    command += [] if minutes is None else ["--minutes", f"{minutes:g}"]
+    helpers: list[subprocess.Popen[bytes]] = []
+    try:
+        for number in range(2, n + 2):
+            with (path / f"worker-{number}.log").open("ab") as log:
+                helpers.append(
+                    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+                )
+        yield helpers
+    finally:
+        for helper in helpers:
+            if helper.poll() is None:
+                helper.terminate()
+        for helper in helpers:
+            try:
+                helper.wait(timeout=_STOP_S)
+            except subprocess.TimeoutExpired:
+                helper.kill()
+                helper.wait()
+
+
+def _run_trials(search: Search, trials: Trials, narrator: Narrator, deadline: float | None) -> None:
+    while deadline is None or time.monotonic() < deadline:
+        with trials.claim(n=search.plan.trials) as claimed:
+            if claimed is None:
+                return
+            if claimed.again:
+                narrator.say(f"Trial {claimed.number + 1} was broken off; it is taken up.")
+            _run_trial(search, trials, claimed, narrator)
+        document = write_document(search, trials)
+        narrator.say(trial_line(document, claimed.number + 1))
+    narrator.say("The time is up.")
+
+
+def _run_trial(search: Search, trials: Trials, claimed: Claimed, narrator: Narrator) -> None:
+    """Run a trial and tell what came of it. What is stopped from outside stays as it is, to be taken up."""
+    began, plan = time.monotonic(), search.plan
+    name = f"trial-{claimed.number + 1:04}"
+    quiet = _Quiet(narrator, f"Trial {claimed.number + 1}")
+    try:
+        config = search.settings(claimed.values)
+        run = find_or_train(
+            search, name, config, narrator=quiet, observe=lambda record: claimed.observe(record, metric=plan.metric)
+        )
+        score = score_run(run, plan.metric, part=plan.part)
+    except Pruned:
+        remove_runs(search, name)
+        trials.prune(claimed, seconds=time.monotonic() - began)
+    except Exception as error:  # whatever it is, the search goes on
+        remove_runs(search, name)
+        trials.fail(claimed, _in_words(error), seconds=time.monotonic() - began)
+    else:
+        trials.complete(claimed, score, run=run.name, seconds=time.monotonic() - began)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, PhotograftError | OSError):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}"
+
+
+class _Quiet:
+    """Leaves out what a run says of itself; its progress is shown with the name of the trial before it."""
+
+    def __init__(self, narrator: Narrator, name: str) -> None:
+        self._narrator, self._name = narrator, name
+
+    def say(self, text: str) -> None:
+        """Tell nothing."""
+
+    def progress(self, total: int, label: str) -> AbstractContextManager[Progress]:
+        """Show how far the trial is."""
+        return self._narrator.progress(total, f"{self._name}: {label}")

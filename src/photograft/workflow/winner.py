@@ -1,0 +1,181 @@
+"""The end of a search: which trial won, whether it beats the base settings, and what it reaches on the test part."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from photograft.config import Config, to_yaml
+from photograft.config.space import Range
+from photograft.data.files import printable
+from photograft.errors import ModelError, PhotograftError, TrainingError
+from photograft.evaluation.paired import Comparison, compare
+from photograft.reporting.judged import read_judged
+from photograft.reporting.study_document import comparison_row
+from photograft.reporting.tune_document import build_tune
+from photograft.reporting.tune_page import render_tune
+from photograft.tracking.run_folder import RunFolder
+from photograft.workflow.fits import Observer
+from photograft.workflow.narrator import Narrator
+from photograft.workflow.resume import has_begun
+from photograft.workflow.scoring import LOWER_IS_BETTER
+from photograft.workflow.search import Search, now
+from photograft.workflow.train import resume, train
+from photograft.workflow.trials import TrialRow, Trials
+
+DOCUMENT, PAGE, BEST = "tune.json", "tune.html", "best.yaml"
+_WINNER = "winner"
+
+
+def conclude(search: Search, trials: Trials, narrator: Narrator) -> dict[str, Any]:
+    """Choose the winner, train it once with the test part opened, and write all of it down.
+
+    Raises:
+        TrainingError: No trial gave a model.
+    """
+    rows = trials.rows()
+    best = best_trial(search, rows)
+    if best is None:
+        write_document(search, trials)
+        failed = next((row for row in rows if row.reason), None)
+        why = f" The first failed with: {failed.reason}" if failed else ""
+        raise TrainingError(f"{search.folder.path}: none of {len(rows)} trials gave a model.{why}")
+    config = search.settings(dict(best.values), open_test=True)
+    search.folder.write(BEST, to_yaml(config))
+    if search.plan.test:
+        narrator.say(f"Trial {best.number + 1} is the winner; it is trained once more, and the test part is opened ...")
+        run = find_or_train(search, _WINNER, config, narrator=narrator)
+    else:
+        run = search.folder.path / best.run
+    return write_document(search, trials, winner=run)
+
+
+def best_trial(search: Search, rows: list[TrialRow]) -> TrialRow | None:
+    """The finished trial with the best score; of equal ones the first."""
+    done = [row for row in rows if row.score is not None]
+    sign = -1.0 if search.plan.metric in LOWER_IS_BETTER else 1.0
+    return max(done, key=lambda row: sign * float(row.score or 0.0), default=None)
+
+
+def find_or_train(
+    search: Search, name: str, config: Config, *, narrator: Narrator, observe: Observer | None = None
+) -> Path:
+    """The run of this name and these settings in the folder of the search: found finished, taken up, or trained."""
+    for path in list(_runs(search, name)):
+        asked = path / "config.yaml"
+        if not asked.is_file() or asked.read_text(encoding="utf-8") != to_yaml(config):
+            shutil.rmtree(path, ignore_errors=True)
+        elif has_begun(RunFolder(path)):
+            try:
+                return resume(path, narrator=narrator, observe=observe).run
+            except ModelError:  # what it needs to go on is damaged
+                shutil.rmtree(path, ignore_errors=True)
+        elif (path / "checksums.json").is_file():
+            return path
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    photos, runs_dir = search.plan.photos, search.folder.path
+    return train(photos, name=name, runs_dir=runs_dir, config=config, narrator=narrator, observe=observe).run
+
+
+def remove_runs(search: Search, name: str) -> None:
+    """Remove what a trial left that gave no model."""
+    for path in list(_runs(search, name)):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def write_document(search: Search, trials: Trials, *, winner: Path | None = None) -> dict[str, Any]:
+    """Write tune.json and tune.html of where the search stands; gives the document."""
+    rows, plan = trials.rows(), search.plan
+    best = best_trial(search, rows)
+    base = next((row for row in rows if row.is_base), None)
+    best_file = search.folder.path / BEST
+    command = ["photograft", "train", plan.photos, "--config", str(best_file)]
+    document = build_tune(
+        study=search.folder.path.name,
+        data=printable(plan.name),
+        created=plan.created,
+        written=now(),
+        plan={
+            "trials": plan.trials,
+            "minutes": plan.minutes,
+            "sampler": plan.sampler,
+            "metric": plan.metric,
+            "pruner": plan.pruner,
+            "seed": plan.seed,
+            "part": plan.part,
+            "test": plan.test,
+        },
+        space=[_space_row(search, each.name) for each in search.space.settings],
+        trials=[_trial_row(row) for row in rows],
+        best=None if best is None else best.number + 1,
+        importance=trials.importance(),
+        comparison=_compared(search, best, base),
+        winner=None if winner is None else _winner_row(winner, tested=bool(plan.test)),
+        command=None if winner is None else shlex.join(command),
+    )
+    search.folder.write_json(DOCUMENT, document)
+    search.folder.write(PAGE, render_tune(document))
+    return document
+
+
+def _runs(search: Search, name: str) -> Iterator[Path]:
+    pattern = re.compile(rf"\d{{4}}-\d\d-\d\d-{re.escape(name)}(-\d+)?")
+    return (each for each in sorted(search.folder.path.iterdir()) if pattern.fullmatch(each.name))
+
+
+def _space_row(search: Search, name: str) -> dict[str, Any]:
+    setting = next(each for each in search.space.settings if each.name == name)
+    values = setting.values
+    row: dict[str, Any] = {"name": name, "only_if": {key: list(each) for key, each in setting.only_if.items()}}
+    if isinstance(values, Range):
+        return {**row, "choices": None, "low": values.low, "high": values.high, "log": values.log}
+    return {**row, "choices": list(values), "low": None, "high": None, "log": False}
+
+
+def _trial_row(row: TrialRow) -> dict[str, Any]:
+    return {
+        "number": row.number + 1,
+        "state": row.state,
+        "base": row.is_base,
+        "score": row.score,
+        "values": dict(row.values),
+        "run": row.run or None,
+        "seconds": round(row.seconds, 2),
+        "error": row.reason or None,
+        "curve": [list(point) for point in row.curve],
+    }
+
+
+def _compared(search: Search, best: TrialRow | None, base: TrialRow | None) -> dict[str, Any] | None:
+    """The winner against the base settings, on the photos that judged both trials."""
+    if best is None or base is None or base.score is None or best.number == base.number:
+        return None
+    names = (f"trial {best.number + 1}", "the base settings")
+    try:
+        judged = [
+            read_judged(search.folder.path / row.run, name=name) for row, name in zip((best, base), names, strict=True)
+        ]
+        found: Comparison | str = compare(*judged)
+    except PhotograftError as error:
+        found = str(error)
+    return comparison_row(*names, found)
+
+
+def _winner_row(run: Path, *, tested: bool) -> dict[str, Any]:
+    report: Mapping[str, Any] = json.loads(RunFolder(run).read("report.json"))
+    headline = report["evaluations"][0]
+    is_test = tested and headline["what"] == "test"
+    return {
+        "run": run.name,
+        "test": {name: headline["scores"].get(name) for name in _SCORES} if is_test else None,
+        "openings": report["test_openings"],
+    }
+
+
+_SCORES = ("n", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "balanced_accuracy", "log_loss")
