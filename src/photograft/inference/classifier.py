@@ -60,7 +60,8 @@ class Prediction:
 
     `status` is "ok"; "unsure" where the label is less probable than the model's limit; "unfamiliar" where the photo is
     like none that it learned from; or "rejected". `label` is the best guess also of an unsure or unfamiliar photo. A
-    rejected one has none, and `reason` says why. `top` holds (label, probability) of every class, best first. `factors` are by name; empty where classes have none.
+    rejected one has none, and `reason` says why. `top` holds (label, probability) of every class, best first. `factors`
+    are by name; empty where classes have none.
 
     Where a photo may have several labels, `labels` are those that reach their thresholds, best first: any number of
     them, also none. `label` is then the most probable one, whether it reaches its threshold or not.

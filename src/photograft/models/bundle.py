@@ -148,8 +148,8 @@ def read_bundle(path: Path) -> Bundle:
         raise IntegrityError(f"{folder / 'bundle.json'} contradicts itself or the bundle's files: {'; '.join(wrong)}.")
     embedding = {row.id: row.outputs["embedding"] for row in info.networks}
     heads = {row.id: _read_head(folder / row.weights) for row in info.heads}
-    row = info.decisions.unfamiliar
-    familiar = None if row is None else read_familiar(folder / row.file, embedding=embedding[row.network])
+    told = info.decisions.unfamiliar
+    familiar = None if told is None else read_familiar(folder / told.file, embedding=embedding[told.network])
     bundle = Bundle(folder, info, heads, familiar)
     target_of = {m.head: target for row, target in zip(info.targets, bundle.targets, strict=True) for m in row.members}
     for row in info.heads:

@@ -36,6 +36,7 @@ from photograft.workflow.composition import (
     judge,
     judge_linear,
 )
+from photograft.workflow.decisions import Decisions, decide
 from photograft.workflow.environment import command_line, data_sha256, git_state, versions
 from photograft.workflow.facts import (
     NAMES,
@@ -91,6 +92,7 @@ class _Results:
     evaluations: dict[str, Evaluation]
     folds: tuple[FoldScores, ...]
     doubts: list[Doubt]
+    decisions: Decisions | None = None
 
 
 def finish_run(
@@ -133,6 +135,9 @@ def finish_run(
             trained = compare_with_linear(trained, judged, linear, test_rows, test)
             balance = balance_effects(trained, shipped, judged, by_honest)
         fitted_on = _refit(trained, bundle, warnings)
+        with clock.stage("decide"):
+            decisions = decide(trained, bundle, judged=judged, test=test, test_rows=test_rows)
+            results = replace(results, decisions=decisions)
         with clock.stage("bundle"):
             statement = learnt.splits.statement
             bundle.finish(

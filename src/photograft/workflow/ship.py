@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from photograft.models.bundle import Bundle, read_bundle, seal_bundle, write_bun
 from photograft.models.bundle_rows import (
     BundleInfo,
     ContractRow,
+    DecisionsRow,
     HeadRow,
     MemberRow,
     NetworkRow,
@@ -81,6 +82,19 @@ class BundleInProgress:
         write_bundle(
             self.folder, self._info, networks=draft.network_files, heads=draft.head_files, files=self._pictures
         )
+
+    @property
+    def first_network(self) -> str:
+        """The id of the network that tells unfamiliar photos."""
+        return self._info.networks[0].id
+
+    def decide(self, decisions: DecisionsRow, files: Mapping[str, bytes]) -> None:
+        """Add when a photo is unsure or unfamiliar; to be called behind `replace`, since a file belongs to a network."""
+        for name, content in files.items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / name, content)
+        self._info = self._info.model_copy(update={"decisions": decisions})
+        seal_bundle(self.folder, self._info)
 
     def finish(self, *, tested: dict[str, Any]) -> None:
         """Write golden outputs, test result and model card, and move the bundle to its place."""
