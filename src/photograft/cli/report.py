@@ -10,8 +10,16 @@ import typer
 from photograft.cli import console
 
 
-def report(run: Annotated[Path, typer.Argument(help="Run folder.")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    robustness: Annotated[
+        float | None,
+        typer.Option(
+            min=1, metavar="SECONDS", help="First try the model on worse photos (noise, blur, poor light) for so long."
+        ),
+    ] = None,
+) -> None:
     """Render the report of a run again and print its path."""
     from photograft.workflow.render import report as workflow
 
-    console.print_text(str(workflow(run)))
+    console.print_text(str(workflow(run, robustness_s=robustness, narrator=console)))

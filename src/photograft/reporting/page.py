@@ -14,6 +14,7 @@ from photograft.reporting.composite_texts import composite_texts_in, has_labels,
 from photograft.reporting.confusion_section import MANY_CLASSES, show_confusion
 from photograft.reporting.figures import reliability_svg
 from photograft.reporting.html import Pictures, render_template, show_plain
+from photograft.reporting.robustness_section import show_robustness
 from photograft.reporting.sentences import (
     FEW,
     correct_count,
@@ -28,7 +29,11 @@ from photograft.reporting.training_section import show_training
 
 
 def render_html(
-    report: Mapping[str, Any], *, thumbnails: Mapping[str, bytes], sheets: Mapping[str, bytes] | None = None
+    report: Mapping[str, Any],
+    *,
+    thumbnails: Mapping[str, bytes],
+    sheets: Mapping[str, bytes] | None = None,
+    worse: Mapping[str, bytes] | None = None,
 ) -> str:
     """Draw the document of `build_report` as a page.
 
@@ -36,6 +41,7 @@ def render_html(
         report: the document, also as read back from ``report.json``.
         thumbnails: JPEG bytes by path of a photo (see `thumbnail_paths`); without any, mistakes are listed as text.
         sheets: contact sheets of changed copies as JPEG files, by the keys of `training_sections`.
+        worse: one photo made worse, as JPEG files by the names of `robustness_section.EXAMPLES`.
     """
     headline = report["evaluations"][0] if report["evaluations"] else None
     texts, pictures = texts_about(headline, report["language"]), Pictures()
@@ -43,6 +49,7 @@ def render_html(
         headline = None
     # Before the mistakes take all the room.
     shown_sheets = {name: pictures.address(sheet) for name, sheet in (sheets or {}).items()}
+    shown_worse = {name: pictures.address(picture) for name, picture in (worse or {}).items()}
     classes = _class_rows(report, headline)
     return render_template(
         "report.html.j2",
@@ -66,6 +73,7 @@ def render_html(
         confusion=show_confusion(headline, texts) if headline and headline["confusion"] else None,
         reliability=_reliability(headline, texts) if headline else None,
         training=show_training(report, sheets=shown_sheets),
+        robustness=show_robustness(report, pictures=shown_worse),
         mistakes=_mistakes(report, thumbnails, pictures),
         issues=[_issue(issue, texts) for issue in report["issues"]],
         scores=_scores(report, texts),

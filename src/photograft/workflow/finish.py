@@ -6,6 +6,7 @@ import datetime
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from photograft.reporting.document import build_report
 from photograft.reporting.doubts import DOUBTS, Doubt, doubts_csv, gather_doubts
 from photograft.reporting.figures import confusion_svg
 from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
+from photograft.reporting.robustness_section import robustness_csv
 from photograft.reporting.tables import confusion_tables, predictions_csv
 from photograft.reporting.training import Training
 from photograft.reporting.training_records import records_jsonl
@@ -50,6 +52,7 @@ from photograft.workflow.facts import (
 from photograft.workflow.members import MAIN, Learnt, Member, member_folder, refit_of
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.render import render_report
+from photograft.workflow.robustness import run_robustness
 from photograft.workflow.ship import BundleInProgress, ship_bundle
 from photograft.workflow.source import read_as_scanned
 
@@ -145,7 +148,9 @@ def finish_run(
             )
     with clock.stage("report"):
         _write_results(run, trained, results)
-        _write_report(run, trained, results, openings, ensemble, balance, clock, warnings)
+    robustness = _try_worse_photos(run, trained, headline, clock, narrator)
+    with clock.stage("report"):
+        _write_report(run, trained, results, openings, ensemble, balance, robustness, clock, warnings)
         run.seal()
         render_report(run)
     if ensemble is not None and ensemble.gain is not None:
@@ -299,6 +304,20 @@ def _write_results(run: RunFolder, trained: Trained, results: _Results) -> None:
     run.write("records.jsonl", _records(trained))
 
 
+def _try_worse_photos(
+    run: RunFolder, trained: Trained, headline: Evaluation, clock: Clock, narrator: Narrator
+) -> dict[str, Any] | None:
+    """What worse photos cost the shipped model, where settings and photos allow to try it."""
+    limit_s, root = trained.config.report.robustness_s, trained.learnt.manifest.root
+    if limit_s == "auto" or limit_s == 0 or not headline.scores["n"]:
+        return None
+    with clock.stage("robustness"):
+        section = run_robustness(run, trained.config, root=root, what=headline.what, limit_s=limit_s, narrator=narrator)
+    if "left_out" not in section:
+        run.write("robustness.csv", robustness_csv(section))
+    return section
+
+
 def _records(trained: Trained) -> str:
     """Out-of-fold losses of the linear heads by strength, then the records of fine-tuning."""
     lines: list[str] = []
@@ -327,6 +346,7 @@ def _write_report(
     openings: int,
     ensemble: EnsembleFacts | None,
     balance: BalanceFacts | None,
+    robustness: dict[str, Any] | None,
     clock: Clock,
     warnings: list[str],
 ) -> None:
@@ -357,6 +377,7 @@ def _write_report(
         folds=results.folds,
         ensemble=ensemble,
         balance=balance,
+        robustness=robustness,
     )
     run.write_json("report.json", report)
     run.write_json(
