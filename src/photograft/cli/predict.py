@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from photograft.workflow.narrator import Progress
 
 PARTIAL = 6
+_MEANINGS = {
+    "unsure": "are unsure: their label is the best guess, and less probable than this model's limit",
+    "unfamiliar": "are unfamiliar: like none that this model learned from, so that their label may mean nothing",
+    "rejected": "could not be used; the rows say why",
+}
 
 
 def predict(
@@ -27,6 +33,12 @@ def predict(
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to name per photo.")] = 1,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Write the table to this CSV file (- for stdout).")
+    ] = None,
+    min_probability: Annotated[
+        float | None,
+        typer.Option(
+            "--min-probability", metavar="P", help="Below this a photo is unsure; the model has its own limit."
+        ),
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
@@ -42,25 +54,30 @@ def predict(
     if csv_file and csv_file != Path("-"):
         _check_csv(csv_file)
     paths = list(expand_inputs(inputs, stdin=sys.stdin.buffer))
-    with load(model) as classifier, console.progress(len(paths), "Predicting") as progress:
+    with (
+        load(model, min_probability=min_probability) as classifier,
+        console.progress(len(paths), "Predicting") as progress,
+    ):
         several = classifier.bundle.several
         if classifier.bundle.contract.box.source != "none":
             console.say("This model learned from photos cropped to boxes; new ones have none: the whole photo is used.")
         predictions = _count(classifier.predict_each(paths), progress)
+        statuses: Counter[str] = Counter()
         if json_output or csv_file:
             rows = list(predictions)
             if csv_file:
                 _write_csv(csv_file, rows, top, classifier)
             if json_output:
                 console.print_json([_to_json(p, top, several=several) for p in rows])
-            n_rejected = sum(p.status != "ok" for p in rows)
+            statuses.update(p.status for p in rows)
         else:
-            n_rejected = 0
             for prediction in predictions:
                 console.print_text(_to_line(prediction, top, several=several))
-                n_rejected += prediction.status != "ok"
-    if n_rejected:
-        console.say(f"{n_rejected} of {len(paths)} photos could not be used; the rows say why.")
+                statuses[prediction.status] += 1
+    for status, meaning in _MEANINGS.items():
+        if statuses[status]:
+            console.say(f"{statuses[status]} of {len(paths)} photos {meaning}.")
+    if statuses["rejected"]:
         raise typer.Exit(PARTIAL)
 
 
@@ -93,10 +110,13 @@ def _ranked(named: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
 
 
 def _to_line(prediction: Prediction, top: int, *, several: bool) -> str:
-    """One line: the path, and behind tabs the classes, then the factors; of several labels those that are given."""
+    """One line: the path, and behind tabs the classes, then the factors; of several labels those that are given.
+
+    A status other than ok stands before them.
+    """
     from photograft.data.files import printable
 
-    if prediction.status != "ok":
+    if prediction.status == "rejected":
         return f"{printable(prediction.path)}\trejected\t{prediction.reason}"
     named = [f"{printable(label)} {chance:.3f}" for label, chance in prediction.top[:top]]
     if several:
@@ -106,7 +126,8 @@ def _to_line(prediction: Prediction, top: int, *, several: bool) -> str:
         f"{printable(name)}={printable(factor.label)} {factor.probability:.3f}"
         for name, factor in prediction.factors.items()
     ]
-    return "\t".join([printable(prediction.path), *named, *factors])
+    status = [] if prediction.status == "ok" else [prediction.status]
+    return "\t".join([printable(prediction.path), *status, *named, *factors])
 
 
 def _check_csv(file: Path) -> None:

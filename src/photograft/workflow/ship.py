@@ -89,7 +89,7 @@ class BundleInProgress:
         return self._info.networks[0].id
 
     def decide(self, decisions: DecisionsRow, files: Mapping[str, bytes]) -> None:
-        """Add when a photo is unsure or unfamiliar; to be called behind `replace`, since a file belongs to a network."""
+        """Add when a photo is unsure or unfamiliar: behind `replace`, since the file belongs to a network."""
         for name, content in files.items():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / name, content)
