@@ -18,22 +18,9 @@ class OnnxEngine:
     name = "onnxruntime-fp32"
 
     def __init__(self, network: Path, *, threads: int | None = None) -> None:
-        threads = threads or usable_cores()
-        # One photo per core: larger batches push the middle layers out of the processor's cache, and each photo
-        # then takes longer (measured: a fifth longer at 16 photos of 320 px on two cores).
-        self._batch = max(threads, 2)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # Waking a sleeping thread for each of the network's 200 operations costs up to half of its time on a virtual
-        # machine, so threads spin within a pass; after it they sleep, and leave the cores to the decoders.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        try:
-            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-            self.px = int(self._session.get_inputs()[0].shape[1])
-        except Exception as error:  # onnxruntime raises many types of its own, all meaning the same here
-            raise ModelError(f"{network} is not a network that ONNX Runtime can load: {error}") from error
+        self._batch = photos_at_once(threads)
+        self._session = open_session(network, threads=threads)
+        self.px = int(self._session.get_inputs()[0].shape[1])
 
     def embed(self, pixels_NHWC: PixelArray) -> FloatArray:
         """Embedding of shape (N, D); photos do not influence each other."""
@@ -42,3 +29,33 @@ class OnnxEngine:
             for i in range(0, len(pixels_NHWC), self._batch)
         ]
         return np.concatenate(parts)
+
+
+def photos_at_once(threads: int | None = None) -> int:
+    """How many photos a session is best given at once."""
+    # One photo per core: larger batches push the middle layers out of the processor's cache, and each photo
+    # then takes longer (measured: a fifth longer at 16 photos of 320 px on two cores).
+    return max(threads or usable_cores(), 2)
+
+
+def open_session(
+    network: Path, *, content: bytes | None = None, threads: int | None = None
+) -> onnxruntime.InferenceSession:
+    """A network in ONNX Runtime, from its file or, where it was changed, from its `content`.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cores()
+    options.log_severity_level = 3
+    # Waking a sleeping thread for each of the network's 200 operations costs up to half of its time on a virtual
+    # machine, so threads spin within a pass; after it they sleep, and leave the cores to the decoders.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        session = onnxruntime.InferenceSession(content or network, options, providers=["CPUExecutionProvider"])
+        int(session.get_inputs()[0].shape[1])
+    except Exception as error:  # onnxruntime raises many types of its own, all meaning the same here
+        raise ModelError(f"{network} is not a network that ONNX Runtime can load: {error}") from error
+    return session

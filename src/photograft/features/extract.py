@@ -96,13 +96,20 @@ def take_view(pixels_NHWC: PixelArray, view: str) -> PixelArray:
 
     Nothing is resampled. `photograft.contract.view_names` knows the names.
     """
-    name = view.removesuffix("-flipped")
-    if name != "whole":
+    if view.removesuffix("-flipped") != "whole":
         px = pixels_NHWC.shape[1]
-        side = window_px(px, "five")
-        top, left = ((px - side) * halves // 2 for halves in _PLACES[name])
+        side, (top, left) = window_px(px, "five"), view_corner(view, px)
         pixels_NHWC = pixels_NHWC[:, top : top + side, left : left + side]
     return pixels_NHWC[:, :, ::-1] if view.endswith("-flipped") else pixels_NHWC
+
+
+def view_corner(view: str, px: int) -> tuple[int, int]:
+    """Where a view begins in a picture of `px` pixels: from the top and from the left."""
+    name = view.removesuffix("-flipped")
+    if name == "whole":
+        return 0, 0
+    top, left = ((px - window_px(px, "five")) * halves // 2 for halves in _PLACES[name])
+    return top, left
 
 
 def merge_views(sum_ND: FloatArray, n_views: int) -> FloatArray:
