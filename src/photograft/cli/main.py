@@ -31,9 +31,11 @@ from photograft.cli import (
     pretrain,
     recipes,
     report,
+    review,
     runs,
     split,
     train,
+    tune,
     verify,
 )
 from photograft.cli.console import print_text, say
@@ -58,8 +60,10 @@ app.command("split")(split.split)
 app.command("advise")(advise.advise)
 app.command("pretrain")(pretrain.pretrain)
 app.command("train")(train.train)
+app.command("tune")(tune.tune)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
+app.command("review")(review.review)
 app.command("predict")(predict.predict)
 app.command("verify")(verify.verify)
 app.add_typer(runs.app, name="runs")
