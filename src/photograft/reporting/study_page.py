@@ -30,7 +30,7 @@ def render_study(document: Mapping[str, Any], *, sheets: Mapping[str, bytes] | N
         summary=_summary(document, texts),
         notes=_notes(document, texts),
         rows=[_row(row, document, texts) for row in rows],
-        pairs=[_pair(pair, texts) for pair in document["comparisons"]],
+        pairs=[show_pair(pair, texts) for pair in document["comparisons"]],
         curves=Markup(study_curves_svg(_lines(rows), texts)),  # whose texts are escaped where it is drawn
         pretraining=[
             (row["variant"], shown.get(row["variant"], ""), _pretrained(row["pretraining"], texts))
@@ -104,7 +104,8 @@ def _row(row: Mapping[str, Any], document: Mapping[str, Any], texts: Texts) -> d
     }
 
 
-def _pair(pair: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+def show_pair(pair: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+    """A comparison in words, what more there is to say, and whether it is clear."""
     if "refused" in pair:
         why = texts.say("pair.refused", a=pair["a"], b=pair["b"], why=pair["refused"])
         return {"sentence": why, "more": "", "apart": False}
