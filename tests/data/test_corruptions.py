@@ -65,7 +65,7 @@ def test_every_kind_is_there() -> None:
     assert len(KINDS) == 8
 
 
-@pytest.mark.parametrize("kind", ["defocus", "motion", "pixelated", "jpeg"])
+@pytest.mark.parametrize("kind", ["defocus", "motion", "small", "jpeg"])
 def test_what_has_no_detail_is_not_blurred(kind: Kind) -> None:
     flat = np.full((48, 48, 3), (200, 90, 30), dtype=np.uint8)
     for strength in STRENGTHS:

@@ -140,5 +140,5 @@ def test_a_classifier_of_shape_suffers_from_patches_and_not_from_a_colour_cast()
     assert judged.accuracy == 1
     assert judged.shuffled.low > 0.2
     assert judged.corruptions["cast", 2].drop == 0
-    assert judged.corruptions["pixelated", 1].drop == 0
+    assert judged.corruptions["small", 1].drop == 0
     assert judged.unread.drop == 0

@@ -4,10 +4,10 @@ Everything works on the upright pixels (px, px, 3) that a network sees, after th
 of px, so that a strength means the same for every input size, and a photo of 12 megapixels is not made worse in a
 detail that the resize would take away again. Where the contract stretches, a round blur is an ellipse of the photo.
 
-Seven of the eight corruptions are of the kinds of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to
-Common Corruptions and Perturbations" (2019, ImageNet-C), written anew; low light and colour cast stand for its
-brightness and weather, which shop photos do not meet. Strengths are milder than its five: 1 is seen beside the
-original, 2 at once, and 3 is the worst that anybody would still send.
+The corruptions are after Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations" (2019, ImageNet-C), written anew. Low light and colour cast stand for its brightness and weather, haze is
+even, and a small photo is enlarged smoothly, not in blocks: so phones and shops have it. Strengths are milder than its
+five: 1 is seen beside the original, 2 at once, and 3 is the worst that anybody would still send.
 
 What is random in a photo follows from its key alone. Shape letters: H, W sides, C colours, K side of a kernel.
 """
@@ -26,7 +26,7 @@ from PIL import Image, ImageFilter
 from photograft.data.orientation import stored_turned
 from photograft.values import FloatArray, PixelArray
 
-Kind = Literal["noise", "defocus", "motion", "jpeg", "dark", "fog", "pixelated", "cast"]
+Kind = Literal["noise", "defocus", "motion", "jpeg", "dark", "fog", "small", "cast"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 STRENGTHS: Final = (1, 2, 3)
@@ -106,7 +106,7 @@ _AMOUNTS: dict[Kind, tuple[float, float, float]] = {
     "jpeg": (30, 15, 7),  # quality
     "dark": (0.6, 0.35, 0.18),  # of the stored values: 1.5, 3.3 and 5.4 stops of light
     "fog": (0.3, 0.5, 0.7),  # weight of the veil
-    "pixelated": (1 / 2, 1 / 4, 1 / 6),  # of px
+    "small": (0.4, 0.25, 0.125),  # of px
     "cast": (1.2, 1.5, 2.0),  # by how much red grows and blue falls, or the other way round
 }
 
@@ -142,10 +142,11 @@ def _fog(pixels_HWC: PixelArray, amount: float, _: Key) -> PixelArray:
     return _as_pixels(pixels_HWC * np.float32(1 - amount) + np.float32(amount * 255 * _VEIL))
 
 
-def _pixelated(pixels_HWC: PixelArray, amount: float, _: Key) -> PixelArray:
+def _small(pixels_HWC: PixelArray, amount: float, _: Key) -> PixelArray:
+    """A preview instead of the photo, enlarged as the contract enlarges small photos."""
     px = pixels_HWC.shape[0]
-    small = Image.fromarray(pixels_HWC).resize((max(1, round(amount * px)),) * 2, Image.Resampling.BOX)
-    return np.asarray(small.resize((px, px), Image.Resampling.NEAREST))
+    small = Image.fromarray(pixels_HWC).resize((max(1, round(amount * px)),) * 2, Image.Resampling.BICUBIC)
+    return np.asarray(small.resize((px, px), Image.Resampling.BICUBIC))
 
 
 def _cast(pixels_HWC: PixelArray, amount: float, key: Key) -> PixelArray:
@@ -160,7 +161,7 @@ _CORRUPTIONS: dict[Kind, _Corruption] = {
     "jpeg": _jpeg,
     "dark": _dark,
     "fog": _fog,
-    "pixelated": _pixelated,
+    "small": _small,
     "cast": _cast,
 }
 

@@ -49,7 +49,7 @@ def build_report(
     folds: Sequence[FoldScores] = (),
     ensemble: EnsembleFacts | None = None,
     balance: BalanceFacts | None = None,
-    robustness: Mapping[str, Any] | None = None,
+    sections: Mapping[str, Mapping[str, Any]] | None = None,
     worst: int = 24,
     language: str = "en",
 ) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def build_report(
         folds: scores of each fold; empty where the page is not to show them.
         ensemble: the models that predict together; None where there is one.
         balance: what was done for small classes; None where nothing was.
-        robustness: what worse photos cost, as `robustness_document` gives it; None where they were not tried.
+        sections: further sections by their keys, such as "robustness", as the functions that make them give them.
         worst: how many of the worst mistakes the page shows.
         language: of the page's texts.
     """
@@ -86,8 +86,8 @@ def build_report(
     told = {"warnings": list(warnings), "repeats": list(repeats), "model": {**model, **training_facts(training)}}
     made = {"settings": settings, "reasons": reasons, "versions": versions, "seconds": seconds}
     composite = folds_document(folds, settings) | ensemble_document(ensemble) | balance_document(balance)
-    tried = {} if robustness is None else {"robustness": robustness}
-    return _summarise(about | scored | judged | told | made | training_document(training) | composite | tried)
+    composite |= sections or {}
+    return _summarise(about | scored | judged | told | made | training_document(training) | composite)
 
 
 def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ EXAMPLES: tuple[str, ...] = (UNCHANGED, *(f"{kind} {MIDDLE}" for kind in KINDS))
 NOTICEABLE = 0.03
 """Loss of accuracy below which a corruption is not spoken of."""
 
+_LITTLE = 0.1  # a loss that is surely below it is called little
 _MOSTLY = 0.5  # of what is above chance
 _HOTTEST = 0.4  # loss of accuracy that is drawn in the full colour
 _NAMED = 2  # corruptions that are named beside the worst one
@@ -189,7 +190,8 @@ def _say_texture(section: Document, texts: Texts) -> str:
 def _say_turned(section: Document, texts: Texts) -> str:
     turned = section["turned"]
     unread = turned["unread"]
-    costs = texts.say("unread.costs" if _is_costly(unread) else "unread.little", **_limits(unread))
+    verdict = "costs" if _is_costly(unread) else "little" if unread["high"] < _LITTLE else "unsure"
+    costs = texts.say(f"unread.{verdict}", **_limits(unread))
     if turned["alike"] is None:
         return costs
     key = "turned.alike" if turned["alike"] == turned["of"] else "turned.other"
@@ -220,5 +222,5 @@ def _effect(effect: Effect) -> dict[str, float]:
     return {"accuracy": effect.accuracy, "drop": effect.drop, "low": effect.low, "high": effect.high}
 
 
-def _cells(effect: Document) -> list[str]:
-    return [f"{effect[name]:.4f}" for name in ("accuracy", "drop", "low", "high")]
+def _cells(effect: Document) -> list[float]:
+    return [round(effect[name], 4) for name in ("accuracy", "drop", "low", "high")]

@@ -25,7 +25,7 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     "kind.jpeg": "Strong JPEG compression",
     "kind.dark": "Low light",
     "kind.fog": "Haze (low contrast)",
-    "kind.pixelated": "Coarse pixels",
+    "kind.small": "Low resolution",
     "kind.cast": "A colour cast",
     "kind.noise.within": "noise",
     "kind.defocus.within": "blur (out of focus)",
@@ -33,7 +33,7 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     "kind.jpeg.within": "strong JPEG compression",
     "kind.dark.within": "low light",
     "kind.fog.within": "haze",
-    "kind.pixelated.within": "coarse pixels",
+    "kind.small.within": "low resolution",
     "kind.cast.within": "a colour cast",
     "strength.1": "mild",
     "strength.2": "middle",
@@ -60,7 +60,7 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     "do.jpeg": "Send photos as they are: messengers and web forms compress them again. " + _TAKE_CARE + ".",
     "do.dark": "If such photos will come: more light, or fine-tune (--quality best) with augment.brightness=0.6.",
     "do.fog": "If such photos will come: clean the lens, or fine-tune (--quality best) with augment.contrast=0.6.",
-    "do.pixelated": "Send photos in full size, not as previews. " + _TAKE_CARE + ".",
+    "do.small": "Send photos in full size, not as previews. " + _TAKE_CARE + ".",
     "do.cast": "If such photos will come: set the white balance of the camera, or fine-tune (--quality best) with "
     "augment.hue=0.1 and augment.saturation=0.5, where colour is not what tells the classes apart.",
     # What it rests on
@@ -90,6 +90,8 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     "pixels. Please report this.",
     "unread.costs": "Where the note is lost, a turn costs {points} points ({low} to {high}).",
     "unread.little": "Where the note is lost, a turn changes little ({points} points, {low} to {high}).",
+    "unread.unsure": "Whether a turn costs anything where the note is lost these photos cannot tell ({points} points, "
+    "{low} to {high}).",
     "example": "One photo at middle strength, and what it is named. Its label: {label}",
     "example.alt": "{title}: named {named}",
 }
@@ -103,7 +105,7 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "kind.jpeg": "심한 JPEG 압축",
     "kind.dark": "어두운 빛",
     "kind.fog": "뿌연 사진(낮은 대비)",
-    "kind.pixelated": "거친 화소",
+    "kind.small": "낮은 해상도",
     "kind.cast": "색 치우침",
     "kind.noise.within": "노이즈",
     "kind.defocus.within": "초점 흐림",
@@ -111,7 +113,7 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "kind.jpeg.within": "심한 JPEG 압축",
     "kind.dark.within": "어두운 빛",
     "kind.fog.within": "뿌연 사진",
-    "kind.pixelated.within": "거친 화소",
+    "kind.small.within": "낮은 해상도",
     "kind.cast.within": "색 치우침",
     "strength.1": "약함",
     "strength.2": "중간",
@@ -139,7 +141,7 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "더하세요.",
     "do.dark": "그런 사진이 올 것 같으면 더 밝게 찍거나, augment.brightness=0.6으로 미세 조정(--quality best)하세요.",
     "do.fog": "그런 사진이 올 것 같으면 렌즈를 닦거나, augment.contrast=0.6으로 미세 조정(--quality best)하세요.",
-    "do.pixelated": "미리보기가 아니라 원래 크기로 보내세요. 아니면 그런 사진을 라벨과 함께 학습 사진에 더하세요.",
+    "do.small": "미리보기가 아니라 원래 크기로 보내세요. 아니면 그런 사진을 라벨과 함께 학습 사진에 더하세요.",
     "do.cast": "그런 사진이 올 것 같으면 카메라의 화이트 밸런스를 맞추거나, 색이 클래스를 가르는 것이 아니라면 "
     "augment.hue=0.1과 augment.saturation=0.5로 미세 조정(--quality best)하세요.",
     "basis.some": "{what} {of:,}장 가운데 클래스마다 고르게 뽑은 {n:,}장입니다. 그대로는 {accuracy}가 맞습니다 "
@@ -160,6 +162,7 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "turned.other": "돌려 저장한 사진: EXIF에 적어 둔 사진 {n}장 가운데 {alike}장만 화소가 같습니다. 알려 주세요.",
     "unread.costs": "그 정보가 없어지면 {points}점을 잃습니다 ({low}~{high}).",
     "unread.little": "그 정보가 없어져도 거의 바뀌지 않습니다 ({points}점, {low}~{high}).",
+    "unread.unsure": "그 정보가 없어질 때 잃는 것이 있는지는 이 사진들로 알 수 없습니다 ({points}점, {low}~{high}).",
     "example": "중간 세기의 사진 한 장과 모델이 붙인 이름. 라벨: {label}",
     "example.alt": "{title}: {named}",
 }

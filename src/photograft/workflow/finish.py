@@ -148,9 +148,9 @@ def finish_run(
             )
     with clock.stage("report"):
         _write_results(run, trained, results)
-    robustness = _try_worse_photos(run, trained, headline, clock, narrator)
+    sections = _try_worse_photos(run, trained, headline, clock, narrator)
     with clock.stage("report"):
-        _write_report(run, trained, results, openings, ensemble, balance, robustness, clock, warnings)
+        _write_report(run, trained, results, openings, ensemble, balance, sections, clock, warnings)
         run.seal()
         render_report(run)
     if ensemble is not None and ensemble.gain is not None:
@@ -306,16 +306,16 @@ def _write_results(run: RunFolder, trained: Trained, results: _Results) -> None:
 
 def _try_worse_photos(
     run: RunFolder, trained: Trained, headline: Evaluation, clock: Clock, narrator: Narrator
-) -> dict[str, Any] | None:
-    """What worse photos cost the shipped model, where settings and photos allow to try it."""
+) -> dict[str, dict[str, Any]]:
+    """The section on what worse photos cost the shipped model, where settings and photos allow to try it."""
     limit_s, root = trained.config.report.robustness_s, trained.learnt.manifest.root
     if limit_s == "auto" or limit_s == 0 or not headline.scores["n"]:
-        return None
+        return {}
     with clock.stage("robustness"):
         section = run_robustness(run, trained.config, root=root, what=headline.what, limit_s=limit_s, narrator=narrator)
     if "left_out" not in section:
         run.write("robustness.csv", robustness_csv(section))
-    return section
+    return {"robustness": section}
 
 
 def _records(trained: Trained) -> str:
@@ -346,7 +346,7 @@ def _write_report(
     openings: int,
     ensemble: EnsembleFacts | None,
     balance: BalanceFacts | None,
-    robustness: dict[str, Any] | None,
+    sections: dict[str, dict[str, Any]],
     clock: Clock,
     warnings: list[str],
 ) -> None:
@@ -377,7 +377,7 @@ def _write_report(
         folds=results.folds,
         ensemble=ensemble,
         balance=balance,
-        robustness=robustness,
+        sections=sections,
     )
     run.write_json("report.json", report)
     run.write_json(
