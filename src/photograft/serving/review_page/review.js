@@ -39,7 +39,7 @@ const TEXTS = {
     rather: '맞는 것은', 'rather-many': '이 사진의 레이블', other: '다른 클래스…', field: '클래스 이름 입력',
     fresh: '새 클래스 “{name}”', back: '이전', undo: '되돌리기', exclude: '제외', skip: '건너뛰기',
     copies: '같은 사진', near: '비슷한 사진',
-    'is-keep': '그대로 두었습니다', 'is-relabel': '“{label}”로 바꿨습니다', 'is-exclude': '제외했습니다. 학습에 쓰지 않습니다', 'is-open': '되돌렸습니다',
+    'is-keep': '그대로 두었습니다', 'is-relabel': '“{label}”(으)로 바꿨습니다', 'is-exclude': '제외했습니다. 학습에 쓰지 않습니다', 'is-open': '되돌렸습니다',
     'no-picture': '사진이 없어졌거나 그 뒤에 바뀌었습니다.',
     'all-done': '사진 {n}장을 모두 검토했습니다', 'some-done': '{n}장 중 {open}장이 남았습니다',
     nothing: '의심스러운 레이블이 없습니다. 검토할 것이 없습니다.', counts: '그대로 {kept}, 바꿈 {relabelled}, 제외 {excluded}.',
@@ -61,7 +61,7 @@ const AHEAD = 4;
 
 const $ = (id) => document.getElementById(id);
 const say = (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
-const percent = (share) => (share < 0.01 ? '< 1 %' : `${Math.round(share * 100)} %`);
+const percent = (share) => (share < 0.01 ? '< 1\u00a0%' : share > 0.99 ? '> 99\u00a0%' : `${Math.round(share * 100)}\u00a0%`);
 const named = (labels) => labels.map((label) => `“${label}”`).join(', ');
 const write = document.querySelector('meta[name=write]').content;
 
