@@ -17,6 +17,7 @@ Run = Annotated[
     str, typer.Argument(metavar="RUN", help="Run folder, or the name of one in --runs-dir, or its beginning.")
 ]
 RUNS = Path("runs")
+PARTIAL = 6
 
 _Filters = Annotated[
     list[str] | None,
@@ -101,3 +102,39 @@ def note(
 
     folder = find_run(run, runs_dir)
     console.print_text(f"{folder}: {note_run(folder, text).note or 'no note'}")
+
+
+@app.command()
+def prune(
+    runs_dir: RunsDir = RUNS,
+    keep: Annotated[int | None, typer.Option("--keep", metavar="N", min=0, help="Keep the newest N.")] = None,
+    keep_best: Annotated[
+        int | None,
+        typer.Option("--keep-best", metavar="N", min=0, help="Keep the N most accurate of each set of photos."),
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="Keep younger ones: 30d, 12h, 2w.")
+    ] = None,
+    filters: _Filters = None,
+    light: Annotated[
+        bool, typer.Option("--light", help="Remove only weights to train on with, and checkpoints of stopped runs.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, it is only said what would go.")] = False,
+    json_output: JsonOutput = False,
+) -> None:
+    """Say which runs would go to make room, and how many bytes that frees; with --yes, remove them.
+
+    Runs that are tagged keep, named by a run that stays, or being written always stay.
+    """
+    from photograft.workflow.prune import PruneRule, prune_runs
+
+    rule = PruneRule(keep, keep_best, older_than, tuple(filters or ()), light)
+    done = prune_runs(runs_dir, rule, yes=yes)
+    if json_output:
+        console.print_json(done.to_json())
+    else:
+        console.print_text("\n".join(done.lines()))
+        if done.going and not yes:
+            console.say("Nothing was removed. Add --yes to do it.")
+    if done.failed:
+        raise typer.Exit(PARTIAL)

@@ -23,6 +23,7 @@ from photograft.models.facts import LIBRARIES, Facts, file_name, read_facts
 from photograft.models.own_names import OwnNetwork, is_own_name, read_own_name
 from photograft.tracking.cache import cache_folder
 from photograft.tracking.run_folder import STARTED, RunFolder, open_run
+from photograft.tracking.run_removal import refuse_light
 
 Pool = Literal["own", "average"]
 RUN = "run"
@@ -304,9 +305,10 @@ def find_run_backbone(run: Path, *, cache_dir: Path, file: str = NETWORK_FILE) -
     """The network of a run: the one it has fine-tuned, whose weights are in `file`, else the one it began with.
 
     Raises:
-        ConfigError: The folder, or one that it goes back to, is no run.
+        ConfigError: The folder, or one that it goes back to, is no run, or lost its network to make room.
     """
     config = _config_of(run)
+    refuse_light(run, file)
     model, tuned = config.model, run / file
     if not tuned.is_file():
         _require_finished(run)
@@ -323,6 +325,7 @@ def find_run_backbone(run: Path, *, cache_dir: Path, file: str = NETWORK_FILE) -
     while is_run_name(model.backbone):
         before = Path(model.backbone.partition(":")[2])
         model = _config_of(before).model
+        refuse_light(before, NETWORK_FILE)
         mean, std = mean or model.mean, std or model.std
         pool = model.pool if pool == "own" else pool
         if (before / NETWORK_FILE).is_file():  # else what it tuned was not taken over

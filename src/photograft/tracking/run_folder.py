@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +41,13 @@ NEIGHBOURS = "neighbours.safetensors"
 NOTES = "notes.json"
 """The tags and the note of a run, which people change at any time."""
 
+LIGHT = "light.json"
+"""Names the files that were removed from the run to make room."""
+
 ROBUSTNESS = "robustness.json"
 """What worse photos cost, where it was asked for after `train`; what train itself found is in report.json."""
 
-_NOT_SEALED = ("model", "report.html", NEIGHBOURS, ROBUSTNESS, NOTES, _CHECKSUMS, STARTED, CHECKPOINTS)
+_NOT_SEALED = ("model", "report.html", NEIGHBOURS, ROBUSTNESS, NOTES, LIGHT, _CHECKSUMS, STARTED, CHECKPOINTS)
 _CHECKED_ON_OPENING = ("config.resolved.yaml", "report.json", "run.json")
 _REMEDY = "copy the run again from where it was made, or train again."
 
@@ -106,6 +109,20 @@ class RunFolder:
                 raise IntegrityError(f"{self.path / name} is missing: {_REMEDY}")
             if _sha256(self.path / name) != digests[name]:
                 raise IntegrityError(f"{self.path / name} was changed or is damaged: {_REMEDY}")
+
+    def unseal(self, names: Collection[str]) -> None:
+        """Take files out of checksums.json, before they are removed on purpose; the others keep theirs.
+
+        Raises:
+            IntegrityError: checksums.json is damaged.
+        """
+        if not (self.path / _CHECKSUMS).exists():
+            return
+        try:
+            digests = dict(json.loads(self.read(_CHECKSUMS)))
+        except (ValueError, TypeError) as error:
+            raise IntegrityError(f"{self.path / _CHECKSUMS} is damaged: {_REMEDY}") from error
+        self.write_json(_CHECKSUMS, {name: digest for name, digest in digests.items() if name not in names})
 
     def _sealed_names(self) -> Iterator[str]:
         for path in self.path.rglob("*"):

@@ -41,10 +41,19 @@ def run_folders(runs_dir: Path) -> Iterator[tuple[str, ...]]:
 
 def is_held(folder: Path) -> bool:
     """Whether a process is writing the folder of a run or study; not known, and so no, where locks cannot be taken."""
-    if not (folder / LOCK).is_file():
+    return _is_taken(folder / LOCK)
+
+
+def is_at_work(study: Path) -> bool:
+    """Whether any process holds any lock in the folder of a study: a search has one for each trial."""
+    return any(_is_taken(lock) for lock in study.glob(".*lock"))
+
+
+def _is_taken(lock: Path) -> bool:
+    if not lock.is_file():
         return False
     try:
-        with FileLock(folder / LOCK, timeout=0):
+        with FileLock(lock, timeout=0):
             return False
     except Timeout:
         return True
