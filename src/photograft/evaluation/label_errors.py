@@ -34,9 +34,10 @@ class RankedLabel:
 def rank_labels(predictions: Predictions) -> tuple[RankedLabel, ...]:
     """Every photo with a label and a prediction, the most doubtful label first.
 
-    The predictions must be of models that had not seen the photo. The score is the normalised margin: half of one plus
-    the probability of the most probable other class minus that of the label. On labels flipped on purpose it finds as
-    many as any other score of cleanlab (docs/guides/labels.md).
+    The predictions must be of models that had not seen the photo. The score is the probability of the most probable
+    other class as a share of it and the label's own: 0.5 where both are as probable. On flipped labels of four sets of
+    photos it found more than the scores of cleanlab, the margin and the label's own probability among them
+    (docs/guides/labels.md).
 
     Which labels are doubted follows Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in
     Dataset Labels", equations 1 and 2, as cleanlab 2 counts them (`find_label_issues` with
@@ -157,5 +158,6 @@ def _doubt(probability_MK: DoubleArray, label_M: IntArray) -> tuple[DoubleArray,
     known_MK = np.where(known_K, other_MK, -np.inf)
     doubted_M = (known_MK.max(axis=1) > own_M + _TIE) & (other_MK >= threshold_K - _TIE).any(axis=1)
     best_M = np.where(doubted_M, known_MK.argmax(axis=1), other_MK.argmax(axis=1))
-    score_M = (1 + other_MK.max(axis=1) - own_M) / 2
+    most_M = np.maximum(other_MK.max(axis=1), 0.0)
+    score_M = most_M / np.maximum(most_M + own_M, np.finfo(np.float64).tiny)
     return score_M, best_M.astype(np.int64), doubted_M

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from photograft.evaluation.folds import FoldScores
@@ -19,6 +20,7 @@ from photograft.reporting.composite import (
     factor_document,
     folds_document,
 )
+from photograft.reporting.doubts_section import doubt_paths
 from photograft.reporting.sentences import describe_result
 from photograft.reporting.training import Trainings, training_document, training_facts
 from photograft.values import PARTS, Evaluation, Issue, Manifest, Slice, Splits
@@ -49,7 +51,7 @@ def build_report(
     folds: Sequence[FoldScores] = (),
     ensemble: EnsembleFacts | None = None,
     balance: BalanceFacts | None = None,
-    sections: Mapping[str, Mapping[str, Any]] | None = None,
+    sections: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     worst: int = 24,
     language: str = "en",
 ) -> dict[str, Any]:
@@ -86,15 +88,13 @@ def build_report(
     told = {"warnings": list(warnings), "repeats": list(repeats), "model": {**model, **training_facts(training)}}
     made = {"settings": settings, "reasons": reasons, "versions": versions, "seconds": seconds}
     composite = folds_document(folds, settings) | ensemble_document(ensemble) | balance_document(balance)
-    composite |= sections or {}
-    return _summarise(about | scored | judged | told | made | training_document(training) | composite)
+    return _summarise(about | scored | judged | told | made | training_document(training) | composite | {**sections})
 
 
 def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
-    """Paths of the photos that the page shows as thumbnails, worst mistake first."""
-    if not report["evaluations"]:
-        return ()
-    return tuple(mistake["path"] for mistake in report["evaluations"][0]["mistakes"][: report["worst"]])
+    """Paths of the photos that the page shows as thumbnails: doubtful labels, then the worst mistakes."""
+    mistakes = report["evaluations"][0]["mistakes"][: report["worst"]] if report["evaluations"] else ()
+    return tuple(dict.fromkeys([*doubt_paths(report), *(mistake["path"] for mistake in mistakes)]))
 
 
 def _summarise(document: Mapping[str, Any]) -> dict[str, Any]:

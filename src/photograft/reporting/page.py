@@ -12,6 +12,7 @@ from photograft.reporting.check_texts import check_texts_in
 from photograft.reporting.composite_section import show_balance, show_factors, show_folds, show_members
 from photograft.reporting.composite_texts import composite_texts_in, has_labels, texts_about
 from photograft.reporting.confusion_section import MANY_CLASSES, show_confusion
+from photograft.reporting.doubts_section import show_doubts
 from photograft.reporting.figures import reliability_svg
 from photograft.reporting.html import Pictures, render_template, show_plain
 from photograft.reporting.robustness_section import show_robustness
@@ -74,8 +75,9 @@ def render_html(
         reliability=_reliability(headline, texts) if headline else None,
         training=show_training(report, sheets=shown_sheets),
         robustness=show_robustness(report, pictures=shown_worse),
+        doubts=show_doubts(report, thumbnails, pictures),
         mistakes=_mistakes(report, thumbnails, pictures),
-        issues=[_issue(issue, texts) for issue in report["issues"]],
+        issues=[_issue(issue, texts) for issue in report["issues"] if issue["kind"] not in _own_sections(report)],
         scores=_scores(report, texts),
     )
 
@@ -94,6 +96,11 @@ def _place(scores: Mapping[str, Any]) -> dict[str, str]:
     """Where an accuracy and its interval lie on a line from 0 to 100 %, as CSS."""
     low, high = 100 * scores["accuracy_low"], 100 * scores["accuracy_high"]
     return {"dot": f"{100 * scores['accuracy']:.2f}%", "low": f"{low:.2f}%", "width": f"{high - low:.2f}%"}
+
+
+def _own_sections(report: Mapping[str, Any]) -> set[str]:
+    """Kinds of issues that a section of their own tells."""
+    return {"suspect_label"} if "label_doubts" in report else set()
 
 
 def _warnings(report: Mapping[str, Any]) -> list[str]:

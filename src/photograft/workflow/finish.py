@@ -21,6 +21,7 @@ from photograft.reporting.composite import BalanceFacts, EnsembleFacts
 from photograft.reporting.confusion_png import confusion_png
 from photograft.reporting.document import build_report
 from photograft.reporting.doubts import DOUBTS, Doubt, doubts_csv, gather_doubts
+from photograft.reporting.doubts_section import doubts_document
 from photograft.reporting.figures import confusion_svg
 from photograft.reporting.records import issues_csv, manifest_csv, splits_csv
 from photograft.reporting.robustness_section import robustness_csv
@@ -149,6 +150,7 @@ def finish_run(
     with clock.stage("report"):
         _write_results(run, trained, results)
     sections = _try_worse_photos(run, trained, headline, clock, narrator)
+    sections["label_doubts"] = doubts_document(results.doubts, several=learnt.targets.several)
     with clock.stage("report"):
         _write_report(run, trained, results, openings, ensemble, balance, sections, clock, warnings)
         run.seal()

@@ -1,0 +1,61 @@
+"""Every text about doubtful labels, in English and Korean; otherwise as in `texts`."""
+
+from __future__ import annotations
+
+from photograft.reporting.texts import ENGLISH, Entry, Texts
+
+
+def doubts_texts_in(language: str) -> Texts:
+    """Return the texts in `language`; English where there is no such table."""
+    if language == "ko":
+        return Texts("ko", {**ENGLISH, **DOUBTS_ENGLISH, **DOUBTS_KOREAN})
+    return Texts("en", {**ENGLISH, **DOUBTS_ENGLISH})
+
+
+DOUBTS_ENGLISH: dict[str, Entry] = {
+    "doubts": "Labels you should look at",
+    "doubts.none": "None of the {of:,} labels stands out as wrong.",
+    "doubts.some": (
+        "1 of the {of:,} labels ({share}) is probably wrong.",
+        "About {n:,} of the {of:,} labels ({share}) are probably wrong.",
+    ),
+    "doubts.weak": (
+        "1 of the {of:,} labels ({share}) is doubted. The model names {missed} of all photos otherwise than they are "
+        "labelled, so it may well be right.",
+        "{n:,} of the {of:,} labels ({share}) are doubted. The model names {missed} of all photos otherwise than they "
+        "are labelled, so many of these labels may be right.",
+    ),
+    "doubts.first": ("The most doubtful one:", "The {n} most doubtful ones:"),
+    "doubts.test": (
+        "One test photo is doubted as well. Change its label only if you are sure without the model: test labels that "
+        "are corrected by what a model says make its score too good.",
+        "{n:,} test photos are doubted as well. Change their labels only if you are sure without the model: test "
+        "labels that are corrected by what a model says make its score too good.",
+    ),
+    "doubts.label": "Label:",
+    "doubts.suggested": "Rather:",
+    "doubts.without": "no label",
+    "doubts.missing": "no picture",
+    "doubts.alt": "Labelled {label}, rather {suggested}",
+    "doubts.command": "Decide photo by photo, with copies and similar photos beside it (RUN is the folder of this "
+    "page):",
+    "doubts.file": "All photos in this order: label_doubts.csv.",
+}
+
+DOUBTS_KOREAN: dict[str, Entry] = {
+    "doubts": "확인해야 할 라벨",
+    "doubts.none": "라벨 {of:,}개 가운데 틀려 보이는 것이 없습니다.",
+    "doubts.some": "라벨 {of:,}개 가운데 약 {n:,}개({share})가 틀린 것으로 보입니다.",
+    "doubts.weak": "라벨 {of:,}개 가운데 {n:,}개({share})가 의심스럽습니다. 모델이 전체 사진의 {missed}를 "
+    "라벨과 다르게 보므로, 이 라벨들 가운데 상당수는 맞을 수 있습니다.",
+    "doubts.first": "가장 의심스러운 {n}장:",
+    "doubts.test": "테스트 사진 {n:,}장도 의심스럽습니다. 모델 없이도 확신할 때에만 라벨을 바꾸세요. 모델의 의견에 "
+    "따라 테스트 라벨을 고치면 성적이 실제보다 좋아집니다.",
+    "doubts.label": "라벨:",
+    "doubts.suggested": "아마도:",
+    "doubts.without": "라벨 없음",
+    "doubts.missing": "사진 없음",
+    "doubts.alt": "라벨은 {label}, 아마도 {suggested}",
+    "doubts.command": "복사본과 비슷한 사진을 옆에 두고 한 장씩 결정하세요 (RUN은 이 페이지가 있는 폴더):",
+    "doubts.file": "모든 사진의 순서: label_doubts.csv.",
+}
