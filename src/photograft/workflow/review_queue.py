@@ -87,8 +87,8 @@ def read_queue(run: RunFolder, root: Path, *, limit: int | None) -> Queue:
             copies.setdefault(photo.name, {}).update({p.name: p for p in same if p.name != photo.name})
     doubt_of = {doubt.path: doubt for doubt in doubts if doubt.path in photos}
     names = _order(photos, copies, doubt_of, limit)
-    shares = _probabilities(run.path / "predictions.csv", set(names))
-    classes = manifest.usable.classes
+    predicted, shares = _probabilities(run.path / "predictions.csv", set(names))
+    classes = tuple(dict.fromkeys((*predicted, *manifest.usable.classes)))
     several = any(photo.labels for photo in photos.values())
     forms = {unicodedata.normalize("NFC", name): name for name in classes}
     items = []
@@ -155,8 +155,8 @@ def _copies(issues: Path) -> Iterator[list[str]]:
             yield [unguard_cell(cell) for cell in row[3:]]
 
 
-def _probabilities(predictions: Path, names: set[str]) -> dict[str, dict[str, float]]:
-    """Probability of each class, of the photos named."""
+def _probabilities(predictions: Path, names: set[str]) -> tuple[list[str], dict[str, dict[str, float]]]:
+    """The classes, and the probability of each, of the photos named."""
     text = predictions.read_bytes().decode("utf-8", "surrogateescape")
     rows = csv.reader(io.StringIO(text, newline=""))
     header = [unguard_cell(name) for name in next(rows)]
@@ -167,7 +167,7 @@ def _probabilities(predictions: Path, names: set[str]) -> dict[str, dict[str, fl
     for row in rows:
         if (name := unguard_cell(row[0])) in names and row[first]:
             found[name] = dict(zip(classes, map(float, row[first:]), strict=True))
-    return found
+    return classes, found
 
 
 def _likely(
