@@ -33,6 +33,8 @@ _WHERE = {
     "load": "photograft.inference.classifier",
     "evaluate": "photograft.workflow.evaluate",
     "verify": "photograft.inference.verify",
+    "compare_runs": "photograft.workflow.compare",
+    "diff_runs": "photograft.workflow.run_diff",
     "PhotoClassifier": "photograft.estimator",
     "PhotograftError": "photograft.errors",
 }
@@ -44,6 +46,8 @@ __all__ = [
     "__version__",
     "advise",
     "check",
+    "compare_runs",
+    "diff_runs",
     "evaluate",
     "list_recipes",
     "load",
@@ -68,10 +72,12 @@ if TYPE_CHECKING:
     from photograft.inference.verify import verify
     from photograft.workflow.advise import advise
     from photograft.workflow.check import check
+    from photograft.workflow.compare import compare_runs
     from photograft.workflow.evaluate import evaluate
     from photograft.workflow.pretrain import pretrain, resume_pretraining
     from photograft.workflow.recipes import run_recipe
     from photograft.workflow.render import report
+    from photograft.workflow.run_diff import diff_runs
     from photograft.workflow.split import split
     from photograft.workflow.train import plan, resume, train
 

@@ -23,6 +23,7 @@ from photograft.cli import (
     backbones,
     cache,
     check,
+    compare,
     config,
     doctor,
     edits,
@@ -67,6 +68,8 @@ app.command("review")(review.review)
 app.command("predict")(predict.predict)
 app.command("verify")(verify.verify)
 app.add_typer(runs.app, name="runs")
+runs.app.command("compare")(compare.compare)
+runs.app.command("diff")(compare.diff)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")

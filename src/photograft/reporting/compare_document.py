@@ -9,9 +9,8 @@ from photograft.evaluation.multiplicity import LEVEL, holm
 from photograft.reporting.clean import clean_text, clean_value
 from photograft.reporting.columns import count_columns, cut_columns
 from photograft.reporting.diff_document import run_document
-from photograft.reporting.diff_lines import class_sentences
+from photograft.reporting.diff_lines import class_sentences, count_photos, show_value
 from photograft.reporting.finished_run import FinishedRun
-from photograft.reporting.html import show_plain
 from photograft.reporting.run_pair import OddPhoto, RunPair, pair_document
 from photograft.reporting.training import records_from, training_sections
 from photograft.reporting.training_curves import judged_curves
@@ -76,7 +75,7 @@ def compare_lines(document: Mapping[str, Any]) -> list[str]:
     settings = document["settings"]
     lines += [f"Settings that differ ({', '.join(names)}):"] if settings else ["All settings are the same."]
     for row in settings[:_MOST_SETTINGS]:
-        lines.append(f"  {row['name']}: {', '.join(cut_columns(show_plain(v), _WIDEST) for v in row['values'])}")
+        lines.append(f"  {row['name']}: {', '.join(show_value(value) for value in row['values'])}")
     more = len(settings) - _MOST_SETTINGS
     return [*lines, *([f"  ... and {more} more; --json shows all"] if more > 0 else [])]
 
@@ -165,6 +164,7 @@ def _pair_lines(pair: Mapping[str, Any], *, n_pairs: int) -> list[str]:
         lines.append(f"  {judged}; compared are the {pair['n']:,} that both judged without having seen them")
     if not pair["same_classes"]:
         lines.append("  they know different classes")
-    counts = f"{pair['a']} alone is right {pair['only_a']:,} times, {pair['b']} alone {pair['only_b']:,} times"
+    alone = [count_photos(pair[key]) for key in ("only_a", "only_b")]
+    counts = f"right by {pair['a']} alone: {alone[0]}; by {pair['b']} alone: {alone[1]}"
     lines.append(f"  {counts} (McNemar p {pair['p']:.2g})")
     return [*lines, *(f"  {sentence}" for sentence in class_sentences(pair)), ""]

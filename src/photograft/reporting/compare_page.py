@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from photograft.reporting.compare_texts import compare_texts_in
+from photograft.reporting.diff_lines import show_value
 from photograft.reporting.html import Pictures, render_template
 from photograft.reporting.study_curves import Line, study_curves_svg
 from photograft.reporting.study_page import show_pair
@@ -31,16 +33,21 @@ def render_compare(document: Document, *, thumbnails: Mapping[str, bytes] | None
     held = {content: address for content, jpeg in (thumbnails or {}).items() if (address := pictures.address(jpeg))}
     runs, comparisons = document["runs"], document["comparisons"]
     pairs = [_pair(pair, document, texts, held) for pair in comparisons]
+    ends = _ends(runs)
     return render_template(
         "compare.html.j2",
         texts=texts,
         document=document,
         names=", ".join(run["name"] for run in runs),
         verdict=_verdict(document, texts),
-        lead=pairs[0]["sentence"] if len(pairs) == 1 else "",
         notes=_notes(document, texts),
-        runs=[_run(run, document, texts) for run in runs],
+        runs=[_run(run, document, texts, ends) for run in runs],
+        scale=texts.say("compare.scale", low=ends[0], high=ends[1]),
         pairs=pairs,
+        settings=[
+            {"name": row["name"], "cells": [show_value(value) for value in row["values"]]}
+            for row in document["settings"]
+        ],
         pictured=bool(held),
         curves=Markup(study_curves_svg(_lines(runs), texts)),  # whose texts are escaped where it is drawn
     )
@@ -51,6 +58,8 @@ def _verdict(document: Document, texts: Texts) -> str:
     if len(comparisons) > 1:
         counts = {name: sum(pair["verdict"] == name for pair in comparisons) for name in ("better", "worse")}
         same = len(comparisons) - sum(counts.values())
+        if not any(counts.values()):
+            return texts.say("compare.verdict.none", reference=document["reference"])
         return texts.say("compare.verdict.several", reference=document["reference"], **counts, same=same)
     (pair,) = comparisons
     if pair["verdict"] == "same":
@@ -76,16 +85,24 @@ def _notes(document: Document, texts: Texts) -> list[str]:
     return notes
 
 
-def _run(run: Document, document: Document, texts: Texts) -> dict[str, Any]:
-    low, high = 100 * run["accuracy_low"], 100 * run["accuracy_high"]
+def _ends(runs: Sequence[Document]) -> tuple[int, int]:
+    """The ends of the scale that all accuracies are shown on, in percent: whole tens around their intervals."""
+    low, high = 100 * min(run["accuracy_low"] for run in runs), 100 * max(run["accuracy_high"] for run in runs)
+    return 10 * math.floor(low / 10), max(10 * math.ceil(high / 10), 10)
+
+
+def _run(run: Document, document: Document, texts: Texts, ends: tuple[int, int]) -> dict[str, Any]:
+    low, middle, high = (
+        100 * (100 * run[key] - ends[0]) / (ends[1] - ends[0]) for key in ("accuracy_low", "accuracy", "accuracy_high")
+    )
     made = {"backbone": run["backbone"], "px": run["px"], "classes": run["classes"]}
     return {
         "name": run["name"],
         "told": texts.say("compare.made", what=texts.name("what", run["what"]), **made),
         "reference": run["name"] == document["reference"],
         "accuracy": texts.percent(run["accuracy"]),
-        "interval": f"{texts.number(low)} – {texts.percent(run['accuracy_high'])}",
-        "place": {"dot": f"{100 * run['accuracy']:.2f}%", "low": f"{low:.2f}%", "width": f"{high - low:.2f}%"},
+        "interval": f"{texts.number(100 * run['accuracy_low'])} – {texts.percent(run['accuracy_high'])}",
+        "place": {"dot": f"{middle:.2f}%", "low": f"{low:.2f}%", "width": f"{high - low:.2f}%"},
         "f1": "–" if run["macro_f1"] is None else f"{run['macro_f1']:.3f}",
         "n": f"{run['n']:,}",
         "photos": f"{run['photos']:,}",
@@ -106,7 +123,6 @@ def _pair(pair: Document, document: Document, texts: Texts, held: Mapping[str, s
     return shown | {
         "a": pair["a"],
         "b": pair["b"],
-        "n": pair["n"],
         "k": len(changed),
         "named": _named_classes(changed, texts),
         "classes": [_class(row, widest, texts) for row in most],
@@ -150,7 +166,7 @@ def _class(row: Document, widest: float, texts: Texts) -> dict[str, Any]:
         "before": "–" if row["recall_b"] is None else texts.percent(row["recall_b"]),
         "after": "–" if row["recall_a"] is None else texts.percent(row["recall_a"]),
         "change": _points(row["f1_difference"], sign="+"),
-        "interval": f"{_points(row['f1_low'])} – {_points(row['f1_high'])}",
+        "interval": texts.say("compare.between", low=_points(row["f1_low"]), high=_points(row["f1_high"])),
         "dot": f"{place(row['f1_difference']):.2f}%",
         "low": f"{place(row['f1_low']):.2f}%",
         "width": f"{50 * (row['f1_high'] - row['f1_low']) / widest:.2f}%",

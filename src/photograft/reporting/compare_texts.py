@@ -18,6 +18,7 @@ COMPARE_ENGLISH: dict[str, Entry] = {
     "compare.kicker": "photograft comparison",
     "compare.verdict": "{better} is better than {worse}.",
     "compare.verdict.same": "{a} and {b} cannot be told apart.",
+    "compare.verdict.none": "Nothing can be told apart from {reference}.",
     "compare.verdict.several": "Against {reference}: {better} better, {worse} worse, {same} not distinguishable.",
     "compare.many": "With {n} comparisons some may stand out by chance. A run is called better or worse only where "
     "that still holds for all of them together (Holm’s correction).",
@@ -43,9 +44,9 @@ COMPARE_ENGLISH: dict[str, Entry] = {
     "compare.pairs.lead": "Differences in accuracy on the photos that both runs judged, with 95 % intervals from "
     "pairs.",
     "compare.classes": "Classes",
-    "compare.classes.lead": "What changed from {b} to {a}, on the {n:,} photos that both judged. F1 counts both photos "
-    "of the class that were missed and photos that were wrongly given its name. Intervals are at 95 %, each on its "
-    "own; of {k} classes some lie beside zero by chance.",
+    "compare.classes.lead": "Change of F1 on the photos that both judged. F1 counts both photos of the class that were "
+    "missed and photos that were wrongly given its name. Each interval is at 95 % on its own, so that of many classes "
+    "some lie beside zero by chance; a class is said to have gained or lost where it is more than that.",
     "compare.classes.gained": "Gained by more than chance: {names}.",
     "compare.classes.lost": "Lost by more than chance: {names}.",
     "compare.classes.none": "No class gained or lost by more than chance.",
@@ -57,6 +58,10 @@ COMPARE_ENGLISH: dict[str, Entry] = {
     "compare.class.recall": "Found, {name}",
     "compare.class.f1": "Change of F1",
     "compare.class.points": "points, 95 % interval",
+    "compare.class.gained": "gained",
+    "compare.class.lost": "lost",
+    "compare.between": "{low} to {high}",
+    "compare.scale": "{low} to {high} %",
     "compare.photos": "Photos that only one names rightly",
     "compare.photos.only": "Only {name} is right: {n:,} photos",
     "compare.photos.first": "The first {shown} of {n:,}, those first where the other was surest of its mistake.",
@@ -81,6 +86,7 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.kicker": "photograft 비교",
     "compare.verdict": "{better} 쪽이 {worse}보다 낫습니다.",
     "compare.verdict.same": "{a}, {b}: 우열을 가릴 수 없습니다.",
+    "compare.verdict.none": "{reference}: 이것과 구별되는 실행이 없습니다.",
     "compare.verdict.several": "{reference} 기준: 나음 {better}, 못함 {worse}, 구별되지 않음 {same}.",
     "compare.many": "비교가 {n}가지이면 우연히 차이가 나 보이는 것도 있습니다. 모든 비교를 함께 보아도 차이가 남을 "
     "때만 낫다거나 못하다고 적었습니다(홀름 보정).",
@@ -100,9 +106,9 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.pairs": "같은 사진에서 비교",
     "compare.pairs.lead": "두 실행이 모두 판정한 사진에서 잰 정확도의 차이와 짝지은 95 % 신뢰구간입니다.",
     "compare.classes": "클래스",
-    "compare.classes.lead": "{b} → {a}의 변화입니다(두 실행이 모두 판정한 사진 {n:,}장). F1은 놓친 "
-    "사진과 잘못 그 이름을 붙인 사진을 함께 셉니다. 구간은 클래스마다 95 %이므로 클래스 {k}개 가운데 몇 개는 우연히 "
-    "0을 벗어납니다.",
+    "compare.classes.lead": "두 실행이 모두 판정한 사진에서 F1이 어떻게 달라졌는지입니다. F1은 놓친 사진과 잘못 그 "
+    "이름을 붙인 사진을 함께 셉니다. 구간은 클래스마다 95 %이므로 클래스가 많으면 몇 개는 우연히 0을 벗어납니다. "
+    "우연을 넘을 때만 좋아졌다거나 나빠졌다고 적었습니다.",
     "compare.classes.gained": "우연을 넘어 좋아진 클래스: {names}.",
     "compare.classes.lost": "우연을 넘어 나빠진 클래스: {names}.",
     "compare.classes.none": "우연을 넘어 좋아지거나 나빠진 클래스는 없습니다.",
@@ -114,6 +120,10 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.class.recall": "찾은 비율, {name}",
     "compare.class.f1": "F1 변화",
     "compare.class.points": "점, 95 % 신뢰구간",
+    "compare.class.gained": "좋아짐",
+    "compare.class.lost": "나빠짐",
+    "compare.between": "{low} ~ {high}",
+    "compare.scale": "{low}–{high} %",
     "compare.photos": "한쪽만 맞은 사진",
     "compare.photos.only": "{name}만 맞은 사진 {n:,}장",
     "compare.photos.first": "{n:,}장 가운데 {shown}장. 다른 쪽이 가장 확신하며 틀린 사진부터입니다.",

@@ -59,7 +59,7 @@ def data_sentences(data: Document) -> Iterator[str]:
         to = ", ".join(
             f"{row['n']:,} {row['before']} -> {row['after']}" for row in data["relabelled"]["labels"][:_MOST]
         )
-        yield f"{_count(data['relabelled']['n'])} relabelled: {to}"
+        yield f"{count_photos(data['relabelled']['n'])} relabelled: {to}"
     yield from _photos(data["renamed"], "moved or renamed")
     for key, words in (("classes_added", "new"), ("classes_removed", "gone")):
         named = [name for name in data[key] if name not in _renamed(data)]
@@ -71,7 +71,20 @@ def data_sentences(data: Document) -> Iterator[str]:
 
 def change_sentence(row: Document) -> str:
     """One setting or fact: its name, and its values before and after."""
-    return f"{row['name']}: {_value(row['before'])} -> {_value(row['after'])}"
+    return f"{row['name']}: {show_value(row['before'])} -> {show_value(row['after'])}"
+
+
+def show_value(value: Any) -> str:
+    """A setting or fact, shortened; nothing as "none", switches as they are written."""
+    text = (
+        "none" if value is None or value == "" else str(value).lower() if isinstance(value, bool) else show_plain(value)
+    )
+    return cut_columns(text, _WIDEST) if count_columns(text) > _WIDEST else text
+
+
+def count_photos(n: int) -> str:
+    """So many photos, in words."""
+    return f"{n:,} {'photo' if n == 1 else 'photos'}"
 
 
 def class_sentences(comparison: Document) -> Iterator[str]:
@@ -98,11 +111,11 @@ def _run(run: Document) -> str:
 def _settings(rows: Sequence[Document]) -> Iterator[str]:
     changed = [row for row in rows if row["before"] != row["after"]]
     for row in changed[:_MOST]:
-        asked = [_value(row[key]) for key in ("asked_before", "asked_after")]
+        asked = [show_value(row[key]) for key in ("asked_before", "asked_after")]
         note = (
             f" (asked: {asked[0]} -> {asked[1]})" if row["asked_before"] != row["asked_after"] else " (not asked for)"
         )
-        note = "" if asked == [_value(row["before"]), _value(row["after"])] else note
+        note = "" if asked == [show_value(row["before"]), show_value(row["after"])] else note
         yield f"{change_sentence(row)}{note}{'' if row['affects'] else '; changes no model'}"
     if len(changed) > _MOST:
         yield f"... and {len(changed) - _MOST} more; --json shows all"
@@ -133,7 +146,7 @@ def _split(data: Document) -> Iterator[str]:
         moves = ", ".join(f"{row['n']:,} {row['before']} -> {row['after']}" for row in data["moved"][:_MOST])
         yield f"another split: {moves}"
     if data["refolded"]:
-        yield f"{_count(data['refolded'])} in other folds"
+        yield f"{count_photos(data['refolded'])} in other folds"
     if test["before"] or test["after"]:
         yield f"test part: {test['before']:,} photos, now {test['after']:,}; {test['shared']:,} are the same"
 
@@ -150,7 +163,8 @@ def _results(document: Document) -> Iterator[str]:
     if not comparison["only_a"] and not comparison["only_b"]:
         yield "the same photos are right"
         return
-    yield f"right only now: {_count(comparison['only_a'])}; right only before: {_count(comparison['only_b'])}"
+    now, before = (count_photos(comparison[key]) for key in ("only_a", "only_b"))
+    yield f"right only now: {now}; right only before: {before}"
     yield from class_sentences(comparison)
 
 
@@ -165,7 +179,7 @@ def _apart(rows: Sequence[Document]) -> Iterator[str]:
 
 def _photos(named: Document, words: str) -> Iterator[str]:
     if named["n"]:
-        yield f"{_count(named['n'])} {words}, such as {cut_columns(named['first'][0], _WIDEST)}"
+        yield f"{count_photos(named['n'])} {words}, such as {cut_columns(named['first'][0], _WIDEST)}"
 
 
 def _renamed(data: Document) -> set[str]:
@@ -175,14 +189,3 @@ def _renamed(data: Document) -> set[str]:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return ", ".join(names[:_MOST]) + more
-
-
-def _count(n: int) -> str:
-    return f"{n:,} {'photo' if n == 1 else 'photos'}"
-
-
-def _value(value: Any) -> str:
-    text = (
-        "none" if value is None or value == "" else str(value).lower() if isinstance(value, bool) else show_plain(value)
-    )
-    return cut_columns(text, _WIDEST) if count_columns(text) > _WIDEST else text

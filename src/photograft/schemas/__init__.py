@@ -10,10 +10,10 @@ from photograft.errors import ConfigError
 
 VERBS: tuple[str, ...] = (
     "train", "plan", "pretrain", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "recipes",
-    "doctor", "cache",
+    "doctor", "cache", "compare", "diff",
 )  # fmt: skip
 """The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`,
-and `recipes` of `recipes run`."""
+`recipes` of `recipes run`, `compare` and `diff` of `runs compare` and `runs diff`."""
 
 
 def load_schema(verb: str) -> dict[str, Any]:
