@@ -179,9 +179,9 @@ def _counts(sorted_N: DoubleArray, precision: float) -> Iterator[int]:
     a wrong label among the photos that the model is surest of would end the tests at once.
     """
     n = len(sorted_N)
-    first = _fewest(0, precision)
-    if n >= 2 * _fewest(2, precision):
-        first = _fewest(2, precision)
+    first = fewest_photos(precision)
+    if n >= 2 * fewest_photos(precision, wrong=2):
+        first = fewest_photos(precision, wrong=2)
     m = max(first, n // 4)
     while m <= n:
         m = _end_of_ties(sorted_N, m)
@@ -189,8 +189,8 @@ def _counts(sorted_N: DoubleArray, precision: float) -> Iterator[int]:
         m = n if m < n < m + max(1, n // _STEPS) else m + max(1, n // _STEPS)
 
 
-def _fewest(wrong: int, precision: float) -> int:
-    """The fewest photos that pass the test with so many wrong ones."""
+def fewest_photos(precision: float, *, wrong: int = 0) -> int:
+    """The fewest photos that show a precision with so many wrong ones among them."""
     low, high = wrong, wrong + 1
     while binomial_cdf(wrong, high, 1 - precision) > RISK:
         low, high = high, 2 * high

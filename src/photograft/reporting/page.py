@@ -13,6 +13,7 @@ from photograft.reporting.composite_section import show_balance, show_factors, s
 from photograft.reporting.composite_texts import composite_texts_in, has_labels, texts_about
 from photograft.reporting.confusion_section import MANY_CLASSES, show_confusion
 from photograft.reporting.doubts_section import show_doubts
+from photograft.reporting.decisions_section import show_decisions
 from photograft.reporting.figures import reliability_svg
 from photograft.reporting.html import Pictures, render_template, show_plain
 from photograft.reporting.robustness_section import show_robustness
@@ -74,6 +75,7 @@ def render_html(
         confusion=show_confusion(headline, texts) if headline and headline["confusion"] else None,
         reliability=_reliability(headline, texts) if headline else None,
         training=show_training(report, sheets=shown_sheets),
+        decisions=show_decisions(report),
         robustness=show_robustness(report, pictures=shown_worse),
         doubts=show_doubts(report, thumbnails, pictures),
         mistakes=_mistakes(report, thumbnails, pictures),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from photograft.data.files import open_files
-from photograft.evaluation.decisions import Answers, Unsure, count_answers, decide_unsure
+from photograft.evaluation.decisions import (
+    Answers,
+    Unsure,
+    confidence,
+    count_answers,
+    coverage_curve,
+    decide_unsure,
+)
 from photograft.evaluation.unfamiliar import Unfamiliar, decide_unfamiliar
 from photograft.features.extract import BATCH
 from photograft.features.matrix import row_blocks
@@ -16,6 +23,7 @@ from photograft.inference.classifier import Classifier
 from photograft.inference.decisions import strangeness
 from photograft.models.bundle_rows import DecisionsRow, UnfamiliarRow, UnsureRow
 from photograft.models.decisions import FILE, familiar_file
+from photograft.reporting.decisions_section import decisions_document
 from photograft.values import FloatArray, IntArray, PixelArray, Predictions
 from photograft.workflow.facts import NAMES
 from photograft.workflow.members import Learnt, refit_of
@@ -38,6 +46,7 @@ _TEST_PHOTOS = 300
 @dataclass(frozen=True)
 class Decisions:
     """What was decided. `answers` are counted on test photos, or on those that the limit was chosen on, across tenths.
+    `curve` is about the same photos.
 
     `n_flagged` of the `n_familiar` test photos are called unfamiliar by mistake; None without test photos.
     """
@@ -45,6 +54,7 @@ class Decisions:
     unsure: Unsure | None
     unfamiliar: Unfamiliar | None
     answers: Answers | None
+    curve: tuple[tuple[float, float, float], ...] = ()
     n_familiar: int | None = None
     n_flagged: int | None = None
 
@@ -60,20 +70,35 @@ def decide(
     splits, settings = trained.learnt.splits, trained.config.predict
     clean = np.flatnonzero(~splits.leaked_N[test_rows])
     unsure, answers = None, None
+    curve: tuple[tuple[float, float, float], ...] = ()
     if settings.precision is not None and not trained.learnt.targets.several:
         group_N, duplicate_N = splits.group_N[trained.rows], splits.duplicate_N[trained.rows]
         what = NAMES[trained.what]
         unsure = decide_unsure(
             judged, precision=settings.precision, group_N=group_N, duplicate_N=duplicate_N, what=what
         )
-        answers = unsure.answers
+        answers, curve = unsure.answers, unsure.curve
         if unsure.min_probability is not None and len(clean):
             answers = count_answers(test.take(clean), unsure.min_probability, what="test")
-    decided = Decisions(unsure, None, answers)
+            curve = coverage_curve(*confidence(test.take(clean))[:2])
+    decided = Decisions(unsure, None, answers, curve)
     if settings.unfamiliar is not None:
         decided = _with_unfamiliar(trained, bundle, decided, test_rows[clean], settings.unfamiliar)
     _ship(bundle, decided)
     return decided
+
+
+def decisions_section(decided: Decisions, *, flagged: float | None) -> dict[str, Any]:
+    """The section of report.json."""
+    familiar = None if decided.n_flagged is None else (decided.n_flagged, decided.n_familiar or 0)
+    return decisions_document(
+        decided.unsure,
+        decided.answers,
+        decided.unfamiliar,
+        curve=decided.curve,
+        flagged=flagged,
+        familiar=familiar,
+    )
 
 
 def _with_unfamiliar(
@@ -97,7 +122,7 @@ def _with_unfamiliar(
     if len(held):
         n_familiar = int((~fitted).sum())
         n_flagged = int((strangeness(embedding_ND[~fitted], unfamiliar.familiar) > unfamiliar.limit).sum())
-    return Decisions(decided.unsure, unfamiliar, decided.answers, n_familiar, n_flagged)
+    return replace(decided, unfamiliar=unfamiliar, n_familiar=n_familiar, n_flagged=n_flagged)
 
 
 def _ship(bundle: BundleInProgress, decided: Decisions) -> None:

@@ -39,7 +39,7 @@ from photograft.workflow.composition import (
     judge,
     judge_linear,
 )
-from photograft.workflow.decisions import Decisions, decide
+from photograft.workflow.decisions import Decisions, decide, decisions_section
 from photograft.workflow.environment import command_line, data_sha256, git_state, versions
 from photograft.workflow.facts import (
     NAMES,
@@ -150,6 +150,7 @@ def finish_run(
     with clock.stage("report"):
         _write_results(run, trained, results)
     sections = _try_worse_photos(run, trained, headline, clock, narrator)
+    sections["decisions"] = decisions_section(decisions, flagged=config.predict.unfamiliar)
     sections["label_doubts"] = doubts_document(results.doubts, several=learnt.targets.several)
     with clock.stage("report"):
         _write_report(run, trained, results, openings, ensemble, balance, sections, clock, warnings)
