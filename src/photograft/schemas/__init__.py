@@ -10,10 +10,11 @@ from photograft.errors import ConfigError
 
 VERBS: tuple[str, ...] = (
     "train", "plan", "pretrain", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "recipes",
-    "doctor", "cache", "compare", "diff",
+    "doctor", "cache", "compare", "diff", "runs", "run", "prune",
 )  # fmt: skip
 """The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`,
-`recipes` of `recipes run`, `compare` and `diff` of `runs compare` and `runs diff`."""
+`recipes` of `recipes run`, `runs` of `runs list`, `run` of `runs show`, and `compare`,
+`diff` and `prune` of the verbs of `runs` that are called so."""
 
 
 def load_schema(verb: str) -> dict[str, Any]:

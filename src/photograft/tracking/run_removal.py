@@ -93,8 +93,8 @@ def refuse_light(folder: Path, file: str) -> None:
     name = (folder / file).relative_to(run).as_posix()
     if name in _removed(run):
         raise ConfigError(
-            f"model.backbone: {run} has no {name} any more: it was removed by `photograft runs prune --light`. The run still predicts; "
-            "to begin with its network, train it again with the command in its run.json."
+            f"model.backbone: {run} has no {name} any more: it was removed by `photograft runs prune --light`. The run "
+            "still predicts; to begin with its network, train it again with the command in its run.json."
         )
 
 
