@@ -71,13 +71,16 @@ def loss_ticks(lines: Sequence[Points]) -> tuple[float, ...]:
 
 def share_ticks(shares: Sequence[float]) -> tuple[float, ...]:
     """Round numbers around all shares, within 0 and 1."""
-    low, high = min(shares), max(shares)
+    return score_ticks(min(shares), max(shares), top=1.0)
+
+
+def score_ticks(low: float, high: float, *, top: float) -> tuple[float, ...]:
+    """Round numbers around two scores, within 0 and `top`."""
     step = _nice_step(max(high - low, 0.004) / 3)
     start, end = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    if start == end:
-        start, end = start - 1, end + 1
-    start, end = max(start, 0), min(end, round(1 / step))
-    return tuple(step * i for i in range(min(start, end - 1), end + 1))
+    start, end = (start - 1, end + 1) if start == end else (start, end)
+    ticks = tuple(step * i for i in range(max(start, 0), end + 1) if step * i <= top + 1e-9)
+    return ticks if len(ticks) > 1 else (ticks[0] - step, ticks[0])
 
 
 def _epoch_ticks(epochs: Sequence[float]) -> list[int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from photograft.config import Config, to_yaml
-from photograft.config.space import Range
+from photograft.config.space import Range, value_of
 from photograft.data.files import printable
 from photograft.errors import ModelError, PhotograftError, TrainingError
 from photograft.evaluation.paired import Comparison, compare
@@ -132,7 +132,8 @@ def _runs(search: Search, name: str) -> Iterator[Path]:
 def _space_row(search: Search, name: str) -> dict[str, Any]:
     setting = next(each for each in search.space.settings if each.name == name)
     values = setting.values
-    row: dict[str, Any] = {"name": name, "only_if": {key: list(each) for key, each in setting.only_if.items()}}
+    only_if = {key: list(each) for key, each in setting.only_if.items()}
+    row: dict[str, Any] = {"name": name, "base": value_of(search.base, name), "only_if": only_if}
     if isinstance(values, Range):
         return {**row, "choices": None, "low": values.low, "high": values.high, "log": values.log}
     return {**row, "choices": list(values), "low": None, "high": None, "log": False}

@@ -1,0 +1,161 @@
+"""Every text of the page of a search, in English and Korean; otherwise as in `texts`."""
+
+from __future__ import annotations
+
+from photograft.reporting.texts import ENGLISH, Entry, Texts
+
+
+def tune_texts_in(language: str) -> Texts:
+    """Return the texts in `language`; English where there is no such table."""
+    if language == "ko":
+        return Texts("ko", ENGLISH | TUNE_ENGLISH | TUNE_KOREAN)
+    return Texts("en", ENGLISH | TUNE_ENGLISH)
+
+
+TUNE_ENGLISH: dict[str, Entry] = {
+    "tune.page": "{study} · photograft search",
+    "tune.kicker": "photograft search",
+    "tune.title.none": "No trial has given a model yet",
+    "tune.title.base": "Keep the base settings: nothing was better",
+    "tune.title.same": "Keep the base settings: no other is clearly better",
+    "tune.title.beats": "Trial {best} beats the base settings",
+    "tune.title.other": "Trial {best} is the best of {n}",
+    "tune.trials": ("{n} trial on photos of {data}: {counts}.", "{n} trials on photos of {data}: {counts}."),
+    "tune.state.complete": "{n} finished",
+    "tune.state.pruned": "{n} given up early",
+    "tune.state.failed": "{n} failed",
+    "tune.state.running": "{n} running",
+    "tune.test": "On {n:,} test photos that chose nothing, the winner names {share} correctly ({low} to {high} with "
+    "95 % confidence). This is the number to quote.",
+    "tune.opened": "The test part was opened once, for the winner alone.",
+    "tune.opened.often": "The test part has now been opened {n} times, by all runs beside this search together.",
+    "tune.no_test": "There is no test part, so nothing says how good the winner is on photos that did not choose it.",
+    "tune.chosen": "Trial {best} was chosen by its {metric} of {score} on {photos}. As the best of {n} it is too good "
+    "to be quoted.",
+    "tune.photos.oof": "out-of-fold answers",
+    "tune.photos.val": "validation photos",
+    "tune.beats": "In accuracy it is ahead of the base settings by {by} points ({low} to {high}, n = {n:,}), also "
+    "after allowing for {tries} tries (p {p}).",
+    "tune.same": "It is not distinguishable from the base settings: {by} points in accuracy ({low} to {high}, "
+    "n = {n:,}; p {p} after allowing for {tries} tries).",
+    "tune.base_best": "The best of all trials has the base settings.",
+    "tune.no_base": "The trial with the base settings failed, so nothing is compared with them.",
+    "tune.not_compared": "Not compared with the base settings: {why}",
+    "tune.unfinished": "The search is not at its end: {done} of {planned} trials are done.",
+    "tune.settings": "Settings",
+    "tune.settings.lead": "What the winner has beside the base settings.",
+    "tune.setting": "Setting",
+    "tune.base": "Base",
+    "tune.winner": "Best",
+    "tune.tried": "Tried",
+    "tune.share": "Importance",
+    "tune.as_base": "as base",
+    "tune.to": "{low} to {high}",
+    "tune.log": "{low} to {high}, by logarithm",
+    "tune.only_if": "only with {condition}",
+    "tune.importance": "Importance says how much a setting had to do with being among the best tenth of the trials "
+    "(PED-ANOVA). It is rough below some fifty trials.",
+    "tune.importance.few": "With fewer than ten finished trials nothing is said about the importance of settings.",
+    "tune.command": "Train with the winning settings",
+    "tune.history": "Course of the search",
+    "tune.history.lead": "Each point is a trial, the line the best so far, the dashed line the base settings.",
+    "tune.history.cut": ("{n} much lower score stands at the edge.", "{n} much lower scores stand at the edge."),
+    "tune.history.cut.high": ("{n} much higher loss stands at the edge.", "{n} much higher losses stand at the edge."),
+    "tune.trial": "Trial",
+    "tune.point": "Trial {number}: {score}",
+    "tune.point.base": "Base settings: {score}",
+    "tune.slices": "Settings one by one",
+    "tune.slices.lead": "The same trials, by one setting at a time. Other settings differ as well.",
+    "tune.slice.point": "Trial {number}, {name} = {value}: {score}",
+    "tune.table": "Trials",
+    "tune.table.lead": "The best first.",
+    "tune.more": ("{n} more trial", "{n} more trials"),
+    "tune.seconds": "Seconds",
+    "tune.run": "Run",
+    "tune.is_base": "base settings",
+    "tune.failed": "Failed: {error}",
+    "tune.pruned": "Given up after epoch {epoch}, at {score}",
+    "tune.running": "Running",
+    "tune.how": "How it was searched",
+    "tune.sampler": "Sampler",
+    "tune.judged": "Judged by",
+    "tune.split": "Test photos, closed until the end",
+    "tune.seed": "Seed",
+    "tune.winner_run": "Run of the winner",
+    "tune.footer": "Made by photograft. This page is one file: it holds everything it shows and asks nothing of "
+    "the network.",
+}
+
+TUNE_KOREAN: dict[str, Entry] = {
+    "tune.page": "{study} · photograft 설정 탐색",
+    "tune.kicker": "photograft 설정 탐색",
+    "tune.title.none": "아직 모델을 만든 시도가 없습니다",
+    "tune.title.base": "기본 설정을 그대로 쓰세요: 더 나은 것이 없습니다",
+    "tune.title.same": "기본 설정을 그대로 쓰세요: 분명히 더 나은 것이 없습니다",
+    "tune.title.beats": "시도 {best}이(가) 기본 설정보다 낫습니다",
+    "tune.title.other": "시도 {best}이(가) {n}번 가운데 가장 좋습니다",
+    "tune.trials": "{data}의 사진으로 {n}번 시도했습니다: {counts}.",
+    "tune.state.complete": "{n}번 끝남",
+    "tune.state.pruned": "{n}번 일찍 그만둠",
+    "tune.state.failed": "{n}번 실패",
+    "tune.state.running": "{n}번 진행 중",
+    "tune.test": "선택에 쓰이지 않은 테스트 사진 {n:,}장에서 {share}를 맞혔습니다 (95 % 신뢰구간 {low}–{high}). "
+    "인용할 수치는 이것입니다.",
+    "tune.opened": "테스트 사진은 선택된 설정을 위해 한 번만 열었습니다.",
+    "tune.opened.often": "이 탐색 옆의 모든 실행을 합해 테스트 사진을 지금까지 {n}번 열었습니다.",
+    "tune.no_test": "테스트 사진이 없으므로, 선택에 쓰이지 않은 사진에서 얼마나 맞히는지는 알 수 없습니다.",
+    "tune.chosen": "시도 {best}은(는) {photos}에서 잰 {metric} {score}로 선택되었습니다. {n}번 가운데 가장 좋은 "
+    "값이므로 인용하기에는 지나치게 좋습니다.",
+    "tune.photos.oof": "교차 검증의 답",
+    "tune.photos.val": "검증 사진",
+    "tune.beats": "정확도에서 기본 설정보다 {by}점 앞섭니다 ({low}–{high}, n = {n:,}). {tries}번 시도한 것을 감안해도 "
+    "그렇습니다 (p {p}).",
+    "tune.same": "기본 설정과 구별되지 않습니다: 정확도 차이 {by}점 ({low}에서 {high}, n = {n:,}, {tries}번 시도를 "
+    "감안한 p {p}).",
+    "tune.base_best": "모든 시도 가운데 기본 설정이 가장 좋습니다.",
+    "tune.no_base": "기본 설정의 시도가 실패하여 비교하지 못했습니다.",
+    "tune.not_compared": "기본 설정과 비교하지 않음: {why}",
+    "tune.unfinished": "탐색이 아직 끝나지 않았습니다: {planned}번 가운데 {done}번 끝났습니다.",
+    "tune.settings": "설정",
+    "tune.settings.lead": "기본 설정과 가장 좋은 시도의 설정입니다.",
+    "tune.setting": "설정",
+    "tune.base": "기본",
+    "tune.winner": "최선",
+    "tune.tried": "시도한 값",
+    "tune.share": "중요도",
+    "tune.as_base": "기본과 같음",
+    "tune.to": "{low}–{high}",
+    "tune.log": "{low}–{high}, 로그 간격",
+    "tune.only_if": "{condition}일 때만",
+    "tune.importance": "중요도는 가장 좋은 10분의 1에 드는 데 그 설정이 얼마나 작용했는지를 나타냅니다 (PED-ANOVA). "
+    "시도가 50번쯤보다 적으면 대략의 값입니다.",
+    "tune.importance.few": "끝난 시도가 10번보다 적으면 설정의 중요도를 말할 수 없습니다.",
+    "tune.command": "가장 좋은 설정으로 학습하기",
+    "tune.history": "탐색 경과",
+    "tune.history.lead": "점은 시도, 선은 그때까지의 최선, 점선은 기본 설정입니다.",
+    "tune.history.cut": "훨씬 낮은 값 {n}개는 가장자리에 그렸습니다.",
+    "tune.history.cut.high": "훨씬 높은 손실 {n}개는 가장자리에 그렸습니다.",
+    "tune.trial": "시도",
+    "tune.point": "시도 {number}: {score}",
+    "tune.point.base": "기본 설정: {score}",
+    "tune.slices": "설정 하나씩 보기",
+    "tune.slices.lead": "같은 시도를 설정 하나씩 나누어 그린 것입니다. 다른 설정도 함께 다릅니다.",
+    "tune.slice.point": "시도 {number}, {name} = {value}: {score}",
+    "tune.table": "시도 목록",
+    "tune.table.lead": "좋은 것부터 적었습니다.",
+    "tune.more": "시도 {n}번 더 보기",
+    "tune.seconds": "초",
+    "tune.run": "실행",
+    "tune.is_base": "기본 설정",
+    "tune.failed": "실패: {error}",
+    "tune.pruned": "에포크 {epoch}에서 그만둠 ({score})",
+    "tune.running": "진행 중",
+    "tune.how": "탐색 방법",
+    "tune.sampler": "방법",
+    "tune.judged": "기준",
+    "tune.split": "끝까지 닫아 둔 테스트 사진",
+    "tune.seed": "시드",
+    "tune.winner_run": "선택된 실행",
+    "tune.footer": "photograft가 만들었습니다. 이 페이지는 파일 하나이며, 보이는 모든 것을 담고 있고 네트워크를 "
+    "쓰지 않습니다.",
+}
