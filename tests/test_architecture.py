@@ -20,7 +20,7 @@ LAYERS = ORDER.split(">")
 HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names.split()}
 TORCH_MODELS = (
     *("backbone", "library", "trunks", "architectures", "autoencoder", "decoder", "weights", "points", "graft", "head"),
-    *("moments", "onnx_export"),
+    *("moments", "onnx_export", "saliency"),
 )
 TORCH_TRAINING = ("loop", "losses", "optim", "checkpoint", "lr_finder", "measure", "pretraining")
 TORCH_FILES = {

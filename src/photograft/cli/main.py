@@ -28,6 +28,7 @@ from photograft.cli import (
     doctor,
     edits,
     evaluate,
+    explain,
     predict,
     pretrain,
     recipes,
@@ -66,6 +67,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("review")(review.review)
 app.command("predict")(predict.predict)
+app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
 app.add_typer(runs.app, name="runs")
 runs.app.command("compare")(compare.compare)

@@ -40,24 +40,39 @@ class Question:
         return hash((self.target, self.factor, self.label))
 
 
-def questions_about(prediction: Prediction, bundle: Bundle, *, label: str | None = None) -> list[Question]:
-    """What to ask about a predicted photo: the predicted class, each factor's value, or every label that is given.
-
-    With `label` that one instead: a class, a combination, or the value of a factor.
-
-    Raises:
-        ConfigError: The model knows no such class.
-    """
+def questions_about(prediction: Prediction, bundle: Bundle) -> list[Question]:
+    """What to ask about a predicted photo: the predicted class, each factor's value, or every label that is given."""
     info = bundle.info
     factors = factors_of(info.targets, info.joint)
-    if label is not None:
-        return _named(label, bundle)
     if factors:
         return [_of_factor(factor.name, prediction.factors[factor.name].label, bundle) for factor in factors]
     if bundle.several:
         given = [name for name, _ in prediction.labels] or [prediction.top[0][0]]
         return [_of_class(info.targets[0], name) for name in given]
     return [_of_class(info.targets[0], prediction.top[0][0])]
+
+
+def questions_named(label: str, bundle: Bundle) -> list[Question]:
+    """What to ask about a class, a combination (a question for each of its factors), or the value of a factor.
+
+    Raises:
+        ConfigError: The model knows no such class.
+    """
+    info = bundle.info
+    if info.joint is None and label in info.targets[0].classes:
+        return [_of_class(info.targets[0], label)]
+    factors = factors_of(info.targets, info.joint)
+    if label in bundle.classes:  # a combination: of each factor its value
+        k = bundle.classes.index(label)
+        return [_of_factor(factor.name, factor.classes[factor.value_K[k]], bundle) for factor in factors]
+    found = [_of_factor(factor.name, label, bundle) for factor in factors if label in factor.classes]
+    if not found:
+        known = [*bundle.classes, *(value for factor in factors for value in factor.classes)]
+        raise ConfigError(
+            f"--class: the model knows no class {label!r}; it knows {', '.join(known[:20])}"
+            f"{f' and {len(known) - 20} more' if len(known) > 20 else ''}."
+        )
+    return found
 
 
 def target_logits(bundle: Bundle, row: TargetRow, embeddings: Mapping[str, FloatArray]) -> DoubleArray:
@@ -108,24 +123,6 @@ def directions(question: Question, bundle: Bundle, embeddings: Mapping[str, Floa
 def target_row(bundle: Bundle, question: Question) -> TargetRow:
     """The target that a question is about."""
     return next(row for row in bundle.info.targets if row.name == question.target)
-
-
-def _named(label: str, bundle: Bundle) -> list[Question]:
-    info = bundle.info
-    if info.joint is None and label in info.targets[0].classes:
-        return [_of_class(info.targets[0], label)]
-    factors = factors_of(info.targets, info.joint)
-    if label in bundle.classes:  # a combination: of each factor its value
-        k = bundle.classes.index(label)
-        return [_of_factor(factor.name, factor.classes[factor.value_K[k]], bundle) for factor in factors]
-    found = [_of_factor(factor.name, label, bundle) for factor in factors if label in factor.classes]
-    if not found:
-        known = [*bundle.classes, *(value for factor in factors for value in factor.classes)]
-        raise ConfigError(
-            f"--class: the model knows no class {label!r}; it knows {', '.join(known[:20])}"
-            f"{f' and {len(known) - 20} more' if len(known) > 20 else ''}."
-        )
-    return found
 
 
 def _of_class(row: TargetRow, label: str) -> Question:

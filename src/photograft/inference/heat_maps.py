@@ -27,6 +27,11 @@ from photograft.values import DoubleArray, FloatArray, PixelArray
 GRID = 56
 """Side of a heat map: as fine as the finest maps that are usually pooled."""
 
+PLACES = (*("upper left", "top", "upper right", "left", "middle", "right", "lower left", "bottom", "lower right"),)
+"""The ninths of a photo, row by row."""
+
+_MOSTLY = 0.3
+
 Engines = Mapping[str, MapEngine]
 """The networks of a bundle by their ids."""
 
@@ -52,6 +57,15 @@ class HeatMap:
         above_GG = np.maximum(self.evidence_GG - np.median(self.evidence_GG), 0)
         top = np.quantile(above_GG, 0.995)
         return np.asarray(np.clip(above_GG / top, 0, 1) if top > 0 else np.zeros_like(above_GG))
+
+    @property
+    def place(self) -> str:
+        """The ninth of the photo that most of the heat lies in, in words; empty where it lies all over the photo."""
+        heat_GG = self.heat_GG
+        edges = np.linspace(0, len(heat_GG), 4).round().astype(int)[:-1]
+        ninths = np.add.reduceat(np.add.reduceat(heat_GG, edges, axis=0), edges, axis=1).ravel()
+        most = int(np.argmax(ninths))
+        return PLACES[most] if ninths[most] >= _MOSTLY * max(float(ninths.sum()), 1e-12) else ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,7 @@ def class_activation(question: Question, bundle: Bundle, photo: Looked, empty: L
                     map_hw = _spread(part, without.map_NChw, weight_C)
                     side, total = len(map_hw), float(map_hw.sum())
                     traced += abs(total)
-                    _add_view(evidence_GG, map_hw, view, crops=crops)
+                    add_view(evidence_GG, map_hw, view, crops=crops)
                 stages[side] = stages.get(side, 0.0) + total
     share = traced / (traced + lost) if traced + lost > 0 else 0.0
     return HeatMap("cam", evidence_GG, share, tuple(sorted(stages.items(), reverse=True)))
@@ -140,10 +154,10 @@ def _spread(part: MapPart, empty_NChw: FloatArray, weight_C: DoubleArray) -> Dou
     highest_C = map_Chw.max(axis=(1, 2))
     found_Chw = map_Chw == highest_C[:, None, None]
     gain_C = weight_C * (highest_C - without_C) / found_Chw.sum(axis=(1, 2))
-    return _blurred(np.tensordot(gain_C, found_Chw, 1))
+    return smoothed(np.tensordot(gain_C, found_Chw, 1))
 
 
-def _blurred(map_hw: DoubleArray) -> DoubleArray:
+def smoothed(map_hw: DoubleArray) -> DoubleArray:
     """Spread over the neighbours, the sum kept: a place of a map has seen more of the photo than its own square."""
     kernel = np.array([1, 4, 6, 4, 1]) / 16
     for axis in (0, 1):
@@ -153,7 +167,7 @@ def _blurred(map_hw: DoubleArray) -> DoubleArray:
     return map_hw
 
 
-def _add_view(evidence_GG: DoubleArray, map_hw: DoubleArray, view: str, *, crops: str) -> None:
+def add_view(evidence_GG: DoubleArray, map_hw: DoubleArray, view: str, *, crops: str) -> None:
     """Add the map of a view where the view lies in the picture; the sum of the map is kept, per area."""
     if view.endswith("-flipped"):
         map_hw = map_hw[:, ::-1]

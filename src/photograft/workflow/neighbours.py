@@ -57,6 +57,15 @@ class Neighbour:
     similarity: float
 
 
+@dataclass(frozen=True)
+class Known:
+    """A photo that is one of the run's own: its `name` in the manifest, its label or labels, its part."""
+
+    name: str
+    label: str
+    part: str
+
+
 class Neighbours:
     """The photos of a run, ready to be compared with others. Made by `open_neighbours`."""
 
@@ -83,6 +92,17 @@ class Neighbours:
         """
         row = self._rows.get(name)
         return [] if row is None else self._nearest(self._tensors["rows"][row].astype(np.float32), top, (name,))
+
+    def known(self, sha256: str) -> Known | None:
+        """The photo of the run that has these very bytes (the SHA-256 of its file)."""
+        row = next((row for row, photo in enumerate(self._photos) if photo.sha256 == sha256), None)
+        if row is None:
+            return None
+        return Known(self._photos[row].name, ", ".join(self._photos[row].all_labels), self._parts[row])
+
+    def photos(self, names: Collection[str]) -> dict[str, Photo]:
+        """Rows of the manifest by their names, of those that are photos of the run."""
+        return {name: self._photos[self._rows[name]] for name in names if name in self._rows}
 
     def _nearest(self, direction_E: FloatArray, top: int, without: Collection[str]) -> list[Neighbour]:
         rows_NE = self._tensors["rows"]

@@ -1,0 +1,135 @@
+"""Every text about explanations, in English and Korean; otherwise as in `texts`."""
+
+from __future__ import annotations
+
+from photograft.reporting.texts import ENGLISH, Entry, Texts
+
+
+def explain_texts_in(language: str) -> Texts:
+    """Return the texts in `language`; English where there is no such table."""
+    if language == "ko":
+        return Texts("ko", {**ENGLISH, **EXPLAIN_ENGLISH, **EXPLAIN_KOREAN})
+    return Texts("en", {**ENGLISH, **EXPLAIN_ENGLISH})
+
+
+EXPLAIN_ENGLISH: dict[str, Entry] = {
+    "explain.page": "Why? · {model}",
+    "explain.kicker": "photograft explain · {model}",
+    "explain.title": ("Why the model said this of {n} photo", "Why the model said this of {n} photos"),
+    "explain.lead": "The colours show where in the photo the answer comes from. They show what the model used, which "
+    "need not be what is right.",
+    "explain.legend.none": "no part in it",
+    "explain.legend.most": "most of it",
+    "explain.photo": "Photo",
+    "explain.photo.alt": "What the network saw of {name}",
+    "explain.for": "What speaks for {label}",
+    "explain.rival": "What would speak for {label} ({chance})",
+    "explain.alt": "Heat map: what speaks for {label} in {name}",
+    "explain.verdict": "{label}, {chance}",
+    "explain.unsure": "The model is unsure of this photo.",
+    "explain.unfamiliar": "This photo is like none that the model learned from.",
+    "explain.rejected": "This photo could not be used: {reason}",
+    "explain.known": "This photo is one of the run's own ({part}), where it is labelled {label}.",
+    "explain.known.unlabelled": "This photo is one of the run's own ({part}).",
+    "explain.place": "The answer comes mostly from the {place}.",
+    "explain.spread": "The answer comes from all over the photo.",
+    "explain.faith": "Covering the marked fifth of the photo takes {label} from {before} to {marked}; covering any "
+    "fifth takes it to {other} on average.",
+    "explain.unfaithful": "Be careful with this one: covering the marked fifth of the photo takes {label} from "
+    "{before} to {marked}, and covering any fifth to {other}. The colours are no better than chance here.",
+    "explain.near": "The photos it learned from that are most like it",
+    "explain.near.of": ("{n} of {all} is labelled {label}", "{n} of {all} are labelled {label}"),
+    "explain.near.alone": "A bundle holds no photos. Give the run, and the nearest photos it learned from are shown.",
+    "explain.similarity": "{percent} alike",
+    "explain.top": "Probabilities",
+    "explain.stages": "Which part of the network it comes from",
+    "explain.stages.lead": "Points of log odds that each part of the network adds to {label}, compared with an empty "
+    "picture of the same colour.",
+    "explain.stage.first": "Fine details ({side} × {side} places)",
+    "explain.stage.middle": "Parts ({side} × {side} places)",
+    "explain.stage.last": "The whole shape ({side} × {side} places)",
+    "explain.stage.lost": "Not tied to a place",
+    "explain.method.cam": "Heat map from the network's own maps (class activation)",
+    "explain.method.occlusion": "Heat map by covering parts of the photo (occlusion)",
+    "explain.method.gradient": "Heat map by integrated gradients",
+    "explain.share": "it explains {share} of the answer",
+    "explain.hidden": "Training photos are not shown (report.thumbnails is off).",
+    "explain.footer": "Made by photograft explain. A heat map says where a model looked, not whether it is right.",
+    "place.upper left": "upper left",
+    "place.top": "top",
+    "place.upper right": "upper right",
+    "place.left": "left",
+    "place.middle": "middle",
+    "place.right": "right",
+    "place.lower left": "lower left",
+    "place.bottom": "bottom",
+    "place.lower right": "lower right",
+    "status.unsure": "unsure",
+    "status.unfamiliar": "unfamiliar",
+    "status.rejected": "rejected",
+    "mistakes.why": "Why?",
+    "mistakes.heat": "What spoke for {predicted}",
+    "mistakes.near": "Most like it in training",
+}
+
+EXPLAIN_KOREAN: dict[str, Entry] = {
+    "explain.page": "왜? · {model}",
+    "explain.kicker": "photograft explain · {model}",
+    "explain.title": "사진 {n}장에 대해 모델이 그렇게 답한 이유",
+    "explain.lead": "색은 답이 사진의 어디에서 나왔는지 보여 줍니다. 모델이 무엇을 사용했는지를 보여 줄 뿐, 그것이 "
+    "옳은 근거라는 뜻은 아닙니다.",
+    "explain.legend.none": "관계없음",
+    "explain.legend.most": "가장 큼",
+    "explain.photo": "사진",
+    "explain.photo.alt": "{name}에서 신경망이 본 모습",
+    "explain.for": "{label}(이)라는 근거",
+    "explain.rival": "{label}(이)라고 볼 근거 ({chance})",
+    "explain.alt": "히트맵: {name}에서 {label}(이)라는 근거",
+    "explain.verdict": "{label}, {chance}",
+    "explain.unsure": "모델이 이 사진에 대해 확신하지 못합니다.",
+    "explain.unfamiliar": "모델이 학습한 사진 가운데 이 사진과 비슷한 것이 없습니다.",
+    "explain.rejected": "이 사진은 사용할 수 없습니다: {reason}",
+    "explain.known": "이 사진은 이 실행의 사진({part})이며, 레이블은 {label}입니다.",
+    "explain.known.unlabelled": "이 사진은 이 실행의 사진({part})입니다.",
+    "explain.place": "답은 주로 {place}에서 나왔습니다.",
+    "explain.spread": "답은 사진 전체에서 나왔습니다.",
+    "explain.faith": "표시된 5분의 1을 가리면 {label}의 확률이 {before}에서 {marked}(으)로 바뀝니다. 아무 5분의 1이나 "
+    "가리면 평균 {other}입니다.",
+    "explain.unfaithful": "주의하십시오. 표시된 5분의 1을 가리면 {label}의 확률이 {before}에서 {marked}(으)로, 아무 "
+    "5분의 1이나 가리면 {other}(으)로 바뀝니다. 여기서는 색이 우연보다 낫지 않습니다.",
+    "explain.near": "학습한 사진 가운데 가장 비슷한 사진",
+    "explain.near.of": "{all}장 가운데 {n}장의 레이블이 {label}입니다",
+    "explain.near.alone": "번들에는 사진이 없습니다. 실행 폴더를 지정하면 학습한 사진 가운데 비슷한 것을 보여 줍니다.",
+    "explain.similarity": "{percent} 비슷함",
+    "explain.top": "확률",
+    "explain.stages": "신경망의 어느 부분에서 나왔는가",
+    "explain.stages.lead": "같은 색의 빈 그림과 비교하여 신경망의 각 부분이 {label}에 더한 로그 오즈입니다.",
+    "explain.stage.first": "세부 ({side} × {side}곳)",
+    "explain.stage.middle": "부분 ({side} × {side}곳)",
+    "explain.stage.last": "전체 모양 ({side} × {side}곳)",
+    "explain.stage.lost": "위치와 관계없음",
+    "explain.method.cam": "신경망의 맵에서 얻은 히트맵 (class activation)",
+    "explain.method.occlusion": "사진의 일부를 가려 얻은 히트맵 (occlusion)",
+    "explain.method.gradient": "integrated gradients로 얻은 히트맵",
+    "explain.share": "답의 {share}를 설명합니다",
+    "explain.hidden": "학습 사진을 표시하지 않습니다 (report.thumbnails가 꺼져 있음).",
+    "part.train": "학습",
+    "part.val": "검증",
+    "part.test": "테스트",
+    "explain.footer": "photograft explain이 만들었습니다. 히트맵은 모델이 본 곳을 말할 뿐, 옳은지는 말하지 않습니다.",
+    "place.upper left": "왼쪽 위",
+    "place.top": "위쪽",
+    "place.upper right": "오른쪽 위",
+    "place.left": "왼쪽",
+    "place.middle": "가운데",
+    "place.right": "오른쪽",
+    "place.lower left": "왼쪽 아래",
+    "place.bottom": "아래쪽",
+    "place.lower right": "오른쪽 아래",
+    "status.unsure": "확신 없음",
+    "status.unfamiliar": "낯선 사진",
+    "status.rejected": "사용 불가",
+    "mistakes.why": "왜?",
+    "mistakes.heat": "{predicted}(이)라고 본 근거",
+    "mistakes.near": "학습 사진 중 가장 비슷한 것",
+}
