@@ -44,9 +44,9 @@ DECISIONS_ENGLISH: dict[str, Entry] = {
     "pairs (50 would be guessing): each of {n} classes was kept from it in turn. Hardest to tell is “{weakest}” with "
     "{low}.",
     "strangers.none": "How well it tells photos of other classes could not be tried with so few photos.",
-    "strangers.limit": "Photos that are stranger than nearly all training photos get the status “unfamiliar”: at "
-    "most {flagged} of 100 photos of the known classes.",
-    "strangers.test": "Of {of:,} test photos {n} did.",
+    "strangers.limit": "Photos that are stranger than nearly all training photos get the status “unfamiliar”. About "
+    "{flagged} of 100 photos of the known classes are called so by mistake.",
+    "strangers.test": "Of {of:,} test photos, {n} were.",
 }
 
 DECISIONS_KOREAN: dict[str, Entry] = {
@@ -80,7 +80,7 @@ DECISIONS_KOREAN: dict[str, Entry] = {
     "strangers": "배우지 않은 클래스의 사진은 100쌍 중 {share}쌍에서 아는 사진보다 낯설게 보입니다(50이면 추측). "
     "클래스 {n}개를 차례로 빼고 확인했습니다. 가장 구별하기 어려운 것은 “{weakest}”로 {low}입니다.",
     "strangers.none": "사진이 너무 적어 다른 클래스의 사진을 얼마나 구별하는지 확인하지 못했습니다.",
-    "strangers.limit": "거의 모든 학습 사진보다 낯선 사진은 ‘unfamiliar’ 상태가 됩니다. 아는 클래스의 사진은 100장 "
-    "중 많아야 {flagged}장입니다.",
-    "strangers.test": "시험 사진 {of:,}장 중 {n}장이 그랬습니다.",
+    "strangers.limit": "거의 모든 학습 사진보다 낯선 사진은 ‘unfamiliar’ 상태가 됩니다. 아는 클래스의 사진도 100장 "
+    "중 약 {flagged}장이 잘못 그렇게 됩니다.",
+    "strangers.test": "시험 사진 {of:,}장 중에서는 {n}장이었습니다.",
 }
