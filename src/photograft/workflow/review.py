@@ -80,13 +80,11 @@ class Review:
             if set(labels) == set(item.labels):
                 action = "keep"
         with self._lock:
-            before = self._decision(item)
-            if before and before.action == action and (action != "relabel" or before.labels == labels):
-                return before
             if action != "exclude":
-                self._clear(item, "exclude")
-            if action == "keep":
-                self._clear(item, "exclude", "relabel")
+                self._clear(item, "exclude", *(("relabel",) if action == "keep" else ()))
+            held = self._decision(item)
+            if held and held.action == action and (action != "relabel" or held.labels == labels):
+                return held
             value = "" if action == "exclude" else _value(labels if action == "relabel" else item.labels, item)
             photo = item.photo
             append_edit(
