@@ -76,9 +76,6 @@ def _notes(document: Document, texts: Texts) -> list[str]:
             notes.append(texts.say("compare.partly", a=pair["a"], b=pair["b"], n=pair["n"], **counts))
             if pair["overlap"]["relabelled"]:
                 notes.append(texts.say("compare.relabelled", n=pair["overlap"]["relabelled"]))
-    n = len(document["comparisons"])
-    if n > 1:
-        notes.append(texts.say("compare.many", n=n))
     opened = max(run["test_openings"] for run in document["runs"])
     if opened >= _OPENED_OFTEN:
         notes.append(texts.say("compare.opened", n=opened))
@@ -160,8 +157,7 @@ def _class(row: Document, widest: float, texts: Texts) -> dict[str, Any]:
 
     return {
         "name": row["name"],
-        "clear": row["clear"],
-        "lost": row["clear"] and row["f1_difference"] < 0,
+        "mark": "" if not row["clear"] else "gained" if row["f1_difference"] > 0 else "lost",
         "n": f"{row['n']:,}",
         "before": "–" if row["recall_b"] is None else texts.percent(row["recall_b"]),
         "after": "–" if row["recall_a"] is None else texts.percent(row["recall_a"]),

@@ -18,10 +18,10 @@ COMPARE_ENGLISH: dict[str, Entry] = {
     "compare.kicker": "photograft comparison",
     "compare.verdict": "{better} is better than {worse}.",
     "compare.verdict.same": "{a} and {b} cannot be told apart.",
-    "compare.verdict.none": "Nothing can be told apart from {reference}.",
+    "compare.verdict.none": "No run can be told apart from {reference}.",
     "compare.verdict.several": "Against {reference}: {better} better, {worse} worse, {same} not distinguishable.",
-    "compare.many": "With {n} comparisons some may stand out by chance. A run is called better or worse only where "
-    "that still holds for all of them together (Holm’s correction).",
+    "compare.many": "Of several comparisons some may stand out by chance: a run is called better or worse only "
+    "where that still holds for all of them together (Holm’s correction).",
     "compare.partly": "{a} judged {n_a:,} photos and {b} {n_b:,}; not all of them are the same. They are compared on "
     "the {n:,} photos alone that both judged without having been trained on them. The accuracies in the table are on "
     "the photos of each run.",
@@ -88,8 +88,8 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.verdict.same": "{a}, {b}: 우열을 가릴 수 없습니다.",
     "compare.verdict.none": "{reference}: 이것과 구별되는 실행이 없습니다.",
     "compare.verdict.several": "{reference} 기준: 나음 {better}, 못함 {worse}, 구별되지 않음 {same}.",
-    "compare.many": "비교가 {n}가지이면 우연히 차이가 나 보이는 것도 있습니다. 모든 비교를 함께 보아도 차이가 남을 "
-    "때만 낫다거나 못하다고 적었습니다(홀름 보정).",
+    "compare.many": "비교가 여럿이면 우연히 차이가 나 보이는 것도 있으므로, 모든 비교를 함께 보아도 차이가 남을 때만 "
+    "낫다거나 못하다고 적었습니다(홀름 보정).",
     "compare.partly": "{a}: 사진 {n_a:,}장, {b}: 사진 {n_b:,}장으로 평가했고 모두 같은 사진은 아닙니다. 두 실행이 "
     "학습하지 않고 판정한 사진 {n:,}장에서만 비교했습니다. 표의 정확도는 각 실행이 평가한 사진에서 잰 값입니다.",
     "compare.relabelled": "두 실행에서 라벨이 서로 다른 사진 {n:,}장은 뺐습니다.",
