@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from photograft.evaluation.label_errors import suspect_labels
+from photograft.evaluation.label_errors import rank_labels, suspect_labels
 from photograft.values import Predictions
 
 CLASSES = ("개", "cat", "rare")
@@ -28,8 +28,13 @@ def test_flipped_labels_are_found_worst_first() -> None:
     found = [int(path.removesuffix(".jpg")) for path in issue.paths]
     assert issue.kind == "suspect_label" and not issue.must_fix
     assert set(found) <= set(flipped.tolist()) and len(found) >= 8  # half of them: the threshold is a mean
-    gap_N = probability_NK[np.arange(400), 1 - label_N] - probability_NK[np.arange(400), label_N]
-    assert gap_N[found].tolist() == sorted(gap_N[found], reverse=True)
+    other_N, own_N = (probability_NK[np.arange(400), classes_N] for classes_N in (1 - label_N, label_N))
+    score_N = other_N / (other_N + own_N)
+    assert score_N[found].tolist() == sorted(score_N[found], reverse=True)
+    ranked = rank_labels(predict(probability_NK, label_N))
+    assert len(ranked) == 400 and {int(each.path.removesuffix(".jpg")) for each in ranked[:20]} == set(flipped.tolist())
+    np.testing.assert_allclose([each.score for each in ranked], sorted(score_N, reverse=True))
+    assert {(each.label, each.suggested) for each in ranked} == {("개", "cat"), ("cat", "개")}
 
 
 def test_nothing_is_doubted_where_the_model_agrees() -> None:
@@ -50,6 +55,14 @@ def test_classes_of_a_few_photos_and_photos_without_a_label_are_no_evidence() ->
     }
 
 
+def test_photos_without_a_label_or_a_prediction_are_not_ranked() -> None:
+    label_N = np.array([0, 1, -1, 0])
+    predictions = predict(np.array([[0.9, 0.1, 0.0], [0.4, 0.6, 0.0], [0.9, 0.1, 0.0], [np.nan] * 3]), label_N)
+    predictions = replace(predictions, statuses=("ok", "ok", "ok", "rejected"))
+    assert [(each.path, each.doubted) for each in rank_labels(predictions)] == [("1.jpg", False), ("0.jpg", False)]
+    assert rank_labels(predictions.take(np.array([], dtype=np.int64))) == ()
+
+
 def test_each_factor_is_doubted_on_its_own() -> None:
     label_N = np.arange(60) % 3
     p_NK = np.where(np.eye(3)[label_N] > 0, 0.8, 0.1)
@@ -63,3 +76,8 @@ def test_each_factor_is_doubted_on_its_own() -> None:
     assert issue.message == (
         "1 photo has a label of 나이 that the model doubts, for example 4.jpg: 30-60, or rather >=60?"
     )
+    worst, *rest = rank_labels(joint)
+    assert (worst.path, worst.label, worst.suggested) == ("4.jpg", "m | 30-60", "m | >=60") and worst.doubted
+    assert not any(each.doubted for each in rest)
+    # Where no factor is doubted, the value that is least sure would change.
+    assert rest[-1].suggested.startswith("f | ")
