@@ -89,9 +89,9 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     "turned.other": "Turned photos: stored turned with an EXIF note of it, only {alike} of {n} photos give the same "
     "pixels. Please report this.",
     "unread.costs": "Where the note is lost, a turn costs {points} points ({low} to {high}).",
-    "unread.little": "Where the note is lost, a turn changes little ({points} points, {low} to {high}).",
-    "unread.unsure": "Whether a turn costs anything where the note is lost these photos cannot tell ({points} points, "
-    "{low} to {high}).",
+    "unread.little": "Where the note is lost, a turn changes little ({low} to {high} points).",
+    "unread.unsure": "Whether a turn costs anything where the note is lost these photos cannot tell ({low} to "
+    "{high} points).",
     "example": "One photo at middle strength, and what it is named. Its label: {label}",
     "example.alt": "{title}: named {named}",
 }
@@ -161,8 +161,8 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "turned.alike": "돌려 저장한 사진: 90, 180, 270도 돌려 저장하고 EXIF에 적어 둔 사진 {n}장 모두 답이 같습니다.",
     "turned.other": "돌려 저장한 사진: EXIF에 적어 둔 사진 {n}장 가운데 {alike}장만 화소가 같습니다. 알려 주세요.",
     "unread.costs": "그 정보가 없어지면 {points}점을 잃습니다 ({low}~{high}).",
-    "unread.little": "그 정보가 없어져도 거의 바뀌지 않습니다 ({points}점, {low}~{high}).",
-    "unread.unsure": "그 정보가 없어질 때 잃는 것이 있는지는 이 사진들로 알 수 없습니다 ({points}점, {low}~{high}).",
+    "unread.little": "그 정보가 없어져도 거의 바뀌지 않습니다 ({low}~{high}점).",
+    "unread.unsure": "그 정보가 없어질 때 잃는 것이 있는지는 이 사진들로 알 수 없습니다 ({low}~{high}점).",
     "example": "중간 세기의 사진 한 장과 모델이 붙인 이름. 라벨: {label}",
     "example.alt": "{title}: {named}",
 }
