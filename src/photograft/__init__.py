@@ -27,6 +27,8 @@ _WHERE = {
     "train": "photograft.workflow.train",
     "plan": "photograft.workflow.train",
     "resume": "photograft.workflow.train",
+    "tune": "photograft.workflow.tune",
+    "resume_tuning": "photograft.workflow.tune",
     "list_recipes": "photograft.config.recipe",
     "run_recipe": "photograft.workflow.recipes",
     "report": "photograft.workflow.render",
@@ -57,9 +59,11 @@ __all__ = [
     "report",
     "resume",
     "resume_pretraining",
+    "resume_tuning",
     "run_recipe",
     "split",
     "train",
+    "tune",
     "verify",
 ]
 
@@ -80,6 +84,7 @@ if TYPE_CHECKING:
     from photograft.workflow.run_diff import diff_runs
     from photograft.workflow.split import split
     from photograft.workflow.train import plan, resume, train
+    from photograft.workflow.tune import resume_tuning, tune
 
 
 def __getattr__(name: str) -> Any:

@@ -19,15 +19,6 @@ class Sampler(StrEnum):
     random = "random"
 
 
-class Metric(StrEnum):
-    """What trials are judged by."""
-
-    accuracy = "accuracy"
-    macro_f1 = "macro_f1"
-    balanced_accuracy = "balanced_accuracy"
-    log_loss = "log_loss"
-
-
 def tune(
     photos: Annotated[
         Path | None,
@@ -48,19 +39,12 @@ def tune(
         Sampler | None,
         typer.Option("--sampler", help="tpe learns from earlier trials (default); grid takes every combination."),
     ] = None,
-    metric: Annotated[
-        Metric | None, typer.Option("--metric", help="By default that of the file, else accuracy.")
-    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes side by side.")] = 1,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the search; 0 by default.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the search; by default that of the photos.")] = None,
     runs_dir: Annotated[Path, typer.Option("--runs-dir", help="Folder in which that of the search is made.")] = Path(
         "runs"
     ),
-    classes: choosing.Classes = None,
-    top_classes: choosing.TopClasses = None,
     per_class: choosing.PerClass = None,
-    edits: choosing.EditsFile = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="FOLDER", help="Go on with this search, or join it.")
     ] = None,
@@ -74,9 +58,8 @@ def tune(
     from photograft.errors import ConfigError
     from photograft.workflow import tune as workflow
 
-    chosen = choosing.settings(classes=classes, top_classes=top_classes, per_class=per_class, edits=edits)
     if resume is not None:
-        others = (photos, space, config, assignments, sampler, metric, seed, name, *chosen.values())
+        others = (photos, space, config, assignments, sampler, name, per_class)
         if any(each is not None for each in others) or runs_dir != Path("runs"):
             raise ConfigError(
                 "--resume goes on with a search as it was begun: give nothing but --trials, --minutes, --workers and "
@@ -89,15 +72,13 @@ def tune(
         done = workflow.tune(
             photos,
             space=space,
-            config=load_config(config, assignments or (), **chosen),
+            config=load_config(config, assignments or (), **{"data.per_class": per_class}),
             trials=trials or workflow.TRIALS,
             minutes=minutes,
             sampler="tpe" if sampler is None else sampler.value,
-            metric=None if metric is None else metric.value,
             workers=workers,
             name=name,
             runs_dir=runs_dir,
-            seed=seed or 0,
             narrator=console,
         )
     if json_output:

@@ -31,7 +31,8 @@ Pruner = Literal["median", "hyperband", "none"]
 
 _RANGE = ("low", "high", "log", "step")
 _KEYS = (*_RANGE, "only_if")
-_HEAD: dict[str, tuple[str, ...]] = {"metric": get_args(Metric), "pruner": get_args(Pruner)}
+_HEAD: dict[str, tuple[str, ...]] = {"metric": get_args(Metric), "pruner": get_args(Pruner), "seed": ()}
+"""What a file says beside the settings, with the words that are possible; a seed is a number."""
 _FIXED = {
     "data": "every trial needs the same photos",
     "split": "every trial needs the same split",
@@ -89,11 +90,12 @@ class Searched:
 
 @dataclass(frozen=True)
 class Space:
-    """What is searched, and by what a trial is judged; None where the file does not say. Conditions stand behind."""
+    """What is searched, and by what a trial is judged and given up. Settings with a condition stand behind others."""
 
     settings: tuple[Searched, ...]
-    metric: Metric | None = None
-    pruner: Pruner | None = None
+    metric: Metric = "accuracy"
+    pruner: Pruner = "median"
+    seed: int = 0
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every combination, each once.
@@ -171,9 +173,11 @@ def value_of(config: Config, name: str) -> Any:
 
 def _read_head(given: Given, head: dict[str, Any]) -> list[str]:
     name, words = given.path[0], _HEAD[given.path[0]]
-    if given.value in words:
+    if given.value in words or (name == "seed" and type(given.value) is int and given.value >= 0):
         head[name] = given.value
         return []
+    if name == "seed":
+        return [f"seed: {write_value(given.value)} is not possible; use a whole number at least 0 ({given.origin})"]
     close = difflib.get_close_matches(str(given.value), words, n=1)
     hint = f"; did you mean `{close[0]}`?" if close else ""
     listed = ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"

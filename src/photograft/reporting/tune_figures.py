@@ -15,7 +15,7 @@ from photograft.reporting.svg import draw_svg, draw_text, fit_text, text_width
 from photograft.reporting.texts import Texts
 from photograft.reporting.tune_document import lower_is_better, value_in_words
 
-_EDGE, _TOP, _HISTORY, _SLICE, _GAP = 16.0, 30.0, 200.0, 120.0, 84.0
+_EDGE, _TOP, _HISTORY, _SLICE, _GAP = 16.0, 30.0, 200.0, 120.0, 72.0
 _REACH = 4.0
 """How far the axis goes below the best trial, in distances from it to the one in the middle."""
 
@@ -96,8 +96,9 @@ def _slice(
     for place, label in labels:
         shown = fit_text(clean_text(label), room if not slant else max(room, 30.0), 12 if not slant else 10)
         size = 10 if slant else 12
-        y = panel.top + panel.height + 18
-        parts.append(draw_text(panel.x(place), y, shown, size=size, anchor="middle", title=clean_text(label)))
+        anchor = {0.0: "start", 1.0: "end"}.get(place, "middle")  # the ends of a range stay inside
+        y = panel.top + panel.height + 20
+        parts.append(draw_text(panel.x(place), y, shown, size=size, anchor=anchor, title=clean_text(label)))
     return parts
 
 

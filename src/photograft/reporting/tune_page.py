@@ -81,7 +81,9 @@ def _notes(document: Mapping[str, Any], texts: Texts) -> list[str]:
     winner, notes = document["winner"], []
     if winner is None:
         done = sum(trial["state"] in ("complete", "pruned", "failed") for trial in document["trials"])
-        return [texts.say("tune.unfinished", done=done, planned=document["plan"]["trials"])]
+        planned = document["plan"]["trials"]
+        key = "tune.unjudged" if document["best"] is not None and done >= planned else "tune.unfinished"
+        return [texts.say(key, done=done, planned=planned)]
     if winner["test"] is None:
         notes.append(texts.say("tune.no_test"))
     elif winner["openings"] == 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from photograft.config import Config, load_config, to_yaml
-from photograft.config.space import Metric, Pruner, Range, Space, read_space, value_of, with_values
+from photograft.config.space import Range, Space, read_space, value_of, with_values
 from photograft.data.files import printable
 from photograft.data.split import TEST_FRACTION
 from photograft.errors import ConfigError, ModelError
@@ -36,9 +36,6 @@ class Plan:
     trials: int
     minutes: float | None
     sampler: Sampler
-    metric: Metric
-    pruner: Pruner
-    seed: int
     part: str | None
     test: int
 
@@ -76,7 +73,7 @@ def begin_search(folder: RunFolder, plan: Plan, base: Config, space_file: Path, 
         test = len(splits.rows("test"))
         held_out = test and len(splits.rows("val")) and _may_train_by_steps(base, space)
         search = Search(folder, replace(plan, part="val" if held_out else None, test=test), base, space)
-        with open_trials(search.folder, space, **options(search)) as trials:
+        with open_trials(folder, space, plan.sampler) as trials:
             trials.begin({each.name: value_of(base, each.name) for each in space.settings}, n=plan.trials)
         write_plan(search)  # the last: from now on it can be gone on with
     return search
@@ -107,12 +104,6 @@ def open_search(path: Path) -> Search:
 def write_plan(search: Search) -> None:
     """Write down what is asked for, in ASCII, which keeps names that are not UTF-8."""
     search.folder.write(SEARCH, json.dumps({"format": _FORMAT, **asdict(search.plan)}, indent=2) + "\n")
-
-
-def options(search: Search) -> dict[str, Any]:
-    """What `open_trials` needs to know of a search."""
-    plan = search.plan
-    return {"sampler": plan.sampler, "metric": plan.metric, "pruner": plan.pruner, "seed": plan.seed}
 
 
 def now() -> str:

@@ -65,11 +65,8 @@ class Pruned(Exception):
 class Trials:
     """The trials of the search in a folder."""
 
-    def __init__(
-        self, study: optuna.Study, folder: Path, space: Space, *, sampler: Sampler, metric: Metric, seed: int
-    ) -> None:
-        self.study, self.folder, self.space = study, folder, space
-        self.sampler, self.metric, self.seed = sampler, metric, seed
+    def __init__(self, study: optuna.Study, folder: Path, space: Space, sampler: Sampler) -> None:
+        self.study, self.folder, self.space, self.sampler = study, folder, space, sampler
 
     def begin(self, values_of_base: Mapping[str, Any], *, n: int) -> None:
         """Put the base settings first, and behind them, for a grid, as many combinations as are asked for."""
@@ -82,7 +79,7 @@ class Trials:
         if self.sampler != "grid":
             return
         combinations = list(self.space.grid())
-        order = np.random.default_rng(self.seed).permutation(len(combinations))
+        order = np.random.default_rng(self.space.seed).permutation(len(combinations))
         known = {each.name: each for each in self.space.settings}
         for index in order[: n - 1]:
             chosen = combinations[index]
@@ -209,7 +206,7 @@ class Trials:
 
     def _seed_for(self, number: int) -> None:
         """Draw each trial by numbers of its own, so that one that is asked again gets the same values."""
-        seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self.space.seed, number]).generate_state(1)[0])
         with quiet():
             self.study.sampler = _sampler(self.sampler, seed)
 
@@ -286,9 +283,7 @@ class Claimed:
 
 
 @contextmanager
-def open_trials(
-    folder: RunFolder, space: Space, *, sampler: Sampler, metric: Metric, pruner: Pruner, seed: int
-) -> Iterator[Trials]:
+def open_trials(folder: RunFolder, space: Space, sampler: Sampler) -> Iterator[Trials]:
     """The trials of the search in a folder, in a database that several processes may use.
 
     Raises:
@@ -310,10 +305,10 @@ def open_trials(
                 storage=storage,
                 study_name="trials",
                 load_if_exists=True,
-                direction="minimize" if metric in LOWER_IS_BETTER else "maximize",
-                pruner=_pruner(pruner),
+                direction="minimize" if space.metric in LOWER_IS_BETTER else "maximize",
+                pruner=_pruner(space.pruner),
             )
-        yield Trials(study, folder.path, space, sampler=sampler, metric=metric, seed=seed)
+        yield Trials(study, folder.path, space, sampler)
     finally:
         storage.remove_session()
         storage.engine.dispose()

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from photograft.config import Config
-from photograft.config.space import Metric, read_space
+from photograft.config.space import read_space
 from photograft.data.files import printable
 from photograft.errors import DataError, PhotograftError
 from photograft.reporting.tune_document import trial_line, tune_lines
@@ -24,7 +24,7 @@ from photograft.tracking.run_folder import create_run, run_stem
 from photograft.workflow.narrator import Narrator, Progress, Silent
 from photograft.workflow.resolve import with_whole_paths
 from photograft.workflow.scoring import score_run
-from photograft.workflow.search import Plan, Search, begin_search, now, open_search, options, write_plan
+from photograft.workflow.search import Plan, Search, begin_search, now, open_search, write_plan
 from photograft.workflow.trials import Claimed, Pruned, Sampler, Trials, open_trials, require_optuna
 from photograft.workflow.untouched import require_outside
 from photograft.workflow.winner import conclude, find_or_train, remove_runs, write_document
@@ -59,11 +59,9 @@ def tune(
     trials: int = TRIALS,
     minutes: float | None = None,
     sampler: Sampler = "tpe",
-    metric: Metric | None = None,
     workers: int = 1,
     name: str | None = None,
     runs_dir: str | os.PathLike[str] = "runs",
-    seed: int = 0,
     narrator: Narrator | None = None,
 ) -> Tuned:
     """Search settings: every trial is a run, the best is trained once more and judged on the test part.
@@ -72,16 +70,14 @@ def tune(
 
     Args:
         photos: As `train` takes them.
-        space: A YAML file that says which values of which settings to try.
+        space: A YAML file that says which values of which settings to try, and what a trial is judged by.
         config: The base settings, which the space changes.
         trials: How many to run, the base included.
         minutes: Time after which no trial is begun.
         sampler: "tpe" learns from earlier trials, "grid" takes every combination, "random" draws.
-        metric: What a trial is judged by; that of the space, else accuracy.
         workers: Processes that run trials side by side.
         name: Of the search; by default that of the photos.
         runs_dir: Where the folder of the search is made.
-        seed: Of the search.
         narrator: Told what happens; nobody by default.
 
     Raises:
@@ -109,9 +105,6 @@ def tune(
         trials=trials,
         minutes=minutes,
         sampler=sampler,
-        metric=metric or found.metric or "accuracy",
-        pruner=found.pruner or "median",
-        seed=seed,
         part=None,
         test=0,
     )
@@ -153,7 +146,7 @@ def _go_on(search: Search, narrator: Narrator, *, minutes: float | None, workers
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     narrator.say(f"Search: {path}")
     try:
-        with open_trials(search.folder, search.space, **options(search)) as trials:
+        with open_trials(search.folder, search.space, search.plan.sampler) as trials:
             with _workers(search, workers - 1, minutes) as helpers:
                 _run_trials(search, trials, narrator, deadline)
                 for helper in helpers:
@@ -212,15 +205,15 @@ def _run_trials(search: Search, trials: Trials, narrator: Narrator, deadline: fl
 
 def _run_trial(search: Search, trials: Trials, claimed: Claimed, narrator: Narrator) -> None:
     """Run a trial and tell what came of it. What is stopped from outside stays as it is, to be taken up."""
-    began, plan = time.monotonic(), search.plan
+    began, plan, metric = time.monotonic(), search.plan, search.space.metric
     name = f"trial-{claimed.number + 1:04}"
     quiet = _Quiet(narrator, f"Trial {claimed.number + 1}")
     try:
         config = search.settings(claimed.values)
         run = find_or_train(
-            search, name, config, narrator=quiet, observe=lambda record: claimed.observe(record, metric=plan.metric)
+            search, name, config, narrator=quiet, observe=lambda record: claimed.observe(record, metric=metric)
         )
-        score = score_run(run, plan.metric, part=plan.part)
+        score = score_run(run, metric, part=plan.part)
     except Pruned:
         remove_runs(search, name)
         trials.prune(claimed, seconds=time.monotonic() - began)

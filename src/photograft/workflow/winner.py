@@ -58,7 +58,7 @@ def conclude(search: Search, trials: Trials, narrator: Narrator) -> dict[str, An
 def best_trial(search: Search, rows: list[TrialRow]) -> TrialRow | None:
     """The finished trial with the best score; of equal ones the first."""
     done = [row for row in rows if row.score is not None]
-    sign = -1.0 if search.plan.metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if search.space.metric in LOWER_IS_BETTER else 1.0
     return max(done, key=lambda row: sign * float(row.score or 0.0), default=None)
 
 
@@ -105,9 +105,9 @@ def write_document(search: Search, trials: Trials, *, winner: Path | None = None
             "trials": plan.trials,
             "minutes": plan.minutes,
             "sampler": plan.sampler,
-            "metric": plan.metric,
-            "pruner": plan.pruner,
-            "seed": plan.seed,
+            "metric": search.space.metric,
+            "pruner": search.space.pruner,
+            "seed": search.space.seed,
             "part": plan.part,
             "test": plan.test,
         },
