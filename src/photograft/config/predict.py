@@ -17,5 +17,5 @@ class PredictConfig(Section):
     `null`: no photo is unsure."""
 
     unfamiliar: Annotated[float, Field(ge=0.001, le=0.2)] | None = 0.05
-    """Share of photos of the known kinds that may get the status `unfamiliar` by mistake. The more, the more strangers
+    """Share of photos of the known kinds that get the status `unfamiliar` by mistake. The more, the more strangers
     are told. `null`: no photo is unfamiliar."""
