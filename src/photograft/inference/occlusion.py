@@ -19,7 +19,7 @@ from photograft.features.extract import embed_views, merge_views
 from photograft.inference.evidence import Question, chances, log_odds, target_logits, target_row
 from photograft.inference.heat_maps import GRID, Engines, HeatMap, plain_views, resize_map
 from photograft.models.bundle import Bundle
-from photograft.values import BoolArray, DoubleArray, FloatArray, PixelArray
+from photograft.values import BoolArray, DoubleArray, FloatArray, IntArray, PixelArray
 
 _COARSE, _FINE = 4, 8
 """Parts of a side that a covering is wide: first a quarter, then, where that mattered, an eighth."""
@@ -109,7 +109,7 @@ def check_faith(question: Question, heat_map: HeatMap, coverings: Coverings) -> 
     cells = cell_means(heat_map.evidence_GG, CHECK_CELLS)
     rng = np.random.default_rng(0)
     orders = [np.argsort(-cells.ravel(), kind="stable"), *(rng.permutation(cells.size) for _ in range(4))]
-    covered = np.stack([_cover_cells(order[: cells.size // 5], CHECK_CELLS) for order in orders])
+    covered = np.stack([cover_cells(order[: cells.size // 5], CHECK_CELLS) for order in orders])
     (odds_N,) = coverings.log_odds([question], np.concatenate([np.zeros_like(covered[:1]), covered]))
     before, marked, *others = chances(odds_N).tolist()
     return Faith(before, marked, float(np.mean(others)))
@@ -123,6 +123,13 @@ def cell_means(map_GG: DoubleArray, n: int) -> DoubleArray:
     return np.asarray(sums / np.outer(sizes, sizes))
 
 
+def cover_cells(cells: IntArray, n: int) -> FloatArray:
+    """A covering that hides some of n x n squares, given by their numbers row by row."""
+    covered = np.zeros(n * n, np.float32)
+    covered[cells] = 1
+    return np.asarray(np.kron(covered.reshape(n, n), np.ones((6, 6), np.float32)))
+
+
 def _windows(parts: int, wanted: BoolArray) -> Iterator[FloatArray]:
     """Squares with soft edges, `1 / parts` of a side wide, around those places of a grid that are wanted."""
     n = len(wanted)
@@ -131,12 +138,6 @@ def _windows(parts: int, wanted: BoolArray) -> Iterator[FloatArray]:
         y, x = np.mgrid[0:GRID, 0:GRID] + 0.5
         distance = np.maximum(np.abs(y - centre[0]), np.abs(x - centre[1])) - GRID / parts / 2
         yield np.clip(0.5 - distance / 3, 0, 1).astype(np.float32)
-
-
-def _cover_cells(cells: np.ndarray, n: int) -> FloatArray:
-    covered = np.zeros(n * n, np.float32)
-    covered[cells] = 1
-    return np.asarray(np.kron(covered.reshape(n, n), np.ones((6, 6), np.float32)))
 
 
 def _mean_of(windows_NGG: FloatArray, drop_N: DoubleArray) -> DoubleArray:

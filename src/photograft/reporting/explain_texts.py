@@ -40,7 +40,7 @@ EXPLAIN_ENGLISH: dict[str, Entry] = {
     "explain.near": "The photos it learned from that are most like it",
     "explain.near.of": ("{n} of {all} is labelled {label}", "{n} of {all} are labelled {label}"),
     "explain.near.alone": "A bundle holds no photos. Give the run, and the nearest photos it learned from are shown.",
-    "explain.similarity": "{percent} alike",
+    "explain.similarity": "similarity {value}",
     "explain.top": "Probabilities",
     "explain.stages": "Which part of the network it comes from",
     "explain.stages.lead": "Points of log odds that each part of the network adds to {label}, compared with an empty "
@@ -100,7 +100,7 @@ EXPLAIN_KOREAN: dict[str, Entry] = {
     "explain.near": "학습한 사진 가운데 가장 비슷한 사진",
     "explain.near.of": "{all}장 가운데 {n}장의 레이블이 {label}입니다",
     "explain.near.alone": "번들에는 사진이 없습니다. 실행 폴더를 지정하면 학습한 사진 가운데 비슷한 것을 보여 줍니다.",
-    "explain.similarity": "{percent} 비슷함",
+    "explain.similarity": "유사도 {value}",
     "explain.top": "확률",
     "explain.stages": "신경망의 어느 부분에서 나왔는가",
     "explain.stages.lead": "같은 색의 빈 그림과 비교하여 신경망의 각 부분이 {label}에 더한 로그 오즈입니다.",
