@@ -71,8 +71,9 @@ def setting_rows(before: FinishedRun, after: FinishedRun) -> list[dict[str, Any]
 
 
 def model_rows(before: FinishedRun, after: FinishedRun) -> list[dict[str, Any]]:
-    """Facts about the model that differ, and the weights that it began with."""
-    facts = [_facts(run) for run in (before, after)]
+    """Facts about the model that differ, and the weights that it began with, where both models are still there."""
+    known = bool(before.bundle and after.bundle)
+    facts = [{**run.report["model"], **(_weights(run) if known else {})} for run in (before, after)]
     names = dict.fromkeys((*facts[0], *facts[1]))
     rows = ((name, facts[0].get(name), facts[1].get(name)) for name in names)
     return [{"name": name, "before": one, "after": other} for name, one, other in rows if one != other]
@@ -111,10 +112,9 @@ def _named(names: Sequence[str]) -> dict[str, Any]:
     return {"n": len(names), "first": list(names[:_NAMED])}
 
 
-def _facts(run: FinishedRun) -> dict[str, Any]:
-    networks = run.bundle.get("networks", ())
-    weights = ", ".join(dict.fromkeys(str(each["source"].get("weights_sha256", ""))[:12] for each in networks))
-    return {**run.report["model"], **({"weights": weights} if weights else {})}
+def _weights(run: FinishedRun) -> dict[str, Any]:
+    digests = [str(each["source"].get("weights_sha256", ""))[:12] for each in run.bundle.get("networks", ())]
+    return {"weights": ", ".join(dict.fromkeys(digests))}
 
 
 def _made_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
