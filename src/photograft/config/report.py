@@ -15,6 +15,10 @@ class ReportConfig(Section):
     thumbnails: bool = True
     """Show the worst mistakes as small pictures. Turn off when photos must not leave this machine."""
 
+    heat_maps: bool = True
+    """Show under each of the worst mistakes where the evidence for the wrong answer is, and which training photos are
+    most like it. Takes a few seconds; photos must be shown (report.thumbnails)."""
+
     worst: int = Field(default=24, ge=0, le=200)
     """How many of the worst mistakes the report shows."""
 

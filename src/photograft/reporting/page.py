@@ -12,10 +12,11 @@ from photograft.reporting.check_texts import check_texts_in
 from photograft.reporting.composite_section import show_balance, show_factors, show_folds, show_members
 from photograft.reporting.composite_texts import composite_texts_in, has_labels, texts_about
 from photograft.reporting.confusion_section import MANY_CLASSES, show_confusion
-from photograft.reporting.doubts_section import show_doubts
 from photograft.reporting.decisions_section import show_decisions
+from photograft.reporting.doubts_section import show_doubts
 from photograft.reporting.figures import reliability_svg
 from photograft.reporting.html import Pictures, render_template, show_plain
+from photograft.reporting.mistakes_section import MistakeWhy, show_why
 from photograft.reporting.robustness_section import show_robustness
 from photograft.reporting.sentences import (
     FEW,
@@ -36,6 +37,7 @@ def render_html(
     thumbnails: Mapping[str, bytes],
     sheets: Mapping[str, bytes] | None = None,
     worse: Mapping[str, bytes] | None = None,
+    whys: Mapping[str, MistakeWhy] | None = None,
 ) -> str:
     """Draw the document of `build_report` as a page.
 
@@ -43,6 +45,7 @@ def render_html(
         report: the document, also as read back from ``report.json``.
         thumbnails: JPEG bytes by path of a photo (see `thumbnail_paths`); without any, mistakes are listed as text.
         sheets: contact sheets of changed copies as JPEG files, by the keys of `training_sections`.
+        whys: what is shown under a mistake, by its path.
         worse: one photo made worse, as JPEG files by the names of `robustness_section.EXAMPLES`.
     """
     headline = report["evaluations"][0] if report["evaluations"] else None
@@ -78,7 +81,7 @@ def render_html(
         decisions=show_decisions(report),
         robustness=show_robustness(report, pictures=shown_worse),
         doubts=show_doubts(report, thumbnails, pictures),
-        mistakes=_mistakes(report, thumbnails, pictures),
+        mistakes=_mistakes(report, thumbnails, whys or {}, pictures),
         issues=[_issue(issue, texts) for issue in report["issues"] if issue["kind"] not in _own_sections(report)],
         scores=_scores(report, texts),
     )
@@ -137,13 +140,16 @@ def _reliability(headline: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     }
 
 
-def _mistakes(report: Mapping[str, Any], thumbnails: Mapping[str, bytes], pictures: Pictures) -> dict[str, Any]:
+def _mistakes(
+    report: Mapping[str, Any], thumbnails: Mapping[str, bytes], whys: Mapping[str, MistakeWhy], pictures: Pictures
+) -> dict[str, Any]:
     every = report["evaluations"][0]["mistakes"] if report["evaluations"] else []
     shown = [
         {**mistake, "picture": pictures.address(thumbnails.get(mistake["path"], b""))}
         for mistake in every[: report["worst"]]
     ]
-    return {"n": len(every), "shown": shown, "pictures": any(item["picture"] for item in shown)}
+    with_why = show_why(shown, whys, pictures, language=report["language"])
+    return {"n": len(every), "shown": with_why, "pictures": any(item["picture"] for item in shown)}
 
 
 def _issue(issue: Mapping[str, Any], texts: Texts) -> dict[str, Any]:

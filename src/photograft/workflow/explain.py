@@ -37,7 +37,7 @@ from photograft.workflow.neighbours import Known, Neighbour, Neighbours, join_em
 Method = Literal["auto", "cam", "occlusion", "gradient"]
 METHODS: tuple[Method, ...] = ("auto", "cam", "occlusion", "gradient")
 
-_ENOUGH = 0.5
+ENOUGH = 0.5
 """The share of the evidence that must be traced to places, so that class activation is shown."""
 _RIVAL = 0.05
 """How probable the second class must be for what speaks for it to be shown."""
@@ -209,7 +209,7 @@ class Explainer:
             return occlude(questions, coverings)
         empty = look(self.bundle, self._engines, empty_picture(pixels))
         maps = [class_activation(question, self.bundle, seen, empty) for question in questions]
-        if self._method == "auto" and any(each.share < _ENOUGH for each in maps):
+        if self._method == "auto" and any(each.share < ENOUGH for each in maps):
             return occlude(questions, coverings)
         return maps
 

@@ -117,6 +117,11 @@ class Neighbours:
         ]
 
 
+def neighbours_at_hand(run: Path, *, most: int = 5000) -> Neighbours | None:
+    """As `open_neighbours` where that is quick: from the kept file, or from the cache for up to `most` photos."""
+    return _open(run, Silent(), most_cached=most)
+
+
 def open_neighbours(run: Path, narrator: Narrator | None = None) -> Neighbours:
     """The photos of a finished run by their embeddings, which are computed once and kept in the run.
 
@@ -126,6 +131,13 @@ def open_neighbours(run: Path, narrator: Narrator | None = None) -> Neighbours:
     Raises:
         ModelError: The folder is no finished run, or its tables are damaged.
     """
+    neighbours = _open(run, narrator or Silent())
+    assert neighbours is not None
+    return neighbours
+
+
+def _open(run: Path, narrator: Narrator, *, most_cached: int | None = None) -> Neighbours | None:
+    """With `most_cached` None is given rather than a network run, or that many photos read from the cache."""
     folder = open_run(run)
     bundle = read_bundle(run)
     config = load_config(run / "config.resolved.yaml")
@@ -140,7 +152,9 @@ def open_neighbours(run: Path, narrator: Narrator | None = None) -> Neighbours:
     made_of = _made_of(run, bundle)
     tensors = _read(run / NEIGHBOURS, made_of, n_photos=len(photos))
     if tensors is None:
-        tensors = _compute(photos, root, bundle, config, narrator or Silent())
+        if most_cached is not None and (len(photos) > most_cached or not _all_cached(photos, bundle, config)):
+            return None
+        tensors = _compute(photos, root, bundle, config, narrator)
         if len(tensors["photos"]) == len(photos) or root.exists():  # else a drive may only be missing for now
             _write(run / NEIGHBOURS, tensors, made_of)
     chosen = [photos[i] for i in tensors["photos"]]
@@ -206,6 +220,12 @@ def _compute(photos: Sequence[Photo], root: Path, bundle: Bundle, config: Config
         blocks = (np.arange(i, min(i + _BLOCK, len(found))) for i in range(0, len(found), _BLOCK))
         projected = [_project(rows(block), tensors).astype(np.float16) for block in blocks]
     return {"photos": found, "rows": np.concatenate(projected), **tensors}
+
+
+def _all_cached(photos: Sequence[Photo], bundle: Bundle, config: Config) -> bool:
+    contents = {photo.content for photo in photos}
+    with Cache(cache_folder(config.cache.dir), max_bytes=int(config.cache.max_gb * 1e9)) as cache:
+        return all(contents <= _store(cache, bundle, row).known() for row in bundle.info.networks)
 
 
 def _store(cache: Cache, bundle: Bundle, row: NetworkRow) -> FeatureStore:

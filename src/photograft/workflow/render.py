@@ -21,6 +21,7 @@ from photograft.tracking.run_folder import ROBUSTNESS, RunFolder, open_run
 from photograft.values import Photo
 from photograft.workflow.corrupted import draw_corrupted
 from photograft.workflow.members import member_folder
+from photograft.workflow.mistake_maps import explain_mistakes
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.robustness import run_robustness
 from photograft.workflow.thumbnails import draw_thumbnails
@@ -54,8 +55,16 @@ def render_report(run: RunFolder) -> Path:
     photos = {clean_text(p.name): p for p in read_manifest((run.path / "manifest.csv").read_bytes(), root).photos}
     thumbnails = draw_thumbnails(root, {name: photos[name] for name in paths if name in photos}, config)
     worse = _worse(document, photos, root, config)
-    html = render_html(document, thumbnails=thumbnails, sheets=_sheets(run, document), worse=worse)
+    whys = (
+        explain_mistakes(run.path, _shown(document), photos, root, config) if paths and config.report.heat_maps else {}
+    )
+    html = render_html(document, thumbnails=thumbnails, sheets=_sheets(run, document), worse=worse, whys=whys)
     return run.write("report.html", html)
+
+
+def _shown(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The mistakes that the page shows."""
+    return list(document["evaluations"][0]["mistakes"][: document["worst"]])
 
 
 def _try_worse_photos(run: RunFolder, limit_s: float, narrator: Narrator | None) -> None:
