@@ -35,6 +35,9 @@ STRENGTHS: Final = (1, 2, 3)
 TURNS: Final = (6, 3, 8)
 """EXIF orientations of photos that are stored turned by 90, 180 and 270 degrees."""
 
+REVISION: Final = 1
+"""Raise it when the same photo becomes another one."""
+
 Key = tuple[int, ...]
 """What a photo's random numbers follow from, such as a seed and numbers from the hash of its content."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from photograft.config import Config
 from photograft.contract import Box, make_contract
-from photograft.data.corruptions import KINDS, corrupt
+from photograft.data.corruptions import KINDS, REVISION, corrupt
 from photograft.data.pool import DecodePool
 from photograft.data.scan import decoder_key
 from photograft.errors import ImageRejected
@@ -18,7 +18,6 @@ from photograft.tracking.cache import Cache, cache_folder
 from photograft.values import Photo, PixelArray
 from photograft.workflow.thumbnails import read_unchanged
 
-_REVISION = 1  # raise it when a corruption changes
 _SIDE_PX = 224
 
 
@@ -26,7 +25,7 @@ def draw_corrupted(root: Path, photo: Photo, config: Config) -> dict[str, bytes]
     """JPEG pictures of a photo as each of `EXAMPLES`, by their names; none where it was moved, changed or deleted."""
     data = config.data
     contract = make_contract(_SIDE_PX, max_pixels=data.max_pixels, formats=data.formats, box=Box(source="csv"))
-    kind = f"corrupted:{_REVISION}:{config.split.seed}:{decoder_key(contract)}"
+    kind = f"corrupted:{REVISION}:{config.split.seed}:{decoder_key(contract)}"
     with (
         Cache(cache_folder(config.cache.dir), max_bytes=int(config.cache.max_gb * 1e9)) as cache,
         DecodePool(contract, workers=1, timeout_s=data.timeout_s) as pool,

@@ -28,10 +28,12 @@ from photograft.inference.classifier import Classifier
 from photograft.models.bundle import read_bundle
 from photograft.reporting.records import read_manifest
 from photograft.reporting.robustness_section import EXAMPLES, left_out, robustness_document, say_robustness
+from photograft.tracking.cache import Cache, cache_folder
 from photograft.tracking.run_folder import RunFolder
-from photograft.values import BoolArray, IntArray, Manifest, Photo, PixelArray, Predictions
+from photograft.values import BoolArray, FloatArray, IntArray, Manifest, Photo, PixelArray, Predictions
 from photograft.workflow.corrupted import photo_key
 from photograft.workflow.facts import right
+from photograft.workflow.kept_variants import KeptVariants
 from photograft.workflow.members import refit_of
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.thumbnails import read_unchanged
@@ -124,32 +126,17 @@ def robustness_of(
 
     The first photos tell what one costs, and that how many there will be.
     """
-    narrator, started = narrator or Silent(), now()
+    narrator, started, limits = narrator or Silent(), now(), config.cache
     photos = {photo.name: photo for photo in judged.photos if any(k in classifier.classes for k in photo.all_labels)}
-    if len(photos) < FEWEST:
-        return _leave_out("photos", len(photos), narrator)
     order = _in_order(list(photos.values()), seed=config.split.seed)
-    looks: dict[str, _Look] = {}
-    clocked: list[float] = []
-    pilot = _look_at(order[:_PILOT], classifier, root, config)
-    for name, look in pilot:
-        looks[name] = look
-        clocked.append(now())
-    if len(clocked) < 2:
-        return _leave_out("photos", len(looks), narrator)
-    cost_s = (clocked[-1] - clocked[0]) / (len(clocked) - 1)
-    n = photos_within(limit_s, cost_s, len(order))
-    if n < FEWEST:
-        return _leave_out("time", n, narrator)
-    with narrator.progress(n, "Trying worse photos") as progress:
-        progress.advance(len(looks))
-        for name, look in _look_at(order[_PILOT:n], classifier, root, config):
-            looks[name] = look
-            progress.advance()
-            if now() - started > _OVERTIME * limit_s:
-                break
-    if len(looks) < FEWEST:
-        return _leave_out("photos" if now() - started <= limit_s else "time", len(looks), narrator)
+    with Cache(cache_folder(limits.dir), max_bytes=int(limits.max_gb * 1e9)) as cache:
+        kept = KeptVariants(classifier, cache, seed=config.split.seed)
+        trial = _Trial(classifier, kept, root, config, limit_s, narrator, now)
+        looks, why, enough_for = trial.look(order)
+    if why:
+        document = left_out(why, enough_for)
+        narrator.say(say_robustness(document)[0])
+        return document
     group_of = {photo.name: group for photo, group in zip(judged.photos, judged.group_N.tolist(), strict=True)}
     names = [photo.name for photo in order if photo.name in looks]
     right_NV = np.stack([looks[name].right_V for name in names])
@@ -168,12 +155,6 @@ def robustness_of(
     return document
 
 
-def _leave_out(why: str, n: int, narrator: Narrator) -> dict[str, Any]:
-    document = left_out(why, n)
-    narrator.say(say_robustness(document)[0])
-    return document
-
-
 def _in_order(photos: Sequence[Photo], *, seed: int) -> list[Photo]:
     """The photos in an order of chance whose beginnings are even; of several labels the rarest one counts."""
     counts: dict[str, int] = {}
@@ -183,34 +164,81 @@ def _in_order(photos: Sequence[Photo], *, seed: int) -> list[Photo]:
     return [photos[row] for row in draw_evenly(classes, seed=seed)]
 
 
-def _look_at(
-    photos: Sequence[Photo], classifier: Classifier, root: Path, config: Config
-) -> Iterator[tuple[str, _Look]]:
-    """Every photo that is still what it was, in the order in which files are read best."""
-    by_name = {photo.name: photo for photo in photos}
-    names: list[str] = []
+@dataclass(frozen=True)
+class _Trial:
+    """A model that looks at photos for a limited time."""
 
-    def contents() -> Iterator[bytes | Boxed]:
-        for name, content in read_unchanged(root, by_name, max_file_mb=config.data.max_file_mb):
-            names.append(name)
-            yield content
+    classifier: Classifier
+    kept: KeptVariants
+    root: Path
+    config: Config
+    limit_s: float
+    narrator: Narrator
+    now: Callable[[], float]
 
-    for row, pixels in enumerate(classifier.pixels_each(contents())):
-        if pixels is not None:
-            photo = by_name[names[row]]
-            predictions = _predict(photo, pixels, classifier, seed=config.split.seed)
-            shown = tuple(_named(predictions, VARIANTS.index(name)) for name in EXAMPLES)
-            yield photo.name, _Look(right(predictions), shown, next(iter(pixels.values())))
+    def look(self, order: Sequence[Photo]) -> tuple[dict[str, _Look], str, int]:
+        """As many photos as there is time for, by name; where these are too few, why, and how many they are."""
+        if len(order) < FEWEST:
+            return {}, "photos", len(order)
+        looks: dict[str, _Look] = {}
+        started, cost_s, n_pilot = self.now(), self.kept.cost_s, 0
+        if cost_s is None:
+            clocked: list[float] = []
+            n_pilot = _PILOT
+            for name, look in self._each(order[:n_pilot]):
+                looks[name] = look
+                clocked.append(self.now())
+            if len(clocked) < 2:
+                return {}, "photos", len(looks)
+            cost_s = (clocked[-1] - clocked[0]) / (len(clocked) - 1)
+            self.kept.keep_cost(cost_s)
+        n = photos_within(self.limit_s, cost_s, len(order))
+        if n < FEWEST:
+            return {}, "time", n
+        late = False
+        with self.narrator.progress(n, "Trying worse photos") as progress:
+            progress.advance(len(looks))
+            for name, look in self._each(order[n_pilot:n]):
+                looks[name] = look
+                progress.advance()
+                late = self.now() - started > _OVERTIME * self.limit_s
+                if late:
+                    break
+        why = "" if len(looks) >= FEWEST else "time" if late else "photos"
+        return looks, why, len(looks)
+
+    def _each(self, photos: Sequence[Photo]) -> Iterator[tuple[str, _Look]]:
+        """Every photo that is still what it was, in the order in which files are read best."""
+        by_name = {photo.name: photo for photo in photos}
+        names: list[str] = []
+
+        def contents() -> Iterator[bytes | Boxed]:
+            for name, content in read_unchanged(self.root, by_name, max_file_mb=self.config.data.max_file_mb):
+                names.append(name)
+                yield content
+
+        for row, pixels in enumerate(self.classifier.pixels_each(contents())):
+            if pixels is not None:
+                photo = by_name[names[row]]
+                predictions = _predict(photo, pixels, self.classifier, self.kept, seed=self.config.split.seed)
+                shown = tuple(_named(predictions, VARIANTS.index(name)) for name in EXAMPLES)
+                yield photo.name, _Look(right(predictions), shown, next(iter(pixels.values())))
 
 
-def _predict(photo: Photo, pixels: Mapping[str, PixelArray], classifier: Classifier, *, seed: int) -> Predictions:
+def _predict(
+    photo: Photo, pixels: Mapping[str, PixelArray], classifier: Classifier, kept: KeptVariants, *, seed: int
+) -> Predictions:
     """The photo as every variant, by the first view of each network; a photo of several contracts varies in each."""
-    key = photo_key(photo, seed=seed)
-    variants = {contract: np.stack(list(vary(pixels_HWC, key))) for contract, pixels_HWC in pixels.items()}
-    embeddings = {
-        row.id: classifier.embed_with(row.id, variants[row.contract], one_view=True)
-        for row in classifier.bundle.info.networks
-    }
+    embeddings: dict[str, FloatArray] = {}
+    variants: dict[str, PixelArray] = {}
+    for row in classifier.bundle.info.networks:
+        embedding_VD = kept.find(row, photo)
+        if embedding_VD is None:
+            if row.contract not in variants:
+                variants[row.contract] = np.stack(list(vary(pixels[row.contract], photo_key(photo, seed=seed))))
+            embedding_VD = classifier.embed_with(row.id, variants[row.contract], one_view=True)
+            kept.keep(row, photo, embedding_VD)
+        embeddings[row.id] = embedding_VD
     one = Manifest(Path(), (photo,))
     label_N, member_NK = one.label_indices(classifier.classes), None
     if classifier.bundle.several:
