@@ -104,12 +104,15 @@ def sorted_by(rows: Sequence[RunRow], key: str, *, reverse: bool = False) -> lis
 
     Runs that are equal stay as they are.
     """
-    known = [row for row in rows if _is_filled(value_of(row, key))]
-    if all(_number(value_of(row, key)) is not None for row in known):
-        ordered = sorted(known, key=lambda row: -(_number(value_of(row, key)) or 0.0))
+    values = [(value_of(row, key), row) for row in rows]
+    known = [(value, row) for value, row in values if _is_filled(value)]
+    numbers = [(number, row) for value, row in known if (number := _number(value)) is not None]
+    if len(numbers) == len(known):
+        ordered = [row for _, row in sorted(numbers, key=lambda each: -each[0])]
     else:
-        ordered = sorted(known, key=lambda row: _folded(_shown(value_of(row, key))), reverse=key == "created")
-    return [*(reversed(ordered) if reverse else ordered), *(row for row in rows if not _is_filled(value_of(row, key)))]
+        texts = [(_folded(_shown(value)), row) for value, row in known]
+        ordered = [row for _, row in sorted(texts, key=lambda each: each[0], reverse=key == "created")]
+    return [*(reversed(ordered) if reverse else ordered), *(row for value, row in values if not _is_filled(value))]
 
 
 def _is_filled(value: Any) -> bool:
