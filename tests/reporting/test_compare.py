@@ -73,7 +73,7 @@ def test_terminal_names_every_run_and_what_differs() -> None:
     lines = compare_lines(make_compare(THREE, ["a", "두 번째"], n=120))
     assert lines[2].startswith("두 번째 ")
     assert "  input.px: 64, 96" in lines
-    assert any(line.startswith("  gained: ") for line in lines)
+    assert any(line.startswith("  두 번째 gains: ") for line in lines)
 
 
 def test_languages_have_the_same_texts_with_the_same_values() -> None:

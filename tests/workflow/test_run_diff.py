@@ -58,6 +58,7 @@ def test_model_parameters_and_code(before: Path, after: Path) -> None:
     change_json(after / "report.json", change)
     asked = (after / "config.yaml").read_text("utf-8")
     (after / "config.yaml").write_text(asked.replace("flip: auto", "flip: false"), encoding="utf-8")
+    change_json(before / "run.json", lambda record: record.update(git={}))
     state = {"commit": "0123456789abcdef", "changed": "yes"}
     change_json(after / "run.json", lambda record: record.update(git=state) or record["versions"].update(numpy="9"))
     change_json(after / "model" / "bundle.json", lambda b: b["networks"][0]["source"].update(weights_sha256="f" * 64))

@@ -167,4 +167,5 @@ def _pair_lines(pair: Mapping[str, Any], *, n_pairs: int) -> list[str]:
     alone = [count_photos(pair[key]) for key in ("only_a", "only_b")]
     counts = f"right by {pair['a']} alone: {alone[0]}; by {pair['b']} alone: {alone[1]}"
     lines.append(f"  {counts} (McNemar p {pair['p']:.2g})")
-    return [*lines, *(f"  {sentence}" for sentence in class_sentences(pair)), ""]
+    classes = class_sentences(pair, gains=f"{pair['a']} gains", loses=f"{pair['a']} loses")
+    return [*lines, *(f"  {sentence}" for sentence in classes), ""]

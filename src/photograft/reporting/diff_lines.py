@@ -87,11 +87,11 @@ def count_photos(n: int) -> str:
     return f"{n:,} {'photo' if n == 1 else 'photos'}"
 
 
-def class_sentences(comparison: Document) -> Iterator[str]:
+def class_sentences(comparison: Document, *, gains: str = "gained", loses: str = "lost") -> Iterator[str]:
     """Which classes gained or lost by more than chance."""
     clear = sorted((row for row in comparison["classes"] if row["clear"]), key=lambda row: -row["f1_difference"])
     gained, lost = ([row for row in clear if (row["f1_difference"] > 0) == up] for up in (True, False))
-    for rows, verb in ((gained, "gained"), (lost[::-1], "lost")):
+    for rows, verb in ((gained, gains), (lost[::-1], loses)):
         shown = [
             f"{row['name']} F1 {100 * row['f1_difference']:+.1f} points "
             f"({100 * row['f1_low']:.1f} to {100 * row['f1_high']:.1f})"
