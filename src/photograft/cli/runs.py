@@ -1,4 +1,4 @@
-"""`photograft runs`: list, show, tag, note and prune runs."""
+"""`photograft runs`: list, show, tag, note, mirror and prune runs."""
 
 from __future__ import annotations
 
@@ -102,6 +102,29 @@ def note(
 
     folder = find_run(run, runs_dir)
     console.print_text(f"{folder}: {note_run(folder, text).note or 'no note'}")
+
+
+@app.command()
+def mirror(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run folders, or their names in --runs-dir.")],
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", metavar="URI", help="An MLflow store, such as sqlite:///mlflow.db.")
+    ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option("--tensorboard", metavar="DIR", help="A log directory of TensorBoard.")
+    ] = None,
+    network: Annotated[bool, typer.Option("--network", help="Copy the bundle too, to MLflow.")] = False,
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """Copy finished runs to MLflow or TensorBoard. What is there already is left as it is."""
+    from photograft.workflow.mirror import mirror_run
+    from photograft.workflow.runs import find_run
+
+    for folder in [find_run(run, runs_dir) for run in runs]:
+        done = mirror_run(folder, mlflow=mlflow, tensorboard=tensorboard, network=network)
+        said = [f"copied to {' and '.join(done.made)}"] if done.made else []
+        said += [f"{' and '.join(done.known)} had it already"] if done.known else []
+        console.print_text(f"{folder}: {'; '.join(said)}")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from photograft.config.pretrain import PretrainConfig
 from photograft.config.report import ReportConfig
 from photograft.config.section import Section
 from photograft.config.split import SplitConfig
+from photograft.config.track import TrackConfig
 from photograft.config.train import TrainConfig
 
 Quality = Literal["fast", "good", "best"]
@@ -56,6 +57,9 @@ class Config(Section):
 
     report: ReportConfig = ReportConfig()
     """What the report shows."""
+
+    track: TrackConfig = TrackConfig()
+    """Where else a finished run is kept, beside its folder."""
 
     cache: CacheConfig = CacheConfig()
     """Where features and scan results are kept between runs."""

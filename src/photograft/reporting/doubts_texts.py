@@ -37,7 +37,7 @@ DOUBTS_ENGLISH: dict[str, Entry] = {
     "doubts.without": "no label",
     "doubts.missing": "no picture",
     "doubts.alt": "Labelled {label}, rather {suggested}",
-    "doubts.command": "Decide photo by photo, with copies and similar photos beside it (RUN is the folder of this "
+    "doubts.command": "Decide photo by photo, with copies and similar photos beside each (RUN is the folder of this "
     "page):",
     "doubts.file": "All photos in this order: label_doubts.csv.",
 }

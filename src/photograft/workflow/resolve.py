@@ -34,7 +34,8 @@ def with_whole_paths(config: Config) -> Config:
         for name, member in config.ensemble.members.items()
     }
     ensemble = config.ensemble.model_copy(update={"members": members})
-    return config.model_copy(update={"model": model, "data": data, "split": split, "ensemble": ensemble})
+    changed = {"model": model, "data": data, "split": split, "ensemble": ensemble, "track": config.track.absolute()}
+    return config.model_copy(update=changed)
 
 
 def _whole_network(backbone: str | None, weights: Path | str | None) -> dict[str, object]:

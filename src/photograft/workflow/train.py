@@ -36,6 +36,7 @@ from photograft.workflow.finish import Trained, finish_run
 from photograft.workflow.fits import FitRunner, Observer
 from photograft.workflow.grafting import Grafting
 from photograft.workflow.members import MAIN, Learnt, Member, balance_of, refit_of, strengths_text
+from photograft.workflow.mirror import mirror_finished
 from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.prepare import Plan, Prepared, Setup, prepared
 from photograft.workflow.resolve import resolve_strength, resolve_test, with_whole_paths
@@ -186,6 +187,7 @@ def _train(
                 trained = _fine_tune(run, cut, trained, root, cache_dir, clock, narrator, observe)
                 evaluations, folds, warnings = finish_run(run, trained, clock, narrator)
                 forget_progress(run)
+    warnings += mirror_finished(run.path, trained.config.track)
     test, judged = evaluations.get("test"), evaluations.get(trained.what)
     oof, val = (judged, None) if trained.what == "oof" else (None, judged)
     classes = trained.learnt.targets.classes
