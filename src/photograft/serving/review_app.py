@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -14,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -29,6 +31,7 @@ from photograft.workflow.review_queue import QueueItem
 _SIZES = {"large": LARGE_PX, "small": SMALL_PX}
 _ASSETS = {"review.css": "text/css", "review.js": "text/javascript"}
 _NEIGHBOURS = 6
+_DECODED_AT_ONCE = 4
 
 
 class DecisionBody(BaseModel):
@@ -170,12 +173,17 @@ def _add_reading(app: FastAPI, session: Session) -> None:
     def summary() -> JSONResponse:
         return JSONResponse({"counts": session.review.counts(), "commands": session.review.commands()})
 
+    decoding = asyncio.Semaphore(_DECODED_AT_ONCE)
+
     @app.get("/photos/{opaque}/{size}")
-    def photo(opaque: str, size: str) -> Response:
+    async def photo(request: Request, opaque: str, size: str) -> Response:
         if size not in _SIZES:
             raise Refused(404, "not_found", "There is nothing at this address.")
         try:
-            jpeg = session.pictures.jpeg(session.ids.photo(opaque), side=_SIZES[size])
+            async with decoding:  # threads stay free for decisions, and what nobody waits for any more is left out
+                if await request.is_disconnected():
+                    return Response(status_code=204)
+                jpeg = await run_in_threadpool(session.pictures.jpeg, session.ids.photo(opaque), side=_SIZES[size])
         except ImageRejected as rejected:
             raise Refused(404, "no_picture", "The photo is not there any more, or was changed since.") from rejected
         # The id holds for one session, so that what it shows never changes.

@@ -42,7 +42,6 @@ def serve(app: ASGIApp, bound: socket.socket, *, started: Callable[[], None], en
         proxy_headers=False,
         ws="none",
         lifespan="off",
-        limit_concurrency=64,
         timeout_graceful_shutdown=_DRAIN_S,
     )
     _Server(config, started, ended).run(sockets=[bound])

@@ -58,6 +58,8 @@ const TEXTS = {
 const asked = new URLSearchParams(location.search).get('lang');
 const language = (asked || navigator.language || 'en').toLowerCase().startsWith('ko') ? 'ko' : 'en';
 const AHEAD = 4;
+const SETTLED_MS = 50;
+const NOT_READY_MS = 700;
 
 const $ = (id) => document.getElementById(id);
 const say = (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
@@ -74,6 +76,7 @@ let taken = []; // indices of items decided in this session, for undo
 let pending = 0;
 let sending = Promise.resolve();
 let ended = false;
+let looks = 0;
 const pictures = new Map();
 const nearOf = new Map();
 
@@ -200,16 +203,16 @@ function go(index, told = '') {
   $('question').textContent = several ? say('question-many', { label: named(item.labels) }) : say('question', { label: item.labels[0] });
   $('why').textContent = whyText(item);
   $('path').textContent = $('path').title = item.path;
-  $('picture').replaceChildren(pictureOf(item.id, item.path));
+  showPicture(item);
   showChoices(item);
   showState();
   showTiles('copies', item.copies.map((copy) => ({ ...copy, label: copy.labels.join(', ') })), item);
-  showNear(item);
+  showTiles('near', nearOf.get(item.id) || [], item);
   window.scrollTo(0, 0);
   $('question').focus({ preventScroll: true });
   const question = $('question').textContent;
   $('told').textContent = `${told}. ${say('position_told', { i: at + 1, n: items.length, question, why: $('why').textContent })}`.replace(/^\. /, '');
-  for (let ahead = 1; ahead <= AHEAD; ahead += 1) prefetch(items[at + ahead]);
+  lookAround();
 }
 
 function whyText(item) {
@@ -252,12 +255,24 @@ function showState() {
   $('back').disabled = at === 0;
 }
 
-function pictureOf(id, alternative) {
+function showPicture(item) {
+  const before = $('picture').firstElementChild;
+  if (before instanceof Image && !before.complete) { // whoever leafs through quickly does not wait for what was left
+    before.removeAttribute('src');
+    for (const [id, picture] of pictures) if (picture === before) pictures.delete(id);
+  }
+  const picture = pictureOf(item.id);
+  picture.alt = item.path;
+  $('picture').replaceChildren(picture);
+}
+
+function pictureOf(id) {
   let picture = pictures.get(id);
   if (!picture) {
     picture = new Image();
     picture.src = `/photos/${id}/large`;
     picture.addEventListener('error', () => {
+      if (!picture.hasAttribute('src')) return;
       const missing = element('p', say('no-picture'));
       picture.replaceWith(missing);
       pictures.set(id, missing);
@@ -265,32 +280,37 @@ function pictureOf(id, alternative) {
     pictures.set(id, picture);
     if (pictures.size > 60) pictures.delete(pictures.keys().next().value);
   }
-  picture.alt = alternative;
   return picture;
 }
 
 function showTiles(section, photos, item) {
   $(section).hidden = !photos.length;
+  for (const picture of $(section).querySelectorAll('img')) if (!picture.complete) picture.removeAttribute('src');
   $(section).lastElementChild.replaceChildren(...photos.map((photo) => {
     const tile = document.createElement('li');
-    const picture = new Image();
-    picture.alt = photo.path;
-    picture.src = `/photos/${photo.id}/small`;
     const label = element('p', photo.label);
     label.classList.toggle('differs', photo.label !== item.labels.join(', '));
     const path = element('p', photo.path);
     path.className = 'path';
     path.title = photo.path;
-    tile.append(picture, label, path);
+    tile.append(smallPicture(photo), label, path);
     return tile;
   }));
 }
 
-async function showNear(item) {
-  showTiles('near', nearOf.get(item.id) || [], item);
-  while (!nearOf.has(item.id) && items[at] === item && !ended) {
-    if (await fetchNear(item)) showTiles('near', items[at] === item ? nearOf.get(item.id) : [], item);
-    else await new Promise((done) => setTimeout(done, 700));
+// Similar photos of this item, then everything of the next ones, one after the other: decisions are never kept waiting
+// behind pictures. Ends as soon as another photo is shown.
+async function lookAround() {
+  looks += 1;
+  const mine = looks;
+  await pause(SETTLED_MS);
+  for (let ahead = 0; ahead <= AHEAD && at + ahead < items.length; ahead += 1) {
+    const item = items[at + ahead];
+    if (mine === looks && ahead) await loaded(pictureOf(item.id));
+    while (mine === looks && !ended && !(await fetchNear(item))) await pause(NOT_READY_MS);
+    if (mine !== looks || ended) return;
+    if (!ahead) showTiles('near', nearOf.get(item.id), item);
+    else await Promise.all([...item.copies, ...nearOf.get(item.id)].map((photo) => loaded(smallPicture(photo))));
   }
 }
 
@@ -306,11 +326,16 @@ async function fetchNear(item) {
   }
 }
 
-async function prefetch(item) {
-  if (!item) return;
-  pictureOf(item.id, item.path);
-  if (await fetchNear(item)) for (const photo of [...item.copies, ...nearOf.get(item.id)]) new Image().src = `/photos/${photo.id}/small`;
+function smallPicture(photo) {
+  const picture = new Image();
+  picture.fetchPriority = 'low';
+  picture.alt = photo.path;
+  picture.src = `/photos/${photo.id}/small`;
+  return picture;
 }
+
+const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
+const loaded = (picture) => (picture.decode ? picture.decode().catch(() => {}) : Promise.resolve());
 
 function element(name, text) {
   const made = document.createElement(name);
