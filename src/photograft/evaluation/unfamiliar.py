@@ -5,11 +5,11 @@ Shape letters: N photos, D numbers of an embedding, R directions, K kinds of pho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from photograft.inference.decisions import strangeness
+from photograft.inference.decisions import parts_of_strangeness, strangeness
 from photograft.metrics.ranking import auroc
 from photograft.models.decisions import Familiar
 from photograft.values import DoubleArray, FloatArray, IntArray
@@ -22,6 +22,7 @@ _FOLDS = 10
 _MOST_HELD_OUT = 40
 _SHRINK = 0.1
 _TINY_STD = 1e-3
+_NOISE = 0.05
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,9 @@ def choose_limit(strangeness_N: DoubleArray, flagged: float) -> float:
 def fit_familiar(embedding_ND: FloatArray, class_N: IntArray, *, start_DR: FloatArray | None = None) -> Familiar:
     """Fit the statistic of `photograft.inference.decisions` to photos of known kinds.
 
-    The logits are those of a linear discriminant within the directions in which the photos differ most; its covariance
-    is shrunk by a tenth. The part outside counts so much that on average it comes to as much as the highest logit.
-    `start_DR` are directions to begin with, from more photos.
+    The covariance within the kinds is shrunk by a tenth. What lies outside of the basis, and the distance to the
+    nearest kind, come on average to as much as the energy. `start_DR` are directions to begin with, from more
+    photos.
     """
     features_ND, centre_D, scale_D = _standardise(embedding_ND)
     basis_RD = np.ascontiguousarray(_directions(features_ND, start_DR=start_DR).T).astype(np.float16)
@@ -132,24 +133,22 @@ def fit_familiar(embedding_ND: FloatArray, class_N: IntArray, *, start_DR: Float
     covariance_RR = within_NR.T @ within_NR / max(len(inside_NR) - n_kinds, 1)
     size = float(np.mean(inside_NR.var(axis=0)))
     covariance_RR = (1 - _SHRINK) * covariance_RR + max(_SHRINK * size, 1e-9) * np.eye(r)
-    weight_RK = np.linalg.solve(covariance_RR, mean_KR.T)
-    bias_K = -0.5 * np.einsum("kr,rk->k", mean_KR, weight_RK)
-    weight_RK, bias_K = weight_RK - weight_RK.mean(axis=1, keepdims=True), bias_K - bias_K.mean()
+    variance_R, turn_RR = np.linalg.eigh(covariance_RR)
+    whiten_RR = turn_RR / np.sqrt(variance_R)
     plain = Familiar(
         centre_D,
         scale_D,
         basis_RD,
-        weight_RK.astype(np.float32),
-        bias_K.astype(np.float32),
-        1.0,
+        whiten_RR.astype(np.float32),
+        (mean_KR @ whiten_RR).astype(np.float32),
+        np.ones(2, np.float32),
     )
-    if n_kinds == 1:
-        return plain
-    square_N = np.einsum("nd,nd->n", features_ND, features_ND) - np.einsum("nr,nr->n", inside_NR, inside_NR)
-    length = float(np.mean(np.sqrt(np.maximum(square_N, 0.0))))
-    highest = float(np.mean((inside_NR @ weight_RK + bias_K).max(axis=1)))
-    rest_weight = highest / length if length > 1e-6 else 1.0
-    return Familiar(centre_D, scale_D, basis_RD, plain.weight_RK, plain.bias_K, rest_weight)
+    outside_N, near_N, energy_N = parts_of_strangeness(embedding_ND, plain)
+    length = float(np.mean(np.linalg.norm(features_ND, axis=1)))
+    # Below a share of the whole, what lies outside is noise, and would be made large.
+    lengths = [max(float(outside_N.mean()), _NOISE * length), max(float(near_N.mean()), 1e-6)]
+    height = float(energy_N.mean()) if n_kinds > 1 else 1.0
+    return replace(plain, weights_2=np.array([height / max(each, 1e-6) for each in lengths], np.float32))
 
 
 def _standardise(embedding_ND: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -41,15 +41,30 @@ def unfamiliar(embeddings: Mapping[str, FloatArray], bundle: Bundle) -> BoolArra
 def strangeness(embedding_ND: FloatArray, familiar: Familiar) -> DoubleArray:
     """How unlike the training photos each photo is, shape (N,): higher is stranger.
 
-    Virtual-logit matching (Wang et al. 2022, "ViM: Out-Of-Distribution with Virtual-logit Matching"): the length of
-    the part of the standardised embedding that the training photos do not vary in, brought to the size of a logit,
-    against what the logits of all kinds of training photos come to, log(sum(exp(logits))). The first tells photos of
-    other things altogether, the second those between the classes.
+    Three things are added (`parts_of_strangeness`): how much of the embedding lies where the training photos do not
+    vary, how far it is from the nearest kind of them, and how little it speaks for any kind, each in the size of a
+    logit.
+    """
+    outside_N, near_N, energy_N = parts_of_strangeness(embedding_ND, familiar)
+    outside_weight, near_weight = familiar.weights_2.astype(np.float64)
+    return np.asarray(outside_weight * outside_N + near_weight * near_N - energy_N)
+
+
+def parts_of_strangeness(embedding_ND: FloatArray, familiar: Familiar) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+    """Length outside of the basis, Mahalanobis distance to the nearest kind within it, and energy, each of shape (N,).
+
+    Energy is log(sum(exp(logits))) of a linear discriminant whose logits have the mean 0. The first and the last are
+    virtual-logit matching (Wang et al. 2022, "ViM: Out-Of-Distribution with Virtual-logit Matching"); without the
+    distance (Lee et al. 2018, "A Simple Unified Framework for Detecting Out-of-Distribution Samples"), a photo far
+    beyond a kind would look most familiar.
     """
     features_ND = (np.asarray(embedding_ND, np.float32) - familiar.centre_D) / familiar.scale_D
     inside_NR = features_ND @ familiar.basis_RD.astype(np.float32).T
     square_N = np.einsum("nd,nd->n", features_ND, features_ND) - np.einsum("nr,nr->n", inside_NR, inside_NR)
-    logits_NK = (inside_NR @ familiar.weight_RK + familiar.bias_K).astype(np.float64)
-    highest_N = logits_NK.max(axis=1)
-    energy_N = highest_N + np.log(np.exp(logits_NK - highest_N[:, None]).sum(axis=1))
-    return np.asarray(familiar.rest_weight * np.sqrt(np.maximum(square_N, 0.0, dtype=np.float64)) - energy_N)
+    white_NR = (inside_NR @ familiar.whiten_RR).astype(np.float64)
+    mean_KR = familiar.mean_KR.astype(np.float64)
+    logits_NK = white_NR @ mean_KR.T - 0.5 * np.einsum("kr,kr->k", mean_KR, mean_KR)
+    nearest_N = np.einsum("nr,nr->n", white_NR, white_NR) - 2 * logits_NK.max(axis=1)
+    logits_NK -= logits_NK.mean(axis=1, keepdims=True)
+    energy_N = np.logaddexp.reduce(logits_NK, axis=1)
+    return np.sqrt(np.maximum(square_N.astype(np.float64), 0.0)), np.sqrt(np.maximum(nearest_N, 0.0)), energy_N

@@ -170,7 +170,7 @@ class UnfamiliarRow(_Row):
     """Above which strangeness a photo is unfamiliar: measured on a network's embedding, with what is in a file."""
 
     network: str
-    method: Literal["virtual-logit"] = "virtual-logit"
+    method: Literal["distance-energy"] = "distance-energy"
     file: str
     limit: float
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,8 @@ from safetensors.numpy import save as save_tensors
 from photograft.errors import IntegrityError
 from photograft.values import FloatArray
 
-METHOD = "virtual-logit"
 FILE = "decisions/unfamiliar.safetensors"
-_NAMES = ("centre", "scale", "basis", "weight", "bias", "rest_weight")
+_NAMES = ("centre", "scale", "basis", "whiten", "mean", "weights")
 
 
 @dataclass(frozen=True)
@@ -27,23 +27,21 @@ class Familiar:
     """Where the training photos lie among all that the network could say.
 
     `centre_D` and `scale_D` standardise an embedding, `basis_RD` are the directions in which the training photos
-    differ most, `weight_RK` and `bias_K` give a logit for each kind of photos, and `rest_weight` says how much the part
-    of an embedding counts that lies outside of the basis.
+    differ most. Within these, `whiten_RR` makes photos of one kind vary equally in all directions, around `mean_KR`.
+    `weights_2` say how much counts what lies outside of the basis, and the distance to the nearest kind.
     """
 
     centre_D: FloatArray
     scale_D: FloatArray
     basis_RD: npt.NDArray[np.float16]
-    weight_RK: FloatArray
-    bias_K: FloatArray
-    rest_weight: float
+    whiten_RR: FloatArray
+    mean_KR: FloatArray
+    weights_2: FloatArray
 
 
 def familiar_file(familiar: Familiar) -> bytes:
     """The content of the file."""
-    centre_D, scale_D, basis_RD = familiar.centre_D, familiar.scale_D, familiar.basis_RD
-    rest_weight_1 = np.array([familiar.rest_weight], np.float32)
-    arrays = (centre_D, scale_D, basis_RD, familiar.weight_RK, familiar.bias_K, rest_weight_1)
+    arrays = _arrays(familiar)
     return save_tensors({name: np.ascontiguousarray(array) for name, array in zip(_NAMES, arrays, strict=True)})
 
 
@@ -55,13 +53,18 @@ def read_familiar(file: Path, *, embedding: int) -> Familiar:
     """
     try:
         tensors = load_tensors(file.read_bytes())
-        centre_D, scale_D, basis_RD, weight_RK, bias_K, rest_weight_1 = (tensors[name] for name in _NAMES)
-        familiar = Familiar(centre_D, scale_D, basis_RD, weight_RK, bias_K, float(rest_weight_1.item()))
-    except (SafetensorError, KeyError, ValueError) as error:
+        centre_D, scale_D, basis_RD, whiten_RR, mean_KR, weights_2 = (tensors[name] for name in _NAMES)
+    except (SafetensorError, KeyError) as error:
         raise IntegrityError(f"{file} does not hold what tells unfamiliar photos: {error}") from error
-    r, k = familiar.weight_RK.shape if familiar.weight_RK.ndim == 2 else (-1, -1)
-    wanted = ((embedding,), (embedding,), (r, embedding), (k,))
-    arrays = (familiar.centre_D, familiar.scale_D, familiar.basis_RD, familiar.bias_K)
-    if tuple(array.shape for array in arrays) != wanted or not (familiar.scale_D > 0).all():
+    familiar = Familiar(centre_D, scale_D, basis_RD, whiten_RR, mean_KR, weights_2)
+    r, k = len(basis_RD), len(mean_KR)
+    shapes = ((embedding,), (embedding,), (r, embedding), (r, r), (k, r), (2,))
+    if tuple(array.shape for array in _arrays(familiar)) != shapes or not k or not (scale_D > 0).all():
         raise IntegrityError(f"{file} does not fit the network of bundle.json: it is not of this bundle.")
     return familiar
+
+
+def _arrays(familiar: Familiar) -> tuple[npt.NDArray[Any], ...]:
+    """In the order of their names."""
+    ends = (familiar.whiten_RR, familiar.mean_KR, familiar.weights_2)
+    return (familiar.centre_D, familiar.scale_D, familiar.basis_RD, *ends)
