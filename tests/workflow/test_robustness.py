@@ -101,7 +101,7 @@ def test_a_model_of_colour_alone_is_hurt_by_a_cast_and_by_no_patches_and_no_turn
     assert section["texture"]["outlined"]["accuracy"] == 0.5
     assert section["turned"]["unread"]["drop"] == 0
     assert (section["turned"]["alike"], section["turned"]["of"]) == (20, 20)
-    assert listener.said[0].startswith("A colour cast costs")
+    assert listener.said[0].startswith("On worse photos: A colour cast costs")
     assert section["example"]["right"] == {**section["example"]["right"], "unchanged": True, "cast 2": False}
     assert section["example"]["label"] != section["example"]["named"]["cast 2"]
     again = try_on(colour, photos, tmp_path / "사진", cache=tmp_path / "other")

@@ -151,7 +151,7 @@ def robustness_of(
         example=_example([photos[name] for name in names], looks, facts.corruptions),
         seconds=now() - started,
     )
-    narrator.say(say_robustness(document)[0])
+    narrator.say(f"On worse photos: {say_robustness(document)[0]}")
     return document
 
 
