@@ -8,7 +8,7 @@ from typing import Any
 from photograft.evaluation.multiplicity import LEVEL, holm
 from photograft.reporting.clean import clean_text, clean_value
 from photograft.reporting.columns import count_columns, cut_columns
-from photograft.reporting.diff_document import run_document
+from photograft.reporting.diff_document import is_unused, run_document
 from photograft.reporting.diff_lines import class_sentences, count_photos, show_value
 from photograft.reporting.finished_run import FinishedRun
 from photograft.reporting.run_pair import OddPhoto, RunPair, pair_document
@@ -81,10 +81,14 @@ def compare_lines(document: Mapping[str, Any]) -> list[str]:
 
 
 def differing_settings(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
-    """Settings of which not all runs have the same value, save those by which no model is made."""
+    """Settings of which not all runs have the same value, save those by which no model is made.
+
+    Those that only some runs have a use for come last.
+    """
     names = dict.fromkeys(name for run in runs for name in run.settings if not name.startswith(_UNLIKE))
     rows = ({"name": name, "values": [run.settings.get(name) for run in runs]} for name in names)
-    return [row for row in rows if any(value != row["values"][0] for value in row["values"])]
+    differ = [row for row in rows if any(value != row["values"][0] for value in row["values"])]
+    return sorted(differ, key=lambda row: is_unused(row["values"]))
 
 
 def odd_contents(pairs: Sequence[RunPair]) -> list[str]:
@@ -161,7 +165,10 @@ def _pair_lines(pair: Mapping[str, Any], *, n_pairs: int) -> list[str]:
     if pair["partly"]:
         overlap = pair["overlap"]
         judged = f"{pair['a']} judged {overlap['n_a']:,} photos and {pair['b']} {overlap['n_b']:,}"
-        lines.append(f"  {judged}; compared are the {pair['n']:,} that both judged without having seen them")
+        lines.append(f"  {judged}; compared are the {pair['n']:,} that both judged without having seen them:")
+        lines.append(
+            f"  {pair['a']} names {pair['accuracy_a']:.3f} of them rightly, {pair['b']} {pair['accuracy_b']:.3f}"
+        )
     if not pair["same_classes"]:
         lines.append("  they know different classes")
     alone = [count_photos(pair[key]) for key in ("only_a", "only_b")]

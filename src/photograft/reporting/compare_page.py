@@ -45,7 +45,7 @@ def render_compare(document: Document, *, thumbnails: Mapping[str, bytes] | None
         scale=texts.say("compare.scale", low=ends[0], high=ends[1]),
         pairs=pairs,
         settings=[
-            {"name": row["name"], "cells": [show_value(value) for value in row["values"]]}
+            {"name": row["name"], "cells": ["–" if value == "auto" else show_value(value) for value in row["values"]]}
             for row in document["settings"]
         ],
         pictured=bool(held),
@@ -73,7 +73,8 @@ def _notes(document: Document, texts: Texts) -> list[str]:
     for pair in document["comparisons"]:
         if pair["partly"]:
             counts = {key: pair["overlap"][key] for key in ("n_a", "n_b")}
-            notes.append(texts.say("compare.partly", a=pair["a"], b=pair["b"], n=pair["n"], **counts))
+            shares = {f"share_{one}": texts.percent(pair[f"accuracy_{one}"]) for one in "ab"}
+            notes.append(texts.say("compare.partly", a=pair["a"], b=pair["b"], n=pair["n"], **counts, **shares))
             if pair["overlap"]["relabelled"]:
                 notes.append(texts.say("compare.relabelled", n=pair["overlap"]["relabelled"]))
     opened = max(run["test_openings"] for run in document["runs"])

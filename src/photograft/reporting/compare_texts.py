@@ -23,8 +23,8 @@ COMPARE_ENGLISH: dict[str, Entry] = {
     "compare.many": "Of several comparisons some may stand out by chance: a run is called better or worse only "
     "where that still holds for all of them together (Holm’s correction).",
     "compare.partly": "{a} judged {n_a:,} photos and {b} {n_b:,}; not all of them are the same. They are compared on "
-    "the {n:,} photos alone that both judged without having been trained on them. The accuracies in the table are on "
-    "the photos of each run.",
+    "the {n:,} photos alone that both judged without having been trained on them. Of these {a} names {share_a} "
+    "rightly, and {b} {share_b}; the accuracies in the table are on the photos of each run.",
     "compare.relabelled": (
         "{n:,} photo has another label in one run than in the other, and is left out.",
         "{n:,} photos have other labels in one run than in the other, and are left out.",
@@ -71,7 +71,7 @@ COMPARE_ENGLISH: dict[str, Entry] = {
     "compare.photos.alt": "{label}, which the other took for {wrong}",
     "compare.photos.missing": "no picture",
     "compare.settings": "Settings that differ",
-    "compare.settings.lead": "As they were used, with what “auto” came to.",
+    "compare.settings.lead": "As they were used; a dash where a run has no use for a setting.",
     "compare.settings.same": "All settings are the same.",
     "compare.setting": "Setting",
     "compare.details": "Where it is",
@@ -91,7 +91,8 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.many": "비교가 여럿이면 우연히 차이가 나 보이는 것도 있으므로, 모든 비교를 함께 보아도 차이가 남을 때만 "
     "낫다거나 못하다고 적었습니다(홀름 보정).",
     "compare.partly": "{a}: 사진 {n_a:,}장, {b}: 사진 {n_b:,}장으로 평가했고 모두 같은 사진은 아닙니다. 두 실행이 "
-    "학습하지 않고 판정한 사진 {n:,}장에서만 비교했습니다. 표의 정확도는 각 실행이 평가한 사진에서 잰 값입니다.",
+    "학습하지 않고 판정한 사진 {n:,}장에서만 비교했습니다. 이 사진에서 정확도는 {a} {share_a}, {b} {share_b}입니다. "
+    "표의 정확도는 각 실행이 평가한 사진에서 잰 값입니다.",
     "compare.relabelled": "두 실행에서 라벨이 서로 다른 사진 {n:,}장은 뺐습니다.",
     "compare.opened": "테스트 사진을 {n}번 열어 보았습니다. 그 점수로 실행을 고르면 실제보다 좋아 보입니다.",
     "compare.unsure": "비교 {n}가지 가운데 이만한 차이는 우연일 수 있습니다(홀름 보정 p {p}).",
@@ -133,7 +134,7 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.photos.alt": "{label} 사진, 다른 쪽의 답은 {wrong}",
     "compare.photos.missing": "사진 없음",
     "compare.settings": "서로 다른 설정",
-    "compare.settings.lead": "실제로 쓰인 값이며, “auto”는 정해진 값으로 적었습니다.",
+    "compare.settings.lead": "실제로 쓰인 값입니다. 실행이 쓰지 않는 설정은 줄표로 적었습니다.",
     "compare.settings.same": "모든 설정이 같습니다.",
     "compare.setting": "설정",
     "compare.details": "저장된 곳",

@@ -67,11 +67,20 @@ def setting_rows(before: FinishedRun, after: FinishedRun) -> list[dict[str, Any]
             "name": name, "before": values[0], "after": values[1], "asked_before": asked[0], "asked_after": asked[1],
             "reason_before": reasons[0], "reason_after": reasons[1], "affects": not name.startswith(_UNLIKE),
         })  # fmt: skip
-    return sorted(rows, key=lambda row: (row["before"] == row["after"], not row["affects"]))
+    return sorted(
+        rows,
+        key=lambda row: (row["before"] == row["after"], not row["affects"], is_unused((row["before"], row["after"]))),
+    )
+
+
+def is_unused(values: Sequence[Any]) -> bool:
+    """Whether a setting differs only in that some runs have no use for it, so that "auto" came to nothing there."""
+    used = [value for value in values if value != "auto"]
+    return len(used) < len(values) and all(value == used[0] for value in used)
 
 
 def model_rows(before: FinishedRun, after: FinishedRun) -> list[dict[str, Any]]:
-    """Facts about the model that differ, and the weights that it began with, where both models are still there."""
+    """Facts about the model that differ, and the weights of the networks, where both models are still there."""
     known = bool(before.bundle and after.bundle)
     facts = [{**run.report["model"], **(_weights(run) if known else {})} for run in (before, after)]
     names = dict.fromkeys((*facts[0], *facts[1]))
