@@ -75,7 +75,7 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     # Texture and shape
     "texture": "Texture or shape: cut into 16 pieces that change places {shuffled} of the photos stay right, drawn as "
     "outlines {outlined}; as they are {unchanged}.",
-    "texture.texture": "Colour and texture alone carry most of it; shape counts for little.",
+    "texture.texture": "Colour and texture alone carry most of it, shape less.",
     "texture.shape": "Shape carries more than colour and texture.",
     "texture.both": "Neither alone is enough: it needs shape together with colour or texture.",
     "texture.unsure": "Which of the two counts for more these photos cannot tell.",
@@ -154,7 +154,7 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "table": "바꾸지 않은 같은 사진에 견주어 잃는 정확도 점수. 회색은 우연으로 설명됩니다.",
     "texture": "질감인가 모양인가: 16조각으로 잘라 자리를 바꾸면 사진의 {shuffled}, 윤곽선만 그리면 {outlined}가 "
     "맞습니다. 그대로는 {unchanged}입니다.",
-    "texture.texture": "대부분 색과 질감만으로 맞힙니다. 모양은 거의 보지 않습니다.",
+    "texture.texture": "색과 질감만으로 대부분 맞힙니다. 모양은 덜 봅니다.",
     "texture.shape": "색과 질감보다 모양을 더 봅니다.",
     "texture.both": "어느 하나만으로는 모자랍니다. 모양을 색이나 질감과 함께 봅니다.",
     "texture.unsure": "둘 가운데 무엇을 더 보는지는 이 사진들로 알 수 없습니다.",
