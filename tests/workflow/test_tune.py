@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,20 +158,25 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(
 def test_photos_that_cannot_be_divided_leave_no_folder(
     photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path
 ) -> None:
-    config = tiny_config.model_copy(update={"data": tiny_config.data.model_copy(update={"per_class": 3})})
+    config = tiny_config.model_copy(update={"data": tiny_config.data.model_copy(update={"per_class": 1})})
     with pytest.raises(DataError):
         tune(photo_folder, space=write(tmp_path), config=config, runs_dir=tmp_path / "runs")
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_scores_count_one_part_alone_where_that_is_asked(tiny_run: TrainedRun) -> None:
+def test_scores_count_one_part_alone_where_that_is_asked(tiny_run: TrainedRun, tmp_path: Path) -> None:
     accuracy = score_run(tiny_run.run, "accuracy")
     assert tiny_run.oof is not None and accuracy == pytest.approx(tiny_run.oof.scores["accuracy"])
     for metric in ("macro_f1", "balanced_accuracy", "log_loss"):
         assert score_run(tiny_run.run, metric) == pytest.approx(tiny_run.oof.scores[metric], abs=1e-6)  # type: ignore[arg-type]
-    rows = [row for row in read_table((tiny_run.run / "predictions.csv").read_bytes()) if row["part"] == "val"]
+    run = Path(shutil.copytree(tiny_run.run, tmp_path / "run"))
+    head, *lines = (run / "predictions.csv").read_text("utf-8").splitlines(keepends=True)
+    wrong = [line.replace(",train,", ",val,").replace(",daisy,daisy,", ",daisy,sun flower,") for line in lines[:30]]
+    (run / "predictions.csv").write_text("".join([head, *wrong, *lines[30:]]), encoding="utf-8")
+    rows = [row for row in read_table((run / "predictions.csv").read_bytes()) if row["part"] == "val"]
     right = sum(row["label"] == row["predicted"] for row in rows) / len(rows)
-    assert score_run(tiny_run.run, "accuracy", part="val") == pytest.approx(right)
+    assert len(rows) == 30 and score_run(run, "accuracy", part="val") == pytest.approx(right)
+    assert 0 < right < score_run(run, "accuracy") < 1
 
 
 def test_the_command_refuses_what_does_not_go_together(
