@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,11 @@ _LONGEST_NAME, _LONGEST_VALUE, _LONGEST_TAG = 250, 6000, 5000
 _PER_REQUEST = 100  # parameters and tags; MLflow takes 1,000 metrics
 _ID = "photograft.run"
 _NOISY = ("mlflow", "alembic")
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # runs are nobody else's business
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # by default a server that is not there is tried for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 
 
 def mirror_mlflow(run: Mirrored, uri: str) -> bool:
@@ -55,8 +61,8 @@ def mirror_mlflow(run: Mirrored, uri: str) -> bool:
 
 
 def _client_class() -> Any:
-    # Runs are nobody else's business: mlflow reports its use unless it is told not to.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     try:
         from mlflow.tracking import MlflowClient
     except ImportError as error:
@@ -115,7 +121,9 @@ def _quiet() -> Iterator[None]:
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what mlflow uses of SQLAlchemy
+            yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)

@@ -155,7 +155,7 @@ def _points(report: Mapping[str, Any]) -> Iterator[Point]:
     """What every evaluation during training came to, by member and fit."""
     for member, section in training_sections(report).items():
         for record in section["records"]:
-            of = "/".join(part for part in (member, record["fit"]) if part)
+            of = "/".join(part for part in (member, record["fit"].removeprefix(f"{member}, ")) if part)
             for name in ("train_loss", "val_loss", "val_accuracy", "lr"):
                 value = record.get(name)
                 if value is not None:
