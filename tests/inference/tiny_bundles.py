@@ -11,17 +11,22 @@ import pytest
 
 from photograft.contract import Contract, Crops, make_contract, picture_px
 from photograft.data.hashing import hash_file
-from photograft.models.bundle import write_bundle
+from photograft.evaluation.unfamiliar import fit_familiar
+from photograft.models.bundle import read_bundle, seal_bundle, write_bundle, write_head
 from photograft.models.bundle_rows import (
     BundleInfo,
     ContractRow,
+    DecisionsRow,
     HeadRow,
     JointRow,
     MemberRow,
     NetworkRow,
     TargetRow,
+    UnfamiliarRow,
+    UnsureRow,
     ViewRow,
 )
+from photograft.models.decisions import FILE, familiar_file
 from photograft.values import HeadKind
 
 MASK, AGE = ("none", "쓴 wear"), ("<30", "30-60", ">=60")
@@ -139,3 +144,25 @@ def several_labels(folder: Path) -> Draft:
     thresholds = (0.0, 0.5, 1.0)
     draft = Draft(folder).network("small", 16)
     return draft.target("label", ("개", "cat; 고양이", "bird"), ["small"], kind="sigmoid", thresholds=thresholds)
+
+
+def decided(folder: Path, *, limit: float = 100.0, min_probability: float = 0.75) -> Path:
+    """A bundle for dark and light pictures that keeps to a probability, and that knows grey pictures alone."""
+    folder = Draft(folder).network("small", 16).target("밝기", ("dark", "light"), ["small"]).write()
+    info = read_bundle(folder).info
+    rng = np.random.default_rng(0)
+    grey_ND = np.repeat(rng.uniform(0, 1, (60, 1)), 48, axis=1) + rng.normal(0, 0.01, (60, 48))
+    familiar = fit_familiar(grey_ND.astype(np.float32), (grey_ND.mean(axis=1) > 0.5).astype(np.int64))
+    (folder / FILE).parent.mkdir()
+    (folder / FILE).write_bytes(familiar_file(familiar))
+    decisions = DecisionsRow(
+        unsure=UnsureRow(min_probability=min_probability, precision=0.95, n=200),
+        unfamiliar=UnfamiliarRow(network="small", file=FILE, limit=limit),
+    )
+    # Darker than the middle is dark.
+    write_head(folder / info.heads[0].weights, np.tile([[-0.1, 0.1]], (48, 1)).astype(np.float32), _MIDDLE)
+    seal_bundle(folder, info.model_copy(update={"decisions": decisions}))
+    return folder
+
+
+_MIDDLE = np.array([2.4, -2.4], np.float32)

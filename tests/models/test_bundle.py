@@ -40,7 +40,7 @@ def test_what_was_written_is_read(tiny_run: TrainedRun, bundle_copy: Path) -> No
     (head,) = bundle.heads.values()
     assert head.weight_DM.shape == (2128, 3) and head.weight_DM.dtype == np.float32
     assert bundle.contract.px == 64 and bundle.info.views[0].names == ("whole",)
-    assert bundle.info.targets[0].temperature > 0 and bundle.info.requires == ("core",)
+    assert bundle.info.targets[0].temperature > 0 and bundle.info.requires == ("core", "decisions")
     weight_DM, bias_M = head.weight_DM + 1, head.bias_M - 1
     write_head(bundle_copy / HEAD, weight_DM, bias_M)
     seal_bundle(bundle_copy, bundle.info)

@@ -143,9 +143,20 @@ def _factor_scores(tested: Mapping[str, Any]) -> str:
 
 
 def _unknown_things(info: BundleInfo) -> str:
-    if _is_several(info):
-        return "Photos of other things may get some of the labels too."
-    return "Photos of other things get one of the classes too."
+    some = "may get some of the labels" if _is_several(info) else "get one of the classes"
+    said = f"Photos of other things {some} too."
+    unsure, unfamiliar = info.decisions.unsure, info.decisions.unfamiliar
+    if unfamiliar is not None:
+        said += " Most of them are told by the status `unfamiliar`, not those that look like the classes."
+    if unsure is None:
+        return said
+    if unsure.min_probability == 0:
+        wanted = f"of which {100 * unsure.precision:.3g} of 100 were to be right"
+        return f"{said} Every label is probable enough for an answer, {wanted} ({unsure.n:,} photos)."
+    return (
+        f"{said} A label with a probability below {unsure.min_probability:.2f} has the status `unsure`, so that "
+        f"{100 * unsure.precision:.3g} of 100 of the others are right (chosen on {unsure.n:,} photos)."
+    )
 
 
 def _factors(info: BundleInfo) -> tuple[FactorRow, ...]:
