@@ -12,7 +12,6 @@ known photo. Told: the share of strangers above the limit that 5 % of the known 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from collections.abc import Callable
