@@ -74,7 +74,8 @@ class Pruning:
         """The same for people."""
         what = "make light" if self.light else "remove"
         did = {"make light": "made light", "remove": "removed"}[what]
-        head = f"{did} {len(self.going):,} runs" if self.done else f"would {what} {len(self.going):,} runs"
+        runs = f"{len(self.going):,} {'run' if len(self.going) == 1 else 'runs'}"
+        head = f"{did} {runs}" if self.done else f"would {what} {runs}"
         lines = [f"{head}:" if self.going else f"Nothing to {what}."]
         lines += [f"  {each.bytes / 1e6:>9,.1f} MB  {each.run}  ({each.words})" for each in self.going]
         lines += [f"  not {did}: {run}: {why}" for run, why in self.failed.items()]
