@@ -202,13 +202,13 @@ def test_a_phone_is_wide_enough_and_fingers_do_as_well(chromium: Any, tmp_path: 
 def test_a_hundred_and_twenty_classes(chromium: Any, tmp_path: Path) -> None:
     run = make_run(tmp_path, classes=MANY, n=5, conflict=False)
     with opened(chromium, run, size=PHONE) as page:
-        assert page.locator("#likely button").count() == 9
+        assert page.locator("#likely button").count() == 3  # all others are hardly possible
         page.keyboard.press("r")
         assert page.locator("#classes li").count() == 120
         page.keyboard.type("117")
         assert page.locator("#classes li").all_text_contents()[0] == MANY[117]
         page.keyboard.press("Enter")
-        page.keyboard.press("9")
+        page.keyboard.press("3")
         saved(page)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert rows(run)[0] == ("relabel", "사진 0.jpg", MANY[117]) and rows(run)[1][0] == "relabel"
@@ -252,18 +252,21 @@ def test_what_cannot_be_saved_is_said_and_asked_again(chromium: Any, tmp_path: P
 
 
 def test_the_next_photo_is_there_at_once(chromium: Any, tmp_path: Path) -> None:
-    run = make_run(tmp_path, n=12, conflict=False)
+    run = make_run(tmp_path, n=6, conflict=False)
+    fetched = """async () => {
+      const there = () => { const picture = pictures.get(items[at + 1].id); return picture && picture.complete; };
+      while (!there()) await pause(20);
+    }"""
+    measure = """() => {
+      const start = performance.now();
+      document.dispatchEvent(new KeyboardEvent('keydown', { key: 'k' }));
+      const picture = document.querySelector('#picture img');
+      return [performance.now() - start, picture.complete && picture.naturalWidth];
+    }"""
     with opened(chromium, run) as page:
-        page.wait_for_load_state("networkidle")
-        measure = """() => {
-          const start = performance.now();
-          document.dispatchEvent(new KeyboardEvent('keydown', { key: 'k' }));
-          const picture = document.querySelector('#picture img');
-          return [performance.now() - start, picture.complete && picture.naturalWidth];
-        }"""
         for _ in range(3):
+            page.evaluate(fetched)
             taken_ms, width = page.evaluate(measure)
             assert taken_ms < 100 and width == 240
-            page.wait_for_load_state("networkidle")
         saved(page)
     assert [row[0] for row in rows(run)] == ["keep"] * 3

@@ -62,7 +62,7 @@ def review(
         address = f"http://{HOST}:{taken}/?token={secrets.token}"
 
         def started() -> None:
-            threading.Thread(target=_find_neighbours, args=(session, Path(run)), daemon=True).start()
+            threading.Thread(target=_prepare, args=(session, Path(run)), daemon=True).start()
             if opened is not None:
                 opened(address)
             if browser:
@@ -72,8 +72,12 @@ def review(
     return reviewed
 
 
-def _find_neighbours(session: Session, run: Path) -> None:
-    """Make photos known that are alike; the page works without them until then, and where they cannot be had."""
+def _prepare(session: Session, run: Path) -> None:
+    """Start a decoder with the first photo, then make photos known that are alike.
+
+    The page works without those until then, and where they cannot be had.
+    """
+    session.warm()
     try:
         session.neighbours = open_neighbours(run)
     except (PhotograftError, OSError) as error:

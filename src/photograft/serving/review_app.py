@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -93,6 +94,12 @@ class Session:
             "several": self.review.queue.several,
             "items": [self._item(item, decisions.get(item.photo.name)) for item in self.review.queue.items],
         }
+
+    def warm(self) -> None:
+        """Have the first picture ready, and with it a decoder process."""
+        with contextlib.suppress(PhotograftError, OSError):
+            for item in self.review.queue.items[:1]:
+                self.pictures.jpeg(item.photo, side=LARGE_PX)
 
     def nearest(self, photo: Photo) -> dict[str, Any]:
         """Photos like this one, those of its copies left out; `ready` says whether they are known yet."""

@@ -17,8 +17,9 @@ from photograft.reporting.records import read_manifest, read_parts
 from photograft.tracking.run_folder import RunFolder
 from photograft.values import Manifest, Photo
 
-LIKELY = 9
-"""How many classes are offered: one per digit key."""
+_MOST = 9  # classes that are offered: one per digit key
+_FEW = 3  # of many classes, those that are hardly possible are left out beyond these
+_HARDLY = 0.01
 
 _COPIES = 12
 _SAME_PICTURE = ("label_conflict", "exact_duplicate", "near_duplicate", "leak")
@@ -177,11 +178,17 @@ def _likely(
     suggested = _names(doubt.suggested, several=several) if doubt else ()
     ranked = sorted(shares, key=lambda name: -shares[name])
     if several:
-        return tuple((name, shares[name]) for name in dict.fromkeys((*photo.labels, *ranked)) if name in shares)[
-            :LIKELY
-        ], None
-    others = (name for name in dict.fromkeys((*suggested, *ranked)) if name != photo.label)
-    return tuple((name, shares.get(name)) for name in others)[:LIKELY], shares.get(photo.label or "")
+        own = [name for name in photo.labels if name in shares]
+        return tuple((name, shares[name]) for name in _offer(list(dict.fromkeys((*own, *ranked))), shares)), None
+    others = [name for name in dict.fromkeys((*suggested, *ranked)) if name != photo.label]
+    return tuple((name, shares.get(name)) for name in _offer(others, shares)), shares.get(photo.label or "")
+
+
+def _offer(names: list[str], shares: Mapping[str, float]) -> list[str]:
+    """All of few names; of many those that are possible."""
+    if len(names) <= _MOST:
+        return names
+    return [name for i, name in enumerate(names[:_MOST]) if i < _FEW or shares.get(name, 0.0) >= _HARDLY]
 
 
 def _names(labels: str, *, several: bool) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ const TEXTS = {
 const asked = new URLSearchParams(location.search).get('lang');
 const language = (asked || navigator.language || 'en').toLowerCase().startsWith('ko') ? 'ko' : 'en';
 const AHEAD = 4;
+const LONG_NAME = 12;
 const SETTLED_MS = 50;
 const NOT_READY_MS = 700;
 
@@ -230,6 +231,7 @@ function showChoices(item) {
   $('keep').lastElementChild.textContent = several ? say(changed ? 'save' : 'keep-many') : say('keep', { label: item.labels[0] });
   $('keep').disabled = several && !draft.size;
   $('rather').textContent = say(several ? 'rather-many' : 'rather');
+  $('likely').classList.toggle('long', item.likely.some((each) => each.label.length > LONG_NAME));
   $('likely').replaceChildren(...item.likely.map((each, index) => {
     const button = document.createElement('button');
     button.type = 'button';
