@@ -35,7 +35,7 @@ STRENGTHS: Final = (1, 2, 3)
 TURNS: Final = (6, 3, 8)
 """EXIF orientations of photos that are stored turned by 90, 180 and 270 degrees."""
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Raise it when the same photo becomes another one."""
 
 Key = tuple[int, ...]
