@@ -149,9 +149,7 @@ def finish_run(
             )
     with clock.stage("report"):
         _write_results(run, trained, results)
-    sections = _try_worse_photos(run, trained, headline, clock, narrator)
-    sections["decisions"] = decisions_section(decisions, flagged=config.predict.unfamiliar)
-    sections["label_doubts"] = doubts_document(results.doubts, several=learnt.targets.several)
+    sections = _sections(run, trained, results, clock, narrator)
     with clock.stage("report"):
         _write_report(run, trained, results, openings, ensemble, balance, sections, clock, warnings)
         run.seal()
@@ -305,6 +303,19 @@ def _write_results(run: RunFolder, trained: Trained, results: _Results) -> None:
     run.write("predictions.csv", predictions_csv(both, part_N=splits.part_N[rows], fold_N=splits.fold_N[rows]))
     run.write(DOUBTS, doubts_csv(results.doubts))
     run.write("records.jsonl", _records(trained))
+
+
+def _sections(
+    run: RunFolder, trained: Trained, results: _Results, clock: Clock, narrator: Narrator
+) -> dict[str, dict[str, Any]]:
+    """Further sections of the report, by their keys."""
+    headline = next(iter(results.evaluations.values()))
+    assert results.decisions is not None
+    return {
+        **_try_worse_photos(run, trained, headline, clock, narrator),
+        "decisions": decisions_section(results.decisions, flagged=trained.config.predict.unfamiliar),
+        "label_doubts": doubts_document(results.doubts, several=trained.learnt.targets.several),
+    }
 
 
 def _try_worse_photos(
