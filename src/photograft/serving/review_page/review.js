@@ -100,18 +100,20 @@ async function request(path, body) {
 }
 
 function send(index, path, body, before) {
+  const item = items[index];
+  const mine = item.sent = (item.sent || 0) + 1; // what is told of an earlier decision must not undo a later one
   pending += 1;
   showSaved();
   sending = sending.then(() => request(path, body)).then(
     ({ decision }) => {
       pending -= 1;
-      items[index].decision = decision;
+      if (item.sent === mine) item.decision = decision;
       showSaved();
       if (index === at) showState();
     },
     (error) => {
       pending -= 1;
-      items[index].decision = before;
+      if (item.sent === mine) item.decision = before;
       $('saved').textContent = '';
       taken = taken.filter((each) => each !== index);
       go(index);
