@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -148,15 +148,16 @@ def read_bundle(path: Path) -> Bundle:
         raise IntegrityError(f"{folder / 'bundle.json'} contradicts itself or the bundle's files: {'; '.join(wrong)}.")
     embedding = {row.id: row.outputs["embedding"] for row in info.networks}
     heads = {row.id: _read_head(folder / row.weights) for row in info.heads}
-    told = info.decisions.unfamiliar
-    familiar = None if told is None else read_familiar(folder / told.file, embedding=embedding[told.network])
-    bundle = Bundle(folder, info, heads, familiar)
+    bundle = Bundle(folder, info, heads)
     target_of = {m.head: target for row, target in zip(info.targets, bundle.targets, strict=True) for m in row.members}
     for row in info.heads:
         n, head = target_of[row.id].n_outputs, bundle.heads[row.id]
         if head.weight_DM.shape != (embedding[row.network], n) or head.bias_M.shape != (n,):
             raise IntegrityError(f"{folder / row.weights} does not fit the classes and the network of bundle.json.")
-    return bundle
+    told = info.decisions.unfamiliar
+    if told is None:
+        return bundle
+    return replace(bundle, familiar=read_familiar(folder / told.file, embedding=embedding[told.network]))
 
 
 def check_files(folder: Path) -> dict[str, str]:
