@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,21 +66,13 @@ def tune(
                 "--json beside it"
             )
         done = workflow.resume_tuning(resume, trials=trials, minutes=minutes, workers=workers, narrator=console)
+    elif photos is None or space is None:
+        raise ConfigError("give photos and --space FILE, or --resume FOLDER. Try `photograft tune --help`.")
     else:
-        if photos is None or space is None:
-            raise ConfigError("give photos and --space FILE, or --resume FOLDER. Try `photograft tune --help`.")
-        done = workflow.tune(
-            photos,
-            space=space,
-            config=load_config(config, assignments or (), **{"data.per_class": per_class}),
-            trials=trials or workflow.TRIALS,
-            minutes=minutes,
-            sampler="tpe" if sampler is None else sampler.value,
-            workers=workers,
-            name=name,
-            runs_dir=runs_dir,
-            narrator=console,
-        )
+        base = load_config(config, assignments or (), **{"data.per_class": per_class})
+        options: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "trials": trials or workflow.TRIALS}
+        options |= {"sampler": "tpe" if sampler is None else sampler.value, "minutes": minutes, "workers": workers}
+        done = workflow.tune(photos, space=space, config=base, narrator=console, **options)
     if json_output:
         console.print_json(done.to_json())
     else:

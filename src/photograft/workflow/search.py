@@ -28,7 +28,9 @@ _SPACE, _BASE, _SPLITS = "space.yaml", "base.yaml", "splits.csv"
 
 @dataclass(frozen=True)
 class Plan:
-    """What was asked for. `part` names the photos that judge the trials, None for all but the test part."""
+    """What was asked for. `part` names the photos that judge the trials, None for all but those of the test part, which
+    are `test` many: both are known once the photos are divided.
+    """
 
     photos: str
     name: str
@@ -36,8 +38,8 @@ class Plan:
     trials: int
     minutes: float | None
     sampler: Sampler
-    part: str | None
-    test: int
+    part: str | None = None
+    test: int = 0
 
 
 @dataclass(frozen=True)

@@ -98,16 +98,7 @@ def tune(
     run_stem(f"{name}-tune")
     if root.is_dir():
         require_outside(Path(runs_dir), [root], option="--runs-dir")
-    plan = Plan(
-        photos=str(root.absolute()),
-        name=name,
-        created=now(),
-        trials=trials,
-        minutes=minutes,
-        sampler=sampler,
-        part=None,
-        test=0,
-    )
+    plan = Plan(str(root.absolute()), name, now(), trials, minutes, sampler)
     folder = create_run(Path(runs_dir), f"{name}-tune")
     with folder.locked():
         search = begin_search(folder, plan, base, file, narrator)
