@@ -50,13 +50,13 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     "left_out.photos": "How the model does on worse photos was not tried: {n} judged photos can be read, and fewer "
     "than 20 tell nothing.",
     "left_out.time": "How the model does on worse photos was not tried: the time of report.robustness_s is enough for "
-    "{n} photos, and fewer than 20 tell nothing. `photograft report RUN --robustness SECONDS` takes longer.",
+    "{n} photos, and fewer than 20 tell nothing. photograft report RUN --robustness SECONDS takes longer.",
     # What to do
     "do.noise": "Noise comes with little light: more light, or a steadier camera with a longer exposure. "
     + _TAKE_CARE
     + ".",
-    "do.defocus": "`photograft check` finds blurred photos. " + _TAKE_CARE + ".",
-    "do.motion": "`photograft check` finds blurred photos. " + _TAKE_CARE + ".",
+    "do.defocus": "photograft check finds blurred photos. " + _TAKE_CARE + ".",
+    "do.motion": "photograft check finds blurred photos. " + _TAKE_CARE + ".",
     "do.jpeg": "Send photos as they are: messengers and web forms compress them again. " + _TAKE_CARE + ".",
     "do.dark": "If such photos will come: more light, or fine-tune (--quality best) with augment.brightness=0.6.",
     "do.fog": "If such photos will come: clean the lens, or fine-tune (--quality best) with augment.contrast=0.6.",
@@ -129,13 +129,13 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "left_out.photos": "더 나쁜 사진에서 어떤지는 시험하지 않았습니다. 읽을 수 있는 평가 사진이 {n}장인데, 20장보다 "
     "적으면 알 수 있는 것이 없습니다.",
     "left_out.time": "더 나쁜 사진에서 어떤지는 시험하지 않았습니다. report.robustness_s의 시간은 사진 {n}장에 "
-    "충분한데, 20장보다 적으면 알 수 있는 것이 없습니다. `photograft report RUN --robustness SECONDS`로 더 오래 "
+    "충분한데, 20장보다 적으면 알 수 있는 것이 없습니다. photograft report RUN --robustness SECONDS로 더 오래 "
     "시험할 수 있습니다.",
     "do.noise": "노이즈는 빛이 모자라서 생깁니다. 더 밝게 찍거나 카메라를 고정하세요. 설정으로 메울 수는 없으니 다시 "
     "찍거나, 그런 사진을 라벨과 함께 학습 사진에 더하세요.",
-    "do.defocus": "흐린 사진은 `photograft check`가 찾습니다. 설정으로 메울 수는 없으니 다시 찍거나, 그런 사진을 "
+    "do.defocus": "흐린 사진은 photograft check가 찾습니다. 설정으로 메울 수는 없으니 다시 찍거나, 그런 사진을 "
     "라벨과 함께 학습 사진에 더하세요.",
-    "do.motion": "흐린 사진은 `photograft check`가 찾습니다. 설정으로 메울 수는 없으니 다시 찍거나, 그런 사진을 "
+    "do.motion": "흐린 사진은 photograft check가 찾습니다. 설정으로 메울 수는 없으니 다시 찍거나, 그런 사진을 "
     "라벨과 함께 학습 사진에 더하세요.",
     "do.jpeg": "사진을 그대로 보내세요. 메신저와 웹 양식은 다시 압축합니다. 아니면 그런 사진을 라벨과 함께 학습 사진에 "
     "더하세요.",
