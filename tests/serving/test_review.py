@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -21,6 +23,7 @@ from photograft.data.edits import read_edits
 from photograft.errors import ConfigError, MissingExtraError
 from photograft.serving import review as module
 from photograft.tracking.run_folder import RunFolder
+from photograft.workflow.train import TrainedRun
 
 from .drawn_runs import make_run, serving, serving_here
 
@@ -298,6 +301,23 @@ def test_a_journal_that_was_damaged_meanwhile_is_told_without_its_place(fresh: P
     answer = fresh.post("/api/decisions", id=known, action="keep")
     assert answer.status_code == 500 and told(answer) == "not_written"
     assert fresh.journal.read_text("utf-8") == "path,label\n"
+
+
+def test_similar_photos_are_shown_once_they_are_known(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(tiny_run.run, tmp_path / "runs" / "2026 나의 run")))
+    with serving_here(run, limit=2) as address, open_page(run, address) as page:
+        item = page.items()[0]
+        near: dict[str, Any] = {"ready": False}
+        deadline = time.monotonic() + 60
+        while not near["ready"] and time.monotonic() < deadline:
+            near = page.client.get(f"/api/neighbours/{item['id']}").json()
+            time.sleep(0.05)
+        assert len(near["neighbours"]) == 6
+        assert {one["label"] for one in near["neighbours"]} <= set(tiny_run.headline.classes)
+        assert item["id"] not in [one["id"] for one in near["neighbours"]]
+        shown = page.client.get(f"/photos/{near['neighbours'][0]['id']}/small")
+        assert shown.headers["content-type"] == "image/jpeg"
+        assert told(page.client.get(f"/api/neighbours/{near['neighbours'][0]['id']}")) == "unknown_photo"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -110,7 +110,7 @@ def test_a_whole_session_with_the_keyboard(chromium: Any, tmp_path: Path) -> Non
         keys.press("k")
         keys.press("k")
         assert text("#end-title").text_content() == "2 of 8 photos are still open"
-        saved(page)
+        text("#commands code").first.wait_for()
         assert "4 kept, 1 relabelled, 1 excluded" in text("#end-counts").text_content()
         assert "photograft train" in text("#commands").text_content()
         keys.press("ArrowLeft")
