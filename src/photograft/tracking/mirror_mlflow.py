@@ -19,7 +19,6 @@ _FORBIDDEN = re.compile(r"[^/\w.\- ]|(?<=/)/|^/|\.\.")
 _LONGEST_NAME, _LONGEST_VALUE, _LONGEST_TAG = 250, 6000, 5000
 _PER_REQUEST = 100  # parameters and tags; MLflow takes 1,000 metrics
 _ID = "photograft.run"
-_KIND = "mlflow.experimentKind"  # by which mlflow's pages show metrics and curves, not prompts
 _NOISY = ("mlflow", "alembic")
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # runs are nobody else's business
@@ -81,7 +80,7 @@ def _experiment(client: Any, name: str, uri: str) -> str:
     if uri.startswith(SQLITE):
         # By default mlflow would put files into the folder that the command happens to run in.
         place = (Path(uri.removeprefix(SQLITE)).absolute().parent / "mlartifacts").as_uri()
-    return str(client.create_experiment(name, artifact_location=place, tags={_KIND: "custom_model_development"}))
+    return str(client.create_experiment(name, artifact_location=place))
 
 
 def _fill(client: Any, run_id: str, run: Mirrored) -> None:
