@@ -20,7 +20,9 @@ from photograft.models.bundle import Bundle
 from photograft.models.bundle_rows import TargetRow
 from photograft.values import BoolArray, DoubleArray, FloatArray
 
-_LEAST = 1e-15
+_LEAST = {"softmax": 1e-300}
+"""The smallest probability that is told from 0, by the kind of head: others are 1 less something."""
+_LEAST_OF_OTHERS = 1e-15
 _STEP = 1e-3
 
 
@@ -92,7 +94,8 @@ def log_odds(question: Question, bundle: Bundle, logits_NM: DoubleArray) -> Doub
     chance_N = probabilities_NK[:, question.member_K].sum(axis=1)
     # Not 1 - chance: of a sure answer nothing would be left of it.
     other_N = 1 - chance_N if bundle.several else probabilities_NK[:, ~question.member_K].sum(axis=1)
-    return np.asarray(np.log(np.maximum(chance_N, _LEAST)) - np.log(np.maximum(other_N, _LEAST)))
+    least = _LEAST.get(bundle.info.kinds[row.name], _LEAST_OF_OTHERS)
+    return np.asarray(np.log(np.maximum(chance_N, least)) - np.log(np.maximum(other_N, least)))
 
 
 def chances(log_odds_N: DoubleArray) -> DoubleArray:

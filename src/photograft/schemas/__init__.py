@@ -10,7 +10,7 @@ from photograft.errors import ConfigError
 
 VERBS: tuple[str, ...] = (
     "train", "plan", "pretrain", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "recipes",
-    "doctor", "cache", "compare", "diff", "runs", "run", "prune", "tune",
+    "doctor", "cache", "compare", "diff", "runs", "run", "prune", "tune", "explain",
 )  # fmt: skip
 """The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`,
 `recipes` of `recipes run`, `runs` of `runs list`, `run` of `runs show`, and `compare`,
