@@ -27,8 +27,7 @@ def history_svg(document: Mapping[str, Any], texts: Texts) -> str:
         return ""
     numbers = [trial["number"] for trial in document["trials"]]
     panel = Panel(_TOP, _HISTORY, *epoch_edges(numbers), _ticks(document, done))
-    metric = texts.name("score", document["plan"]["metric"])
-    parts = [draw_axes(panel, metric, None if lower_is_better(document) else texts.percent)]
+    parts = [draw_axes(panel, metric_name(document, texts), None if lower_is_better(document) else texts.percent)]
     base = next((trial for trial in done if trial["base"]), None)
     if base is not None:
         y, title = panel.y(_within(base["score"], panel)), texts.say("tune.point.base", score=_shown(document, base))
@@ -60,6 +59,12 @@ def slices_svg(document: Mapping[str, Any], names: Sequence[str], texts: Texts) 
         parts += _slice(document, setting, done, Panel(top, _SLICE, 0.0, 1.0, ticks), texts)
         top += _SLICE + _GAP
     return draw_svg(LEFT + WIDTH + _EDGE, top - _GAP + 44, parts, texts.say("tune.slices"))
+
+
+def metric_name(document: Mapping[str, Any], texts: Texts) -> str:
+    """What trials are judged by, as a heading."""
+    name = texts.say(f"tune.metric.{document['plan']['metric']}")
+    return name[:1].upper() + name[1:]
 
 
 def cut_off(document: Mapping[str, Any]) -> int:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from photograft.reporting.html import render_template
 from photograft.reporting.texts import Texts
 from photograft.reporting.tune_document import lower_is_better, value_in_words, values_in_words
-from photograft.reporting.tune_figures import cut_off, history_svg, slices_svg
+from photograft.reporting.tune_figures import cut_off, history_svg, metric_name, slices_svg
 from photograft.reporting.tune_texts import tune_texts_in
 
 _SLICES, _SHOWN = 3, 15
@@ -36,7 +36,7 @@ def render_tune(document: Mapping[str, Any]) -> str:
         slices=Markup(slices_svg(document, _most_important(document), texts)),
         rows=rows[:_SHOWN],
         more=rows[_SHOWN:],
-        metric=texts.name("score", document["plan"]["metric"]),
+        metric=metric_name(document, texts),
     )
 
 
@@ -61,7 +61,7 @@ def _summary(document: Mapping[str, Any], texts: Texts) -> list[str]:
         said.insert(0, texts.say("tune.test", n=test["n"], share=texts.percent(test["accuracy"]), **limits))
     said.append(_compared(document, texts))
     photos = texts.say("tune.photos.val" if document["plan"]["part"] == "val" else "tune.photos.oof")
-    chosen = {"best": best["number"], "metric": texts.name("score", document["plan"]["metric"]).lower()}
+    chosen = {"best": best["number"], "metric": texts.say(f"tune.metric.{document['plan']['metric']}")}
     score = _score(best["score"], document, texts)
     said.append(texts.say("tune.chosen", score=score, photos=photos, n=_count(document, "complete"), **chosen))
     return said

@@ -32,6 +32,10 @@ TUNE_ENGLISH: dict[str, Entry] = {
     "tune.no_test": "There is no test part, so nothing says how good the winner is on photos that did not choose it.",
     "tune.chosen": "Trial {best} was chosen by its {metric} of {score} on {photos}. As the best of {n} it is too good "
     "to be quoted.",
+    "tune.metric.accuracy": "accuracy",
+    "tune.metric.macro_f1": "macro-F1",
+    "tune.metric.balanced_accuracy": "balanced accuracy",
+    "tune.metric.log_loss": "log loss",
     "tune.photos.oof": "out-of-fold answers",
     "tune.photos.val": "validation photos",
     "tune.beats": "In accuracy it is ahead of the base settings by {by} points ({low} to {high}, n = {n:,}), also "
@@ -107,6 +111,10 @@ TUNE_KOREAN: dict[str, Entry] = {
     "tune.no_test": "테스트 사진이 없으므로, 선택에 쓰이지 않은 사진에서 얼마나 맞히는지는 알 수 없습니다.",
     "tune.chosen": "시도 {best}은(는) {photos}에서 잰 {metric} {score}로 선택되었습니다. {n}번 가운데 가장 좋은 "
     "값이므로 인용하기에는 지나치게 좋습니다.",
+    "tune.metric.accuracy": "정확도",
+    "tune.metric.macro_f1": "매크로 F1",
+    "tune.metric.balanced_accuracy": "균형 정확도",
+    "tune.metric.log_loss": "로그 손실",
     "tune.photos.oof": "교차 검증의 답",
     "tune.photos.val": "검증 사진",
     "tune.beats": "정확도에서 기본 설정보다 {by}점 앞섭니다 ({low}–{high}, n = {n:,}). {tries}번 시도한 것을 감안해도 "
