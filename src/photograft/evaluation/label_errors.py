@@ -77,7 +77,7 @@ def _issues(predictions: Predictions, *, of: str) -> tuple[Issue, ...]:
         f"{n} {f'photo has a label{of}' if n == 1 else f'photos have labels{of}'} that the model doubts, "
         f"for example {first.path}: {_example(predictions, first)}?"
     )
-    remedy = "Look at them, worst first; correct wrong labels in a journal of edits (photograft edits add)."
+    remedy = "Look at them, worst first, and correct wrong labels: photograft review RUN."
     return (Issue("suspect_label", tuple(each.path for each in doubted), message, remedy),)
 
 
