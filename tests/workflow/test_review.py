@@ -94,7 +94,7 @@ def test_training_again_applies_what_was_decided(run: Path, photo_folder: Path, 
     review.decide(review.queue.items[2].photo.name, "keep")
     command, compare = review.commands()
     assert command.startswith(f"photograft train '{photo_folder}' --config '{run / 'config.yaml'}' --edits ")
-    assert compare == f"photograft runs compare '{run}' NEW_RUN"
+    assert compare == f"photograft runs compare '{run}' NEW_RUN --shared"
     settings = load_config(
         run / "config.yaml", [f"split.file={run / 'splits.csv'}"], **{"data.edits": str(review.journal)}
     )

@@ -121,7 +121,9 @@ class Review:
         asked = "config.yaml" if (folder / "config.yaml").is_file() else "config.resolved.yaml"
         train = ["photograft", "train", str(_source(self.run)), "--config", str(folder / asked)]
         train += ["--edits", _shown(self.journal), "--set", f"split.file={folder / 'splits.csv'}"]
-        return [printable(shlex.join(train)), f"photograft runs compare {printable(shlex.quote(str(folder)))} NEW_RUN"]
+        # Relabelled photos are judged by other labels than before: the pair is compared on all others.
+        compare = f"photograft runs compare {printable(shlex.quote(str(folder)))} NEW_RUN --shared"
+        return [printable(shlex.join(train)), compare]
 
     def _item(self, name: str) -> QueueItem:
         try:
