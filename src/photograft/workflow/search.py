@@ -58,7 +58,10 @@ class Search:
             ConfigError: these values do not go together.
         """
         config = with_whole_paths(with_values(self.base, values))
-        return config.model_copy(update={"split": config.split.model_copy(update={"open_test": open_test})})
+        changes: dict[str, Any] = {"split": config.split.model_copy(update={"open_test": open_test})}
+        if not open_test:  # nobody reads what each of the trials would do on worse photos
+            changes["report"] = config.report.model_copy(update={"robustness_s": 0.0})
+        return config.model_copy(update=changes)
 
 
 def begin_search(folder: RunFolder, plan: Plan, base: Config, space_file: Path, narrator: Narrator) -> Search:

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def conclude(search: Search, trials: Trials, narrator: Narrator) -> dict[str, An
     config = search.settings(dict(best.values), open_test=True)
     search.folder.write(BEST, to_yaml(config))
     if search.plan.test:
-        narrator.say(f"Trial {best.number + 1} is the winner; it is trained once more, and the test part is opened ...")
+        if not any(_is_finished(path, config) for path in _runs(search, _WINNER)):  # by another process, or before
+            narrator.say(f"Trial {best.number + 1} is the winner; it is trained once more to open the test part ...")
         run = find_or_train(search, _WINNER, config, narrator=narrator)
     else:
         run = search.folder.path / best.run
@@ -67,18 +69,12 @@ def find_or_train(
 ) -> Path:
     """The run of this name and these settings in the folder of the search: found finished, taken up, or trained."""
     for path in list(_runs(search, name)):
-        asked = path / "config.yaml"
-        if not asked.is_file() or asked.read_text(encoding="utf-8") != to_yaml(config):
-            shutil.rmtree(path, ignore_errors=True)
-        elif has_begun(RunFolder(path)):
-            try:
-                return resume(path, narrator=narrator, observe=observe).run
-            except ModelError:  # what it needs to go on is damaged
-                shutil.rmtree(path, ignore_errors=True)
-        elif (path / "checksums.json").is_file():
+        if _is_finished(path, config):
             return path
-        else:
-            shutil.rmtree(path, ignore_errors=True)
+        if _is_of(path, config) and has_begun(RunFolder(path)):
+            with suppress(ModelError):  # what it needs to go on is damaged
+                return resume(path, narrator=narrator, observe=observe).run
+        shutil.rmtree(path, ignore_errors=True)
     photos, runs_dir = search.plan.photos, search.folder.path
     return train(photos, name=name, runs_dir=runs_dir, config=config, narrator=narrator, observe=observe).run
 
@@ -127,6 +123,16 @@ def write_document(search: Search, trials: Trials, *, winner: Path | None = None
 def _runs(search: Search, name: str) -> Iterator[Path]:
     pattern = re.compile(rf"\d{{4}}-\d\d-\d\d-{re.escape(name)}(-\d+)?")
     return (each for each in sorted(search.folder.path.iterdir()) if pattern.fullmatch(each.name))
+
+
+def _is_finished(run: Path, config: Config) -> bool:
+    return _is_of(run, config) and (run / "checksums.json").is_file() and not has_begun(RunFolder(run))
+
+
+def _is_of(run: Path, config: Config) -> bool:
+    """Whether a run was begun with these settings."""
+    asked = run / "config.yaml"
+    return asked.is_file() and asked.read_text(encoding="utf-8") == to_yaml(config)
 
 
 def _space_row(search: Search, name: str) -> dict[str, Any]:
