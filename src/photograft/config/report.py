@@ -30,4 +30,4 @@ class ReportConfig(Section):
 
     robustness_s: Annotated[float, Field(ge=0, le=86400)] | Literal["auto"] = "auto"
     """Seconds in which the finished model is tried on worse photos: noise, blur, poor light and so on, on as many of
-    the judged photos as that time allows; 0 leaves it out. `auto` is 0 at quality fast, 30 at good and 120 at best."""
+    the judged photos as that time allows; 0 leaves it out. `auto` is 0 at quality fast, 15 at good and 60 at best."""

@@ -133,11 +133,15 @@ class RunFolder:
 
     @contextmanager
     def removed_on_failure(self) -> Iterator[None]:
-        """Leave no folder that looks like a run where the work in the block was stopped or failed."""
+        """Leave no folder that looks like a run where the work in the block was stopped or failed.
+
+        A sealed run stays: it lacks its page at most, which `photograft report` draws again.
+        """
         try:
             yield
         except BaseException:
-            shutil.rmtree(self.path, ignore_errors=True)
+            if not (self.path / _CHECKSUMS).exists():
+                shutil.rmtree(self.path, ignore_errors=True)
             raise
 
     @contextmanager

@@ -215,7 +215,8 @@ def try_policy(
         ),
         "split": config.split.model_copy(update={"file": parts, "repeats": 1, "folds": FOLDS}),
         "train": config.train.model_copy(update={**refit, **limit}),
-        "report": config.report.model_copy(update={"thumbnails": False}),
+        "predict": config.predict.model_copy(update={"precision": None, "unfamiliar": None}),
+        "report": config.report.model_copy(update={"thumbnails": False, "robustness_s": 0.0}),
     }
     run = train(
         photos, name="trial", runs_dir=parts.parent, config=chosen.model_copy(update=sections), narrator=narrator

@@ -11,7 +11,7 @@ from photograft.models.catalogue import RUN, is_run_name
 from photograft.models.own_names import is_own_name, read_own_name
 
 _PX = {"fast": 224, "good": 320, "best": 320}
-_ROBUSTNESS_S = {"fast": 0.0, "good": 30.0, "best": 120.0}
+_ROBUSTNESS_S = {"fast": 0.0, "good": 15.0, "best": 60.0}
 HIDDEN = "layer:hidden"
 """The graft point at which the layers of `model.hidden` train, and nothing before them."""
 HEAD_LR = 2.5

@@ -134,6 +134,8 @@ class StudyRuns:
         if divided is not None and (recipe.verb == "pretrain" or config.split == divided.split):
             shared = config.split.model_copy(update={"file": self.place.path / _SPLITS})
             config = config.model_copy(update={"split": shared})
+        if config.report.robustness_s == "auto":  # a study is read as one table, which says nothing of worse photos
+            config = config.model_copy(update={"report": config.report.model_copy(update={"robustness_s": 0.0})})
         return with_whole_paths(config)
 
     def _find(self, variant: Variant, config: Config) -> Path | None:
