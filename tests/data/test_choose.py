@@ -51,7 +51,7 @@ def test_a_balanced_draw_is_seeded_and_hardly_changes_when_photos_come_in() -> N
     config = DataConfig(per_class=4)
     drawn = choose(make_listing(), config, seed=0)
     assert count(drawn) == {"daisy": 4, "rose": 4, "tulip": 4, "장미": 2}
-    assert drawn.notes == ("data.per_class=4: 14 of 21 photos are drawn",)
+    assert drawn.notes == ("14 of 21 photos are used, at most 4 of each class (data.per_class)",)
     assert choose(make_listing(), config, seed=0) == drawn
     assert choose(make_listing(), config, seed=1) != drawn
     more = choose(make_listing(SIZES | {"rose": 10}), config, seed=0)

@@ -126,7 +126,7 @@ def _draw(listing: Listing, n: int, seed: int) -> Listing:
             groups[label, row.part].append((rank, row.name))
     drawn = {name for ranked in groups.values() for _, name in sorted(ranked)[:n]}
     rows = tuple(row for row in listing.files if row.name in drawn)
-    note = f"data.per_class={n}: {len(rows)} of {len(listing.files)} photos are drawn"
+    note = f"{len(rows):,} of {len(listing.files):,} photos are used, at most {n:,} of each class (data.per_class)"
     return replace(listing, files=rows, notes=(*listing.notes, note))
 
 

@@ -53,12 +53,13 @@ def _guarantee(manifest: Manifest, duplicate_N: IntArray, kinds: dict[str, int],
     nothing = _join([*(f"no {kind}" for kind in kinds), "no known duplicate"])
     files = {(group, photo.path) for group, photo in zip(duplicate_N.tolist(), manifest.photos, strict=True)}
     n_duplicates = sum(n > 1 for n in Counter(group for group, _ in files).values())
-    counts = {**kinds, "group of duplicates": n_duplicates}
+    counts = {**kinds, **({"group of duplicates": n_duplicates} if n_duplicates else {})}
     kept = _join([f"{n:,} {_plural(kind, n)}" for kind, n in counts.items()])
     were = "was" if list(counts.values()) == [1] else "were"
     without = sum(not photo.group for photo in manifest.photos) if _grouped(manifest) else 0
     unknown = f" ({_photos(without)} without a {group_column or 'group'})" if without else ""
-    return f"{nothing[0].upper()}{nothing[1:]} stands on both sides of the split{unknown}; {kept} {were} kept together."
+    said = f"{nothing[0].upper()}{nothing[1:]} stands on both sides of the split{unknown}"
+    return f"{said}; {kept} {were} kept together." if counts else f"{said}."
 
 
 def _kinds(manifest: Manifest, group_column: str | None) -> dict[str, int]:
