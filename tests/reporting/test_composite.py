@@ -33,8 +33,8 @@ from .examples import make_report
 from .pages import HOSTILE, Page, check_self_contained
 
 ORDER = (
-    *("use", "basis", "reliability", "folds", "fails", "factors", "classes", "confusion", "mistakes"),
-    *("do", "next", "data", "made", "balance", "members", "details"),
+    *("use", "basis", "reliability", "fails", "factors", "classes", "confusion", "mistakes"),
+    *("do", "next", "data", "made", "folds", "balance", "members", "details"),
 )
 
 

@@ -47,7 +47,7 @@ def test_the_sentence_says_how_many_are_answered_and_right() -> None:
     unsure = document()["unsure"]
     assert say_answers(unsure).startswith("It answers 86 of 100 photos and is right for 98.1 of 100 of these (249 test")
     other = document(answers=Answers("out-of-fold", 500, 400, 390))["unsure"]
-    assert "(500 photos that neither the model nor the limit had seen)" in say_answers(other)
+    assert "(500 photos that it had not seen)" in say_answers(other)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ def test_the_sentence_says_how_many_are_answered_and_right() -> None:
         ({"limit": None, "answers": None, "n": 30}, "No photo is called unsure: on 30 photos"),
         ({"answers": Answers("test", 12, 9, 9)}, "Of 12 photos it answers 9 and is right for 9"),
         ({"answers": Answers("test", 40, 0, 0)}, "No answer is right"),
+        ({"answers": Answers("test", 60, 60, 59)}, "It answered each of 60 photos"),
         ({"answers": None}, "No photo is called unsure"),
     ],
 )
@@ -68,20 +69,23 @@ def test_small_numbers_are_said_in_words() -> None:
     def basis(**changed: Any) -> str:
         shown = show_decisions({"language": "en", "decisions": document(**changed)})
         assert shown is not None
-        return " ".join(shown["basis"])
+        assert isinstance(shown["basis"], str)
+        return shown["basis"]
 
     assert "at least 45 independent photos" in basis(limit=None, answers=None, n=30)
     assert "too often wrong" in basis(limit=None, answers=None)
-    assert "safe side" in basis(n=150) and "safe side" not in basis()
+    assert "few photos need a higher limit" in basis(n=150)
+    assert basis().endswith("as these shall hold with 90\u00a0% confidence, more are usually right.")
+    assert basis(answers=Answers("test", 249, 215, 200)).endswith("that were asked for.")
+    assert basis(limit=0.0, answers=Answers("test", 300, 300, 297)) == ""
     assert "these count as 20" in basis(limit=None, answers=None, n=200, worth=20)
 
 
-def test_strangers_name_the_weakest_class() -> None:
-    first, limit = say_strangers(document()["unfamiliar"])
-    assert "79 of 100 pairs" in first and "“장미” with 74" in first and "2 classes" in first
-    assert limit.endswith("Of 249 test photos, 16 were.") and "About 5 of 100" in limit
+def test_strangers_are_two_sentences() -> None:
+    said = say_strangers(document()["unfamiliar"])
+    assert "79 of 100 pairs" in said and "about 5 of 100 known ones" in said
     nothing = document()["unfamiliar"] | {"classes": [], "auroc": None, "test": None}
-    assert "could not be tried" in say_strangers(nothing)[0]
+    assert "could not be tried" in say_strangers(nothing)
 
 
 def test_the_figure_is_well_formed_and_marks_the_limit() -> None:

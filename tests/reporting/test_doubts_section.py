@@ -8,8 +8,8 @@ from tests.reporting.examples import make_report
 
 from photograft.reporting.document import thumbnail_paths
 from photograft.reporting.doubts import Doubt
-from photograft.reporting.doubts_section import SHOWN, doubts_document
-from photograft.reporting.page import render_html
+from photograft.reporting.doubts_section import SHOWN, doubted_mistakes, doubts_document
+from photograft.reporting.page import OPEN_TILES, render_html
 
 CLASSES = ("노란 튤립", "<b>rose")
 
@@ -38,6 +38,7 @@ def test_one_sentence_twelve_photos_and_the_command() -> None:
     assert "About 20 of the 400 labels (5.0 %) are probably wrong." in html
     assert "The 12 most doubtful ones:" in html
     assert html.count("<li>") == SHOWN and html.count("data:image/jpeg") == 5
+    assert html.partition("<details>")[0].count("<li>") == OPEN_TILES and f"{SHOWN - OPEN_TILES} more" in html
     assert "&lt;b&gt;rose" in html and "<b>rose" not in html
     assert "photograft review RUN" in html
 
@@ -49,8 +50,39 @@ def test_where_the_model_is_often_wrong_itself_the_sentence_is_careful() -> None
     )
 
 
+def test_a_model_that_is_too_weak_judges_no_labels() -> None:
+    for doubted, missed in ((25, 30), (5, 60)):
+        rows = [replace(doubt, score=0.6 if i < missed else 0.1) for i, doubt in enumerate(doubts(100, doubted))]
+        html = section(page([*rows, *doubts(10, 3, part="test")]))
+        assert (
+            f"names {missed} % of all photos otherwise than they are labelled and doubts {doubted} of the 100" in html
+        )
+        assert "too often wrong" in html and "<li>" not in html and "review" not in html and "test photos" not in html
+        report = make_report(CLASSES, 2000, sections={"label_doubts": doubts_document(rows, several=False)})
+        assert not [step for step in report["next_steps"] if "label" in step]
+        assert doubted_mistakes(report) == frozenset()
+
+
+def test_a_doubted_mistake_is_shown_once() -> None:
+    report = make_report(CLASSES, 200, worst=3)
+    mistakes = [mistake["path"] for mistake in report["evaluations"][0]["mistakes"]]
+    paths = [*mistakes[:4], *map(str, range(396))]
+    rows = [replace(doubt, path=path) for doubt, path in zip(doubts(400, 20), paths, strict=True)]
+    report["label_doubts"] = doubts_document(rows, several=False)
+    shown = [*thumbnail_paths(report)]
+    assert sorted(shown[-3:]) == sorted(mistakes[:3]) and shown[0] == mistakes[3] and len(shown) == SHOWN + 3
+    html = render_html(report, thumbnails=dict.fromkeys(shown, b"jpeg"))
+    assert html.count('class="mark"') == 3
+    labels = section(html)
+    assert "3 of them are among the worst mistakes above" in labels and "Of the others the 12 most doubtful" in labels
+    assert labels.count("<li>") == SHOWN and mistakes[0] not in labels
+    report["label_doubts"] = doubts_document([*rows[:3], *rows[20:]], several=False)
+    assert "They are all among the worst mistakes above" in section(render_html(report, thumbnails={}))
+
+
 def test_nothing_doubted_is_said_in_one_sentence() -> None:
     html = section(page(doubts(100, 0)))
+    assert "Are there wrong labels?" in html
     assert "None of the 100 labels stands out as wrong." in html and "review" not in html and "<li>" not in html
 
 
@@ -62,6 +94,7 @@ def test_test_photos_are_counted_but_not_shown() -> None:
 
 def test_several_labels_are_told_as_names() -> None:
     rows = [Doubt("a.jpg", '["나무", "sea"]', "[]", 0.9, "train", True)]
+    rows += [Doubt(f"{i}.jpg", "[]", "[]", 0.1, "train", False) for i in range(20)]
     html = section(page(rows, several=True))
     assert "나무, sea" in html and "no label" in html
 

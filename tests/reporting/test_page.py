@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from photograft.reporting.document import thumbnail_paths
-from photograft.reporting.page import render_html
+from photograft.reporting.page import OPEN_TILES, render_html
 from photograft.reporting.thumbnails import make_thumbnail
 from photograft.values import Issue, Photo
 
@@ -98,6 +98,26 @@ def test_thumbnails_never_make_the_page_larger_than_five_megabytes() -> None:
     report = make_report(("a", "b"), 150, worst=20)
     html = render_html(report, thumbnails=dict.fromkeys(thumbnail_paths(report), bytes(900_000)))
     assert 3_000_000 < len(html.encode()) < 5_000_000
+
+
+def test_eight_mistakes_are_open_and_the_others_a_click_away() -> None:
+    report = make_report(("a", "b", "c"), 600, worst=20)
+    html = render_html(report, thumbnails={path: draw_thumbnail() for path in thumbnail_paths(report)})
+    tiles = html.partition('<section id="mistakes">')[2].partition("</section>")[0]
+    shown, _, folded = tiles.partition("<details><summary>12 more")
+    assert (shown.count("<img"), folded.count("<img")) == (OPEN_TILES, 12)
+
+
+def test_notes_are_sentences_and_what_is_a_step_is_not_told_twice() -> None:
+    notes = ("14 of 21 photos are used", "left out: 3 photos", "labels.csv: no name", "Done.")
+    report = make_report(("a", "b"), 60, issues=[Issue("small_class", (), "2 classes have few", "Collect more.")])
+    report["photos"]["notes"] = list(notes)
+    text = Page(render_html(report, thumbnails={})).text
+    assert all(f"\n{said}\n" in text for said in ("14 of 21 photos are used.", "Left out: 3 photos.", "Done."))
+    assert "labels.csv: no name." in text and "2 classes have few" not in text
+    imbalance = Issue("imbalance", (), "a has 100 photos, b only 2", "")
+    text = Page(render_html(make_report(("a", "b"), 60, issues=[imbalance]), thumbnails={})).text
+    assert "Classes of very different size" in text and "different size: 1" not in text
 
 
 def test_an_empty_class_is_reported_not_judged() -> None:

@@ -38,6 +38,22 @@ def test_the_weakest_class_is_the_one_that_leads_the_table() -> None:
     assert f"weakest at “{worst['name']}”" in describe_result(report)[1]
 
 
+def test_where_several_classes_were_never_found_none_is_the_weakest() -> None:
+    report = make_report(tuple("abcdefgh"), 400)
+    rows = report["evaluations"][0]["per_class"]
+    for n, said in ((2, "It never recognised “a” and “b”."), (5, "It never recognised 5 of the 8 classes.")):
+        for row in rows[:n]:
+            row["correct"] = 0
+        assert describe_result(report)[1] == said
+
+
+def test_guessing_names_a_class_only_where_one_is_the_most_frequent() -> None:
+    report = make_report(("a", "b", "c", "d"), 400)
+    assert dict(describe_basis(report))["Compared with guessing"].endswith("would be right for at most 25.0\u00a0%.")
+    report["evaluations"][0]["per_class"][2]["support"] += 10
+    assert "“c”, the most frequent class" in dict(describe_basis(report))["Compared with guessing"]
+
+
 def test_no_mistake_is_said_so() -> None:
     report = make_report(("a", "b"), 40)
     evaluation = report["evaluations"][0]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from photograft.reporting.composite_advice import WEAK_RECALL, advise_on_factors, advise_on_values
 from photograft.reporting.composite_texts import texts_about
+from photograft.reporting.doubts_section import judge_doubts
+from photograft.reporting.robustness_section import costliest
+from photograft.reporting.robustness_texts import robustness_texts_in
 from photograft.reporting.sentences import (
     ENOUGH_TO_CALIBRATE,
     FEW,
@@ -25,6 +28,11 @@ SMALL_CLASS = 50
 WIDE_POINTS = 4.0  # half the width of the interval, in percentage points
 TARGET_POINTS = 2.0
 BADLY_CALIBRATED = 0.05
+MANY_CLASSES = 4  # from more than these, where most are meant, they are counted and not named
+MANY_REJECTED = 0.05  # fewer are told beside the photos alone
+KNOWS = 0.8  # a model that names fewer of the known ones rightly has other worries than strangers
+HARDLY_STRANGE = 0.9
+"""Share of pairs in which the stranger looks stranger, below which nobody should rely on it."""
 
 
 def advise(report: Mapping[str, Any]) -> list[str]:
@@ -33,7 +41,7 @@ def advise(report: Mapping[str, Any]) -> list[str]:
     Rules on the data come before rules on the score, because a wrong label or a leak makes every number doubtful.
     """
     texts = texts_about(report["evaluations"][0] if report["evaluations"] else None, report["language"])
-    found = [*_about_data(report, texts), *_about_scores(report, texts), *_about_effort(report, texts)]
+    found = [*_about_data(report, texts), *_about_scores(report, texts), *_about_files(report, texts)]
     return found[:MOST] or [texts.say("next.nothing")]
 
 
@@ -46,8 +54,16 @@ def _about_data(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
     empty = [row["name"] for row in report["classes"] if not row["photos"]]
     if empty:
         yield texts.say("next.empty", names=join_names(empty, texts))
+    doubts = report.get("label_doubts")
+    if doubts and (verdict := judge_doubts(doubts)) in ("some", "weak"):
+        yield texts.say("next.labels" if verdict == "some" else "next.labels.weak", n=doubts["doubted"])
+    if report["quality"] == "fast":
+        yield texts.say("next.quality")
     small = sorted((row["photos"], row["name"]) for row in report["classes"] if 0 < row["photos"] < SMALL_CLASS)
-    if small:
+    if _are_most(len(small), report["classes"]):
+        key = "next.small.all" if len(small) == len(report["classes"]) else "next.small.most"
+        yield texts.say(key, n=len(small), of=len(report["classes"]), limit=SMALL_CLASS)
+    elif small:
         yield texts.say("next.small", names=join_names([name for _, name in small], texts), n=len(small))
 
 
@@ -67,18 +83,44 @@ def _about_scores(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
     yield from _about_slice(evaluation, texts)
     yield from _about_pair(evaluation, texts)
     yield from advise_on_factors(report)
-    weak = sorted(
-        (row["recall"], row["name"])
-        for row in evaluation["per_class"]
-        if row["recall"] is not None and row["recall"] < WEAK_RECALL
-    )
-    if "factors" in evaluation:
-        yield from advise_on_values(report)
-    elif len(weak) > 1:
-        yield texts.say("next.weak", n=len(weak), names=join_names([name for _, name in weak], texts, most=3))
+    yield from _about_worse_photos(report, texts)
+    yield from advise_on_values(report) if "factors" in evaluation else _about_weak(report, evaluation, texts)
+    yield from _about_strangers(report, evaluation, texts)
     error = calibration_error(evaluation)
     if error > BADLY_CALIBRATED and scores["n"] >= ENOUGH_TO_CALIBRATE and worse_than_chance(evaluation):
         yield texts.say("next.calibration", gap=texts.number(100 * error, 0))
+
+
+def _about_worse_photos(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
+    worst = costliest(report.get("robustness", {}))
+    if worst is not None:
+        name = robustness_texts_in(report["language"]).say(f"kind.{worst['kind']}.within")
+        points = {"points": worst["drop"], "low": worst["low"], "high": worst["high"]}
+        said = {key: texts.number(100 * share, 0) for key, share in points.items()}
+        yield texts.say("next.worse", name=name, **said)
+
+
+def _about_strangers(report: Mapping[str, Any], evaluation: Mapping[str, Any], texts: Texts) -> Iterator[str]:
+    if evaluation["scores"]["accuracy"] < KNOWS:
+        return
+    told = ((report.get("decisions") or {}).get("unfamiliar") or {}).get("auroc")
+    if told is not None and told < HARDLY_STRANGE:
+        yield texts.say("next.strangers", share=texts.number(100 * told, 0))
+
+
+def _about_weak(report: Mapping[str, Any], evaluation: Mapping[str, Any], texts: Texts) -> Iterator[str]:
+    judged = [row for row in evaluation["per_class"] if row["recall"] is not None]
+    weak = sorted((row["recall"], row["name"]) for row in judged if row["recall"] < WEAK_RECALL)
+    if _are_most(len(weak), judged):
+        if not _are_most(sum(row["photos"] < SMALL_CLASS for row in report["classes"]), report["classes"]):
+            yield texts.say("next.weak.most", n=len(weak), of=len(judged))
+    elif len(weak) > 1:
+        yield texts.say("next.weak", n=len(weak), names=join_names([name for _, name in weak], texts, most=3))
+
+
+def _are_most(n: int, classes: Sequence[Any]) -> bool:
+    """Whether they are more than half of many classes: naming some of them would be arbitrary."""
+    return n > MANY_CLASSES and 2 * n > len(classes)
 
 
 def _about_slice(evaluation: Mapping[str, Any], texts: Texts) -> Iterator[str]:
@@ -110,11 +152,10 @@ def _about_pair(evaluation: Mapping[str, Any], texts: Texts) -> Iterator[str]:
         yield texts.say("next.pair", a=a, b=b, n=n, all=mistakes)
 
 
-def _about_effort(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
-    if report["photos"]["rejected"]:
-        yield texts.say("next.rejected", n=report["photos"]["rejected"])
-    if report["quality"] == "fast":
-        yield texts.say("next.quality")
+def _about_files(report: Mapping[str, Any], texts: Texts) -> Iterator[str]:
+    rejected = report["photos"]["rejected"]
+    if rejected > MANY_REJECTED * report["photos"]["found"]:
+        yield texts.say("next.rejected", n=rejected)
 
 
 def _photos_for_interval(accuracy: float, n: int) -> int:

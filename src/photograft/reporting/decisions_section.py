@@ -76,9 +76,9 @@ def show_decisions(report: Document) -> dict[str, Any] | None:
     return {
         "texts": texts,
         "sentence": None if unsure is None else say_answers(unsure, report["language"]),
-        "basis": [] if unsure is None else _say_limit(unsure, texts),
+        "basis": "" if unsure is None else _say_limit(unsure, texts, drawn=figure is not None),
         "figure": figure,
-        "strangers": [] if unfamiliar is None else say_strangers(unfamiliar, report["language"]),
+        "strangers": "" if unfamiliar is None else say_strangers(unfamiliar, report["language"]),
     }
 
 
@@ -96,25 +96,21 @@ def say_answers(unsure: Document, language: str = "en") -> str:
     correct = texts.number(100 * right / answered, 0 if answered < 200 else 1)
     if unsure["min_probability"] == 0:
         return texts.say("answers.all", right=correct, n=n, wanted=wanted)
+    if answered == n:
+        return texts.say("answers.each", right=correct, n=n)
     shown = texts.number(100 * answered / n, 0)
     return texts.say(
         "answers.test" if answers["what"] == "test" else "answers.other", answered=shown, right=correct, n=n
     )
 
 
-def say_strangers(unfamiliar: Document, language: str = "en") -> list[str]:
-    """Say how well photos of a class are told that the model never learned, and what is flagged by mistake."""
+def say_strangers(unfamiliar: Document, language: str = "en") -> str:
+    """Say what is called unfamiliar, and how well photos of a class are told that the model never learned."""
     texts = decisions_texts_in(language)
-    said = [texts.say("strangers.none")]
-    if unfamiliar["classes"]:
-        weakest = min(unfamiliar["classes"], key=lambda each: each["auroc"])
-        shares = {"share": unfamiliar["auroc"], "low": weakest["auroc"]}
-        numbers = {name: texts.number(100 * share, 0) for name, share in shares.items()}
-        said = [texts.say("strangers", n=len(unfamiliar["classes"]), weakest=weakest["name"], **numbers)]
-    limit = texts.say("strangers.limit", flagged=f"{100 * unfamiliar['flagged']:.3g}")
-    if unfamiliar["test"] is not None:
-        limit += " " + texts.say("strangers.test", n=unfamiliar["test"]["flagged"], of=unfamiliar["test"]["n"])
-    return [*said, limit]
+    said = texts.say("strangers.limit", flagged=f"{100 * unfamiliar['flagged']:.3g}")
+    if not unfamiliar["classes"]:
+        return f"{said} {texts.say('strangers.none')}"
+    return f"{said} {texts.say('strangers', share=texts.number(100 * unfamiliar['auroc'], 0))}"
 
 
 def coverage_svg(unsure: Document, texts: Texts) -> str:
@@ -164,18 +160,19 @@ def coverage_svg(unsure: Document, texts: Texts) -> str:
     return draw_svg(left + side + 24, top + height + 52, parts, texts.say("figure.coverage"))
 
 
-def _say_limit(unsure: Document, texts: Texts) -> list[str]:
-    """How the limit came about, and what small numbers mean for it."""
-    n, wanted, worth = unsure["n"], f"{100 * unsure['precision']:.3g}", unsure["n_effective"]
+def _say_limit(unsure: Document, texts: Texts, *, drawn: bool) -> str:
+    """How to read the figure, and what small numbers mean for the limit."""
+    wanted, worth = f"{100 * unsure['precision']:.3g}", unsure["n_effective"]
     if unsure["min_probability"] is None:
         fewest = fewest_photos(unsure["precision"])
-        if worth < 2 * fewest:
-            return [texts.say("unreachable.few", fewest=fewest, worth=worth)]
-        return [texts.say("unreachable.wrong")]
-    if unsure["min_probability"] == 0:
-        return [texts.say("limit.all", n=n, wanted=wanted)]
-    said = texts.say("limit", limit=f"{unsure['min_probability']:.2f}", n=n, wanted=wanted)
-    return [said, *([texts.say("limit.few")] if worth < _SAFE else [])]
+        few = worth < 2 * fewest
+        return texts.say("unreachable.few", fewest=fewest, worth=worth) if few else texts.say("unreachable.wrong")
+    if not drawn or unsure["min_probability"] == 0:
+        return ""
+    answers = unsure["answers"]
+    above = answers is not None and answers["right"] > unsure["precision"] * answers["answered"]
+    key = "curve" if not above else "curve.few" if worth < _SAFE else "curve.above"
+    return texts.say(key, limit=f"{unsure['min_probability']:.2f}", wanted=wanted)
 
 
 def _mean(values: list[float]) -> float | None:

@@ -14,6 +14,7 @@ def doubts_texts_in(language: str) -> Texts:
 
 DOUBTS_ENGLISH: dict[str, Entry] = {
     "doubts": "Labels you should look at",
+    "doubts.open": "Are there wrong labels?",
     "doubts.none": "None of the {of:,} labels stands out as wrong.",
     "doubts.some": (
         "1 of the {of:,} labels ({share}) is probably wrong.",
@@ -25,7 +26,24 @@ DOUBTS_ENGLISH: dict[str, Entry] = {
         "{n:,} of the {of:,} labels ({share}) are doubted. The model names {missed} of all photos otherwise than they "
         "are labelled, so many of these labels may be right.",
     ),
+    "doubts.useless": (
+        "The model names {missed} of all photos otherwise than they are labelled and doubts 1 of the {of:,} labels. "
+        "It is too often wrong to tell a wrong label from a mistake of its own.",
+        "The model names {missed} of all photos otherwise than they are labelled and doubts {n:,} of the {of:,} "
+        "labels. It is too often wrong to tell wrong labels from mistakes of its own.",
+    ),
+    "doubts.elsewhere": (
+        "One of them is among the worst mistakes above, marked “label doubted”.",
+        "{n} of them are among the worst mistakes above, marked “label doubted”.",
+    ),
+    "doubts.elsewhere.all": (
+        "It is among the worst mistakes above, marked “label doubted”.",
+        "They are all among the worst mistakes above, marked “label doubted”.",
+    ),
+    "doubts.mark": "label doubted",
+    "doubts.more": ("1 more", "{n} more"),
     "doubts.first": ("The most doubtful one:", "The {n} most doubtful ones:"),
+    "doubts.others": ("The most doubtful of the others:", "Of the others the {n} most doubtful ones:"),
     "doubts.test": (
         "One test photo is doubted as well. Change its label only if you are sure without the model: test labels that "
         "are corrected by what a model says make its score too good.",
@@ -44,11 +62,19 @@ DOUBTS_ENGLISH: dict[str, Entry] = {
 
 DOUBTS_KOREAN: dict[str, Entry] = {
     "doubts": "확인해야 할 라벨",
+    "doubts.open": "틀린 라벨이 있습니까?",
     "doubts.none": "라벨 {of:,}개 가운데 틀려 보이는 것이 없습니다.",
     "doubts.some": "라벨 {of:,}개 가운데 약 {n:,}개({share})가 틀린 것으로 보입니다.",
     "doubts.weak": "라벨 {of:,}개 가운데 {n:,}개({share})가 의심스럽습니다. 모델이 전체 사진의 {missed}를 "
     "라벨과 다르게 보므로, 이 라벨들 가운데 상당수는 맞을 수 있습니다.",
+    "doubts.useless": "모델이 전체 사진의 {missed}를 라벨과 다르게 보고 라벨 {of:,}개 가운데 {n:,}개를 의심합니다. "
+    "너무 자주 틀려서 틀린 라벨과 모델의 실수를 구별할 수 없습니다.",
+    "doubts.elsewhere": "그 가운데 {n}장은 위의 가장 큰 실수에 ‘라벨 의심’ 표시와 함께 있습니다.",
+    "doubts.elsewhere.all": "모두 위의 가장 큰 실수에 ‘라벨 의심’ 표시와 함께 있습니다.",
+    "doubts.mark": "라벨 의심",
+    "doubts.more": "{n}장 더",
     "doubts.first": "가장 의심스러운 {n}장:",
+    "doubts.others": "나머지 가운데 가장 의심스러운 {n}장:",
     "doubts.test": "테스트 사진 {n:,}장도 의심스럽습니다. 모델 없이도 확신할 때에만 라벨을 바꾸세요. 모델의 의견에 "
     "따라 테스트 라벨을 고치면 성적이 실제보다 좋아집니다.",
     "doubts.label": "라벨:",

@@ -13,7 +13,7 @@ from photograft.reporting.composite_section import show_balance, show_factors, s
 from photograft.reporting.composite_texts import composite_texts_in, has_labels, texts_about
 from photograft.reporting.confusion_section import MANY_CLASSES, show_confusion
 from photograft.reporting.decisions_section import show_decisions
-from photograft.reporting.doubts_section import show_doubts
+from photograft.reporting.doubts_section import doubted_mistakes, show_doubts
 from photograft.reporting.figures import reliability_svg
 from photograft.reporting.html import Pictures, render_template, show_plain
 from photograft.reporting.mistakes_section import MistakeWhy, show_why
@@ -29,6 +29,9 @@ from photograft.reporting.sentences import (
 from photograft.reporting.sentences import what_was_judged as name_of_photos
 from photograft.reporting.texts import Texts
 from photograft.reporting.training_section import show_training
+
+OPEN_TILES = 8
+"""Photos of a gallery that are shown openly; the others are behind a click, and on paper."""
 
 
 def render_html(
@@ -81,6 +84,8 @@ def render_html(
         decisions=show_decisions(report),
         robustness=show_robustness(report, pictures=shown_worse),
         doubts=show_doubts(report, thumbnails, pictures),
+        open_tiles=OPEN_TILES,
+        notes=[_sentence(note) for note in report["photos"]["notes"]],
         mistakes=_mistakes(report, thumbnails, whys or {}, pictures),
         issues=[_issue(issue, texts) for issue in report["issues"] if issue["kind"] not in _own_sections(report)],
         scores=_scores(report, texts),
@@ -104,8 +109,8 @@ def _place(scores: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _own_sections(report: Mapping[str, Any]) -> set[str]:
-    """Kinds of issues that a section of their own tells."""
-    return {"suspect_label"} if "label_doubts" in report else set()
+    """Kinds of issues that a section of their own, or a step of what to do next, tells."""
+    return {"small_class", *(["suspect_label"] if "label_doubts" in report else [])}
 
 
 def _warnings(report: Mapping[str, Any]) -> list[str]:
@@ -144,12 +149,23 @@ def _mistakes(
     report: Mapping[str, Any], thumbnails: Mapping[str, bytes], whys: Mapping[str, MistakeWhy], pictures: Pictures
 ) -> dict[str, Any]:
     every = report["evaluations"][0]["mistakes"] if report["evaluations"] else []
+    doubted = doubted_mistakes(report)
     shown = [
-        {**mistake, "picture": pictures.address(thumbnails.get(mistake["path"], b""))}
+        {
+            **mistake,
+            "picture": pictures.address(thumbnails.get(mistake["path"], b"")),
+            "doubted": mistake["path"] in doubted,
+        }
         for mistake in every[: report["worst"]]
     ]
     with_why = show_why(shown, whys, pictures, language=report["language"])
     return {"n": len(every), "shown": with_why, "pictures": any(item["picture"] for item in shown)}
+
+
+def _sentence(note: str) -> str:
+    """A note as a sentence; a name in front, such as that of a file, stays as it is."""
+    first = note.split(" ", 1)[0].rstrip(":")
+    return (note[:1].upper() + note[1:] if first.isalpha() else note) + ("" if note.endswith((".", "!")) else ".")
 
 
 def _issue(issue: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
@@ -158,9 +174,8 @@ def _issue(issue: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
         heading = texts.say(key, n=issue["n"])
     else:
         kind = check_texts_in(texts.language).name("title", issue["kind"])
-        heading = texts.say(
-            "issue.other", kind=kind, n=max(sum(case["n_paths"] for case in issue["cases"]), issue["n"])
-        )
+        n_paths = sum(case["n_paths"] for case in issue["cases"])
+        heading = texts.say("issue.other", kind=kind, n=max(n_paths, issue["n"])) if n_paths else kind
     lines = []
     for case in issue["cases"]:
         named = [path for path in case["paths"] if path not in case["message"]]

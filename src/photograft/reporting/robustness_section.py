@@ -125,6 +125,12 @@ def show_robustness(report: Document, *, pictures: Mapping[str, str]) -> dict[st
     return shown
 
 
+def costliest(section: Document) -> Document | None:
+    """Return the corruption that costs most at middle strength; None where none does, or none was tried."""
+    costly = [row for row in section.get("corruptions", ()) if row["strength"] == MIDDLE and _is_costly(row)]
+    return max(costly, key=lambda row: float(row["drop"]), default=None)
+
+
 def say_robustness(section: Document, language: str = "en") -> list[str]:
     """Say what costs most, and what to do about it."""
     texts = robustness_texts_in(language)

@@ -17,6 +17,7 @@ FEW = 30  # below this many photos a percentage pretends more than is known
 OPENED_OFTEN = 4
 WELL_CALIBRATED = 0.03  # ECE of a few hundred photos is about 0.02 by chance alone
 ENOUGH_TO_CALIBRATE = 100
+_NAMED = 3  # classes named in the summary
 
 
 def describe_result(report: Document) -> list[str]:
@@ -142,8 +143,16 @@ def _headline(evaluation: Document, texts: Texts) -> list[str]:
 
 
 def _weakest(evaluation: Document, texts: Texts) -> str:
-    """Name the class that also leads the class table (lowest F1), by whichever of recall and precision is the lower."""
+    """Name the class that also leads the class table (lowest F1), by whichever of recall and precision is the lower.
+
+    Where several were never found, none of them is the weakest.
+    """
     judged = [(i, row) for i, row in enumerate(evaluation["per_class"]) if row["support"]]
+    never = [row["name"] for _, row in judged if not row["correct"]]
+    if len(never) > _NAMED:
+        return texts.say("weakest.never.many", n=len(never), of=len(judged))
+    if len(never) > 1:
+        return texts.say("weakest.never", names=join_names(never, texts))
     index, worst = min(judged, key=lambda item: (item[1]["f1"] or 0.0, -item[1]["support"]))
     missed, mistaken = worst["support"] - worst["correct"], worst["predicted"] - worst["correct"]
     if not missed and not mistaken:
@@ -193,9 +202,10 @@ def _interval(evaluation: Document, texts: Texts) -> str:
 
 
 def _guess(evaluation: Document, texts: Texts) -> str:
-    largest = max(evaluation["per_class"], key=lambda row: row["support"])
-    share = texts.percent(largest["support"] / evaluation["scores"]["n"])
-    return texts.say("rests.guess.text", name=largest["name"], share=share)
+    most = max(row["support"] for row in evaluation["per_class"])
+    largest = [row["name"] for row in evaluation["per_class"] if row["support"] == most]
+    share = texts.percent(most / evaluation["scores"]["n"])
+    return texts.say("rests.guess.text" if len(largest) == 1 else "rests.guess.equal", name=largest[0], share=share)
 
 
 def _split(report: Document, texts: Texts) -> str:

@@ -78,6 +78,8 @@ ENGLISH: dict[str, Entry] = {
     "for “{other}”.",
     "weakest.precision": "It is weakest at “{name}”: of {of} photos given that name {correct} were right, "
     "and the others were most often “{other}”.",
+    "weakest.never": "It never recognised {names}.",
+    "weakest.never.many": "It never recognised {n:,} of the {of:,} classes.",
     "weakest.none": "It made no mistake on any class.",
     # What the number rests on
     "contents": "On this page",
@@ -97,6 +99,7 @@ ENGLISH: dict[str, Entry] = {
     "confidence (Wilson interval).",
     "rests.guess": "Compared with guessing",
     "rests.guess.text": "Always answering “{name}”, the most frequent class, would be right for {share}.",
+    "rests.guess.equal": "Always giving the same answer would be right for at most {share}.",
     "rests.split": "How it was split",
     "rests.split.parts": "{train:,} photos for training, {val:,} for validation, {test:,} for the test.",
     "rests.split.leaked": (
@@ -189,6 +192,7 @@ ENGLISH: dict[str, Entry] = {
     ),
     "mistakes.first": "The {shown} most confident of {n:,}. Some may be wrong labels rather than wrong answers: "
     "worth a look.",
+    "mistakes.more": ("1 more", "{n} more"),
     "mistakes.none": "There are none.",
     "mistakes.hidden": (
         "There is {n:,}; this report was set to show none.",
@@ -246,12 +250,29 @@ ENGLISH: dict[str, Entry] = {
         "Collect more photos of {names}: fewer than 50 are little to learn from.",
         "Collect more photos of {names}: fewer than 50 each are little to learn from.",
     ),
+    "next.small.most": "Collect more photos: {n:,} of the {of:,} classes have fewer than {limit}, which is little to "
+    "learn from.",
+    "next.small.all": "Collect more photos: every class has fewer than {limit}, which is little to learn from.",
+    "next.labels": (
+        "Look at {n:,} label that is probably wrong: photograft review RUN.",
+        "Look at the {n:,} labels that are probably wrong, the most doubtful first: photograft review RUN.",
+    ),
+    "next.labels.weak": (
+        "Look at {n:,} label that the model doubts: photograft review RUN.",
+        "Look at the first of the {n:,} labels that the model doubts: photograft review RUN.",
+    ),
     "next.interval": "Test on more photos before relying on the score: it may be {width} points off either way. "
     "About {wanted:,} photos would bring that down to {target}.",
     "next.pair": "Look at photos of “{a}” and “{b}” side by side: {n:,} of {all:,} mistakes are between these two. "
     "Clearer photos of what tells them apart help most.",
     "next.weak": "Look at the {n} classes with recall below 80 %, first {names}: are their labels right and "
     "their photos alike?",
+    "next.weak.most": "Look at how the photos are taken: {n:,} of the {of:,} classes have recall below 80 %, so what "
+    "tells them apart may not be seen in them.",
+    "next.worse": "If photos with {name} will come, add some, with their labels, to the training photos: at middle "
+    "strength it costs {points} points of accuracy ({low} to {high}).",
+    "next.strangers": "If other things that look like these may be photographed, add them as a class of their own: a "
+    "class that was kept from the model looked stranger than the known ones in only {share} of 100 pairs.",
     "next.slice": "Add training photos with {column} “{value}”: of {n:,} such photos {share} are named correctly "
     "({low} to {high}), of all photos {all}.",
     "next.calibration": "Do not act on a stated probability alone: it is {gap} points off on average.",
