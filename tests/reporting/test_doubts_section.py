@@ -38,7 +38,7 @@ def test_one_sentence_twelve_photos_and_the_command() -> None:
     assert "About 20 of the 400 labels (5.0 %) are probably wrong." in html
     assert "The 12 most doubtful ones:" in html
     assert html.count("<li>") == SHOWN and html.count("data:image/jpeg") == 5
-    assert html.partition("<details>")[0].count("<li>") == OPEN_TILES and f"{SHOWN - OPEN_TILES} more" in html
+    assert html.partition("<details")[0].count("<li>") == OPEN_TILES and f"{SHOWN - OPEN_TILES} more" in html
     assert "&lt;b&gt;rose" in html and "<b>rose" not in html
     assert "photograft review RUN" in html
 

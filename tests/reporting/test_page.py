@@ -104,7 +104,7 @@ def test_eight_mistakes_are_open_and_the_others_a_click_away() -> None:
     report = make_report(("a", "b", "c"), 600, worst=20)
     html = render_html(report, thumbnails={path: draw_thumbnail() for path in thumbnail_paths(report)})
     tiles = html.partition('<section id="mistakes">')[2].partition("</section>")[0]
-    shown, _, folded = tiles.partition("<details><summary>12 more")
+    shown, _, folded = tiles.partition('<details class="folded"><summary>12 more')
     assert (shown.count("<img"), folded.count("<img")) == (OPEN_TILES, 12)
 
 

@@ -55,8 +55,8 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     "do.noise": "Noise comes with little light: more light, or a steadier camera with a longer exposure. "
     + _TAKE_CARE
     + ".",
-    "do.defocus": "photograft check finds blurred photos. " + _TAKE_CARE + ".",
-    "do.motion": "photograft check finds blurred photos. " + _TAKE_CARE + ".",
+    "do.defocus": "Run photograft check to find blurred photos. " + _TAKE_CARE + ".",
+    "do.motion": "Run photograft check to find blurred photos. " + _TAKE_CARE + ".",
     "do.jpeg": "Send photos as they are: messengers and web forms compress them again. " + _TAKE_CARE + ".",
     "do.dark": "If such photos will come: more light, or fine-tune (--quality best) with augment.brightness=0.6.",
     "do.fog": "If such photos will come: clean the lens, or fine-tune (--quality best) with augment.contrast=0.6.",
@@ -72,6 +72,7 @@ ROBUSTNESS_ENGLISH: dict[str, Entry] = {
     "of.out-of-fold": "photos of the cross-validation",
     "of.validation": "validation photos",
     "table": "Points of accuracy lost against the same photos unchanged. Grey: no more than chance explains.",
+    "more": "Texture or shape, and turned photos",
     # Texture and shape
     "texture": "Texture or shape: cut into 16 pieces that change places {shuffled} of the photos stay right, drawn as "
     "outlines {outlined}; as they are {unchanged}.",
@@ -152,6 +153,7 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "of.out-of-fold": "교차 검증 사진",
     "of.validation": "검증 사진",
     "table": "바꾸지 않은 같은 사진에 견주어 잃는 정확도 점수. 회색은 우연으로 설명됩니다.",
+    "more": "질감과 모양, 돌려 저장한 사진",
     "texture": "질감인가 모양인가: 16조각으로 잘라 자리를 바꾸면 사진의 {shuffled}, 윤곽선만 그리면 {outlined}가 "
     "맞습니다. 그대로는 {unchanged}입니다.",
     "texture.texture": "색과 질감만으로 대부분 맞힙니다. 모양은 덜 봅니다.",
