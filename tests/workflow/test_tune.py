@@ -25,8 +25,10 @@ from photograft.data.csv_text import read_table
 from photograft.errors import ConfigError, DataError, ModelError, TrainingError
 from photograft.schemas import load_schema
 from photograft.workflow.scoring import score_run
+from photograft.workflow.search import open_search
 from photograft.workflow.train import TrainedRun
 from photograft.workflow.tune import Tuned, resume_tuning, tune
+from photograft.workflow.winner import find_or_train
 
 pytest.importorskip("optuna", reason="needs the tune extra")
 
@@ -123,6 +125,18 @@ def test_more_trials_go_on_with_the_search_and_keep_what_there_is(
         assert found.document["winner"] == before.document["winner"]  # not trained again
     again = resume_tuning(before.folder, minutes=0.01)
     assert again.document["trials"] == found.document["trials"]
+
+
+def test_a_search_that_was_moved_knows_its_runs_and_removes_no_finished_one(
+    searched: tuple[Tuned, Listener], tmp_path: Path
+) -> None:
+    search = open_search(Path(shutil.copytree(searched[0].folder, tmp_path / "옮긴 곳")))
+    (base,) = search.folder.path.glob("*-trial-0001")
+    assert find_or_train(search, "trial-0001", search.settings({}), narrator=Listener()) == base
+    other = search.settings({"train.strength": 3.0})
+    run = find_or_train(search, "trial-0001", other, narrator=Listener())
+    assert run != base and (base / "report.html").is_file()
+    assert find_or_train(search, "trial-0001", other, narrator=Listener()) == run
 
 
 def test_where_every_trial_fails_the_first_reason_is_told(

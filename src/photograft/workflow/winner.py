@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from photograft.config import Config, to_yaml
+from photograft.config import Config, load_config, to_yaml
 from photograft.config.space import Range, value_of
 from photograft.data.files import printable
-from photograft.errors import ModelError, PhotograftError, TrainingError
+from photograft.errors import ConfigError, ModelError, PhotograftError, TrainingError
 from photograft.evaluation.paired import Comparison, compare
 from photograft.reporting.judged import read_judged
 from photograft.reporting.study_document import comparison_row
@@ -49,7 +49,8 @@ def conclude(search: Search, trials: Trials, narrator: Narrator) -> dict[str, An
     config = search.settings(dict(best.values), open_test=True)
     search.folder.write(BEST, to_yaml(config))
     if search.plan.test:
-        if not any(_is_finished(path, config) for path in _runs(search, _WINNER)):  # by another process, or before
+        # It may be there from before, or by another process.
+        if not any(_is_finished(path) and _is_of(path, config) for path in _runs(search, _WINNER)):
             narrator.say(f"Trial {best.number + 1} is the winner; it is trained once more to open the test part ...")
         run = find_or_train(search, _WINNER, config, narrator=narrator)
     else:
@@ -67,10 +68,15 @@ def best_trial(search: Search, rows: list[TrialRow]) -> TrialRow | None:
 def find_or_train(
     search: Search, name: str, config: Config, *, narrator: Narrator, observe: Observer | None = None
 ) -> Path:
-    """The run of this name and these settings in the folder of the search: found finished, taken up, or trained."""
+    """The run of this name and these settings in the folder of the search: found finished, taken up, or trained.
+
+    A finished one of other settings stays: it may be the winner that was told of before there were more trials.
+    """
     for path in list(_runs(search, name)):
-        if _is_finished(path, config):
-            return path
+        if _is_finished(path):
+            if _is_of(path, config):
+                return path
+            continue
         if _is_of(path, config) and has_begun(RunFolder(path)):
             with suppress(ModelError):  # what it needs to go on is damaged
                 return resume(path, narrator=narrator, observe=observe).run
@@ -125,14 +131,18 @@ def _runs(search: Search, name: str) -> Iterator[Path]:
     return (each for each in sorted(search.folder.path.iterdir()) if pattern.fullmatch(each.name))
 
 
-def _is_finished(run: Path, config: Config) -> bool:
-    return _is_of(run, config) and (run / "checksums.json").is_file() and not has_begun(RunFolder(run))
+def _is_finished(run: Path) -> bool:
+    return (run / "checksums.json").is_file() and not has_begun(RunFolder(run))
 
 
 def _is_of(run: Path, config: Config) -> bool:
-    """Whether a run was begun with these settings."""
-    asked = run / "config.yaml"
-    return asked.is_file() and asked.read_text(encoding="utf-8") == to_yaml(config)
+    """Whether a run was begun with these settings; the folder of the search, which has the split, may have moved."""
+    try:
+        asked = load_config(run / "config.yaml")
+    except ConfigError:
+        return False
+    split = asked.split.model_copy(update={"file": config.split.file})
+    return to_yaml(asked.model_copy(update={"split": split})) == to_yaml(config)
 
 
 def _space_row(search: Search, name: str) -> dict[str, Any]:
