@@ -87,6 +87,16 @@ def test_removed_runs_are_gone_and_the_study_stays(tmp_path: Path) -> None:
     assert (place / "study" / "splits.csv").is_file()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs links")
+def test_a_run_that_is_a_link_stays_as_it_is(tmp_path: Path) -> None:
+    run, place = make_run(tmp_path / "elsewhere" / "run"), tmp_path / "runs"
+    place.mkdir()
+    (place / "run").symlink_to(run)
+    done = prune_runs(place, PruneRule(keep=0), yes=True)
+    assert done.failed["run"].startswith("it is a link to") and done.freed_bytes == 0
+    assert (place / "run").is_symlink() and (run / "report.json").is_file()
+
+
 @pytest.mark.skipif(not hasattr(os, "link"), reason="needs hard links")
 def test_only_bytes_without_another_name_count(tmp_path: Path) -> None:
     place = tmp_path / "runs"

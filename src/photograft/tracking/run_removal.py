@@ -26,8 +26,10 @@ def remove_run(folder: Path) -> None:
     """Remove a run as a whole; one that cannot be removed stays as it is.
 
     Raises:
-        ConfigError: A process is writing it, or it cannot be removed.
+        ConfigError: A process is writing it, it is a link to another folder, or it cannot be removed, or not wholly.
     """
+    if folder.is_symlink():
+        raise ConfigError(f"it is a link to {folder.resolve()}: remove both by hand")
     doomed = folder.with_name(f"{_DOOMED}{folder.name}")
     try:
         with RunFolder(folder).locked():
@@ -38,6 +40,8 @@ def remove_run(folder: Path) -> None:
     except OSError as error:
         raise ConfigError(f"it cannot be removed ({error})") from error
     shutil.rmtree(doomed, ignore_errors=True)
+    if doomed.exists():
+        raise ConfigError(f"not all of it can be removed: {doomed} is left")
 
 
 def remove_leftovers(runs_dir: Path) -> None:
