@@ -141,7 +141,7 @@ def _rank_several(predictions: Predictions) -> list[RankedLabel]:
 
 
 def _list(classes: Sequence[str], has_K: BoolArray) -> str:
-    return json.dumps([name for name, has in zip(classes, has_K, strict=True) if has], ensure_ascii=False)
+    return json.dumps([classes[k] for k in np.flatnonzero(has_K).tolist()], ensure_ascii=False)
 
 
 def _doubt(probability_MK: DoubleArray, label_M: IntArray) -> tuple[DoubleArray, IntArray, BoolArray]:

@@ -127,7 +127,8 @@ def robustness_of(
     The first photos tell what one costs, and that how many there will be.
     """
     narrator, started, limits = narrator or Silent(), now(), config.cache
-    photos = {photo.name: photo for photo in judged.photos if any(k in classifier.classes for k in photo.all_labels)}
+    classes = set(classifier.classes)
+    photos = {photo.name: photo for photo in judged.photos if not classes.isdisjoint(photo.all_labels)}
     order = _in_order(list(photos.values()), seed=config.split.seed)
     with Cache(cache_folder(limits.dir), max_bytes=int(limits.max_gb * 1e9)) as cache:
         kept = KeptVariants(classifier, cache, seed=config.split.seed)
