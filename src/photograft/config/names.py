@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 _NEEDS_QUOTES = re.compile(r'[."=\n]|^\s|\s$')
 _QUOTES_FOLLOW_IN_PAIRS = r'(?=(?:[^"]*"[^"]*")*[^"]*$)'
@@ -26,6 +27,20 @@ def dotted_name(path: Iterable[str]) -> str:
     if parts and not parts[-1]:
         parts.pop()
     return ".".join(_quote(part) for part in parts)
+
+
+def dotted_values(groups: Mapping[str, Any], before: Iterable[str] = ()) -> Iterator[tuple[str, Any]]:
+    """The values of groups in groups, as settings stand in JSON, by their dotted names.
+
+    >>> list(dotted_values({"quality": "good", "train": {"lr": 0.1, "options": {}}}))
+    [('quality', 'good'), ('train.lr', 0.1), ('train.options', {})]
+    """
+    for key, value in groups.items():
+        path = (*before, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from dotted_values(value, path)
+        else:
+            yield dotted_name(path), value
 
 
 def split_assignment(text: str) -> tuple[str, str] | None:

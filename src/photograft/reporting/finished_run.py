@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from photograft.config.document import DocumentProblem, read_file
-from photograft.config.names import dotted_name
+from photograft.config.names import dotted_values
 from photograft.config.settings import Config
 from photograft.config.written import as_document
 from photograft.data.changes import Places
@@ -45,8 +45,8 @@ class FinishedRun:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every setting as it was used, by its dotted name; what the run's release did not know has its default."""
-        defaults = dict(_flat(as_document(Config())))
-        return defaults | dict(_flat(self.report["settings"]))
+        defaults = dict(dotted_values(as_document(Config())))
+        return defaults | dict(dotted_values(self.report["settings"]))
 
     @cached_property
     def asked(self) -> dict[str, Any]:
@@ -109,11 +109,3 @@ def read_finished_run(path: Path, *, name: str | None = None) -> FinishedRun:
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(f"{path}: report.json or run.json is damaged ({error!r}): train it again.") from error
     return run
-
-
-def _flat(document: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    for key, value in document.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, (*path, key))
-        else:
-            yield dotted_name((*path, key)), value

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from photograft.config.names import dotted_values
 from photograft.evaluation.reconstruction import Error
 from photograft.reporting.clean import clean_value
 from photograft.reporting.curves import curves_svg
@@ -101,18 +102,10 @@ def render_pretrained(document: Mapping[str, Any], records: Sequence[Record], *,
             for name, error in errors.items()
         ],
         time=f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
-        settings=list(_flat(document["settings"])),
+        settings=list(dotted_values(document["settings"])),
         sheet=Pictures().address(sheet),
         figure=Markup(curves_svg(records, best=-1, language=document["language"])) if records else None,
     )
-
-
-def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value
 
 
 def _digits(mse: float) -> str:

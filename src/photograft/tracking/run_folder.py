@@ -94,12 +94,7 @@ class RunFolder:
         Raises:
             IntegrityError: A file is missing or was changed; the message names it.
         """
-        if not (self.path / _CHECKSUMS).exists():
-            return
-        try:
-            digests = dict(json.loads(self.read(_CHECKSUMS)))
-        except (ValueError, TypeError) as error:
-            raise IntegrityError(f"{self.path / _CHECKSUMS} is damaged: {_REMEDY}") from error
+        digests = self._digests()
         for name in names or sorted(digests):
             if name not in digests:
                 continue
@@ -116,13 +111,17 @@ class RunFolder:
         Raises:
             IntegrityError: checksums.json is damaged.
         """
+        if digests := self._digests():
+            self.write_json(_CHECKSUMS, {name: digest for name, digest in digests.items() if name not in names})
+
+    def _digests(self) -> dict[str, str]:
+        """SHA-256 by name as checksums.json has them; empty for a run that was never sealed."""
         if not (self.path / _CHECKSUMS).exists():
-            return
+            return {}
         try:
-            digests = dict(json.loads(self.read(_CHECKSUMS)))
+            return dict(json.loads(self.read(_CHECKSUMS)))
         except (ValueError, TypeError) as error:
             raise IntegrityError(f"{self.path / _CHECKSUMS} is damaged: {_REMEDY}") from error
-        self.write_json(_CHECKSUMS, {name: digest for name, digest in digests.items() if name not in names})
 
     def _sealed_names(self) -> Iterator[str]:
         for path in self.path.rglob("*"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from photograft.config.document import DocumentProblem, read_file
-from photograft.config.names import dotted_name
+from photograft.config.names import dotted_name, dotted_values
 from photograft.errors import PhotograftError
 from photograft.tracking.run_folder import STARTED, RunFolder
 from photograft.tracking.run_notes import read_notes
@@ -141,7 +141,7 @@ def _read_finished(folder: Path, row: RunRow) -> RunRow:
 
 
 def _with_origin(row: RunRow, report: Mapping[str, Any], origin: Mapping[str, Any]) -> RunRow:
-    settings = dict(_flat(report["settings"], ()))
+    settings = dict(dotted_values(report["settings"]))
     return replace(
         row,
         status="finished",
@@ -183,15 +183,6 @@ def _pretrained(row: RunRow, report: Mapping[str, Any]) -> RunRow:
         graft=_text(report["settings"]["model"]["graft"]),
         px=_text(report["px"]),
     )
-
-
-def _flat(group: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    for key, value in group.items():
-        here = (*path, str(key))
-        if isinstance(value, dict) and value:
-            yield from _flat(value, here)
-        else:
-            yield dotted_name(here), value
 
 
 def _time_of(folder: Path) -> str | None:
