@@ -56,6 +56,9 @@ def test_a_run_stands_for_its_bundle(tiny_run: TrainedRun, tmp_path: Path) -> No
         find_bundle(tmp_path / "nothing")
     with pytest.raises(ModelError, match="neither a run nor a bundle"):
         find_bundle(tmp_path)
+    (tmp_path / "started.json").write_text("{}")
+    with pytest.raises(ModelError, match="is not finished: go on with it by `photograft train --resume"):
+        find_bundle(tmp_path)
 
 
 def test_runs_share_the_network_on_disk(tiny_run: TrainedRun) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from photograft.errors import ConfigError, IntegrityError, ModelError
+from photograft.tracking.pretrained import open_trained
 from photograft.tracking.run_folder import create_run, open_run
 
 TODAY = datetime.date.today().isoformat()
@@ -79,6 +80,17 @@ def test_only_a_run_is_opened_as_one(tmp_path: Path) -> None:
         open_run(tmp_path)
     (tmp_path / "config.resolved.yaml").write_text("")
     assert open_run(tmp_path).model == tmp_path / "model"
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "사진")
+    run.write("config.resolved.yaml", "")
+    for verb in ("train", "pretrain"):
+        run.write("started.json", json.dumps({"verb": verb}))
+        with pytest.raises(ModelError, match=f"is not finished: go on with it by `photograft {verb} --resume '"):
+            open_trained(run.path)
+    run.write("report.json", "{}")
+    assert open_trained(run.path) == run
 
 
 def test_a_sealed_run_names_the_file_that_was_changed(tmp_path: Path) -> None:

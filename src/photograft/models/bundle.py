@@ -22,6 +22,7 @@ from photograft.models.bundle_rows import BundleInfo, DecisionsRow, as_target
 from photograft.models.decisions import Familiar, read_familiar
 from photograft.tracking.atomic import link_or_copy, write_atomically
 from photograft.tracking.pretrained import refuse_pretrained
+from photograft.tracking.run_folder import refuse_unfinished
 from photograft.values import FloatArray, Target
 
 FORMAT = 1
@@ -134,6 +135,7 @@ def find_bundle(path: Path) -> Path:
         if (candidate / "bundle.json").is_file():
             return candidate
     refuse_pretrained(path)
+    refuse_unfinished(path)
     if not path.exists():
         raise ModelError(f"{path} does not exist; give a run folder (runs/...) or a bundle folder (runs/.../model).")
     raise ModelError(f"{path} is neither a run nor a bundle: it holds no bundle.json and no model/bundle.json.")

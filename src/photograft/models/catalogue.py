@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import shlex
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from photograft.errors import ConfigError, MissingExtraError, ModelError
 from photograft.models.facts import LIBRARIES, Facts, file_name, read_facts
 from photograft.models.own_names import OwnNetwork, is_own_name, read_own_name
 from photograft.tracking.cache import cache_folder
-from photograft.tracking.run_folder import STARTED, RunFolder, open_run
+from photograft.tracking.run_folder import RunFolder, open_run, refuse_unfinished
 from photograft.tracking.run_removal import refuse_light
 
 Pool = Literal["own", "average"]
@@ -359,12 +358,10 @@ def _config_of(run: Path) -> Config:
 
 def _require_finished(run: Path) -> None:
     """Raise ConfigError where a run that was stopped has no network of its own yet."""
-    if (run / STARTED).is_file():
-        verb = "pretrain" if '"verb": "pretrain"' in (run / STARTED).read_text("utf-8", "replace") else "train"
-        raise ConfigError(
-            f"model.backbone: {run} was stopped before it was finished: go on with "
-            f"`photograft {verb} --resume {shlex.quote(str(run))}` first"
-        )
+    try:
+        refuse_unfinished(run)
+    except ModelError as error:
+        raise ConfigError(f"model.backbone: {error}") from error
 
 
 def backbone_from_json(text: str) -> Backbone:

@@ -16,8 +16,7 @@ from photograft.data.rows import FACTOR_SEPARATOR
 from photograft.errors import ModelError
 from photograft.evaluation.label_errors import RankedLabel, rank_labels
 from photograft.reporting.tables import LABEL_SEPARATOR
-from photograft.tracking.pretrained import refuse_pretrained
-from photograft.tracking.run_folder import open_run
+from photograft.tracking.pretrained import open_trained
 from photograft.values import BoolArray, DoubleArray, IntArray, Predictions
 
 DOUBTS = "label_doubts.csv"
@@ -61,8 +60,7 @@ def read_doubts(run: Path) -> list[Doubt]:
     Raises:
         ModelError: The folder is no run of `train`, or its tables are damaged.
     """
-    folder = open_run(run)
-    refuse_pretrained(run)
+    folder = open_trained(run)
     try:
         if (run / DOUBTS).is_file():
             folder.check(DOUBTS)

@@ -17,8 +17,7 @@ from photograft.data.changes import Places
 from photograft.data.csv_text import read_table
 from photograft.errors import ModelError
 from photograft.reporting.records import read_manifest
-from photograft.tracking.pretrained import refuse_pretrained
-from photograft.tracking.run_folder import open_run
+from photograft.tracking.pretrained import open_trained
 from photograft.values import Manifest
 
 ASKED = "config.yaml"
@@ -98,10 +97,7 @@ def read_finished_run(path: Path, *, name: str | None = None) -> FinishedRun:
     Raises:
         ModelError: The folder is no run, its run is not finished, was pretrained without labels, or is damaged.
     """
-    if (path / "started.json").is_file() and not (path / "report.json").is_file():
-        raise ModelError(f"{path} is not finished: go on with it by `photograft train --resume {path}`.")
-    refuse_pretrained(path)
-    folder = open_run(path)
+    folder = open_trained(path)
     try:
         report, record = json.loads(folder.read("report.json")), json.loads(folder.read("run.json"))
         run = FinishedRun(path, name or path.name, report, record)

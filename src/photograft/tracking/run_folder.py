@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -77,7 +78,8 @@ class RunFolder:
         try:
             return (self.path / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"{self.path / name} cannot be read ({error}): is this a finished run?") from error
+            reason = getattr(error, "strerror", None) or error
+            raise ModelError(f"{self.path / name} cannot be read ({reason}): is this a finished run?") from error
 
     def seal(self) -> None:
         """Write checksums.json, the last step of a run: SHA-256 of every file of the run.
@@ -209,6 +211,14 @@ def open_run(path: Path) -> RunFolder:
     run = RunFolder(path)
     run.check(*_CHECKED_ON_OPENING)
     return run
+
+
+def refuse_unfinished(path: Path) -> None:
+    """Raise ModelError where the run in `path` was stopped, or is being written; it says how to go on."""
+    if (path / STARTED).is_file() and not (path / "report.json").is_file():
+        verb = "pretrain" if '"verb": "pretrain"' in (path / STARTED).read_text("utf-8", "replace") else "train"
+        resume = f"photograft {verb} --resume {shlex.quote(str(path))}"
+        raise ModelError(f"{path} is not finished: go on with it by `{resume}`.")
 
 
 def photos_root(run: RunFolder) -> Path:

@@ -16,8 +16,8 @@ from photograft.reporting.page import render_html
 from photograft.reporting.records import read_manifest
 from photograft.reporting.robustness_section import say_robustness
 from photograft.reporting.training import training_sections
-from photograft.tracking.pretrained import refuse_pretrained
-from photograft.tracking.run_folder import ROBUSTNESS, RunFolder, open_run
+from photograft.tracking.pretrained import open_trained
+from photograft.tracking.run_folder import ROBUSTNESS, RunFolder
 from photograft.values import Photo
 from photograft.workflow.corrupted import draw_corrupted
 from photograft.workflow.members import member_folder
@@ -36,8 +36,7 @@ def report(run: str | os.PathLike[str], *, robustness_s: float | None = None, na
     Photos that were moved, changed or deleted since are shown without a picture, unless the cache still has it. With
     `robustness_s` the model is first tried on worse photos, for about so many seconds.
     """
-    folder = open_run(Path(run))
-    refuse_pretrained(folder.path)
+    folder = open_trained(Path(run))
     with folder.locked():
         if robustness_s is not None:
             _try_worse_photos(folder, robustness_s, narrator)

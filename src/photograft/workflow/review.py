@@ -19,8 +19,8 @@ from photograft.config import Config, load_config
 from photograft.data.edits import Edit, append_edit, read_edits, undo_edit
 from photograft.data.files import printable
 from photograft.errors import ConfigError, DataError, ModelError
-from photograft.tracking.pretrained import refuse_pretrained
-from photograft.tracking.run_folder import RunFolder, open_run, photos_root
+from photograft.tracking.pretrained import open_trained
+from photograft.tracking.run_folder import RunFolder, photos_root
 from photograft.values import Manifest
 from photograft.workflow.review_queue import Queue, QueueItem, photo_places, read_queue
 from photograft.workflow.untouched import require_outside
@@ -171,8 +171,7 @@ def open_review(
         DataError: The journal has problems.
         ModelError: The folder is no finished run of `train`, or its tables are damaged.
     """
-    folder = open_run(Path(run))
-    refuse_pretrained(folder.path)
+    folder = open_trained(Path(run))
     config = load_config(folder.path / "config.resolved.yaml")
     try:
         queue = read_queue(folder, photos_root(folder), limit=limit)
