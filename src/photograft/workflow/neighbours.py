@@ -86,10 +86,7 @@ class Neighbours:
         return self._nearest(_project(embedding_D[None], self._tensors)[0], top, without)
 
     def of_photo(self, name: str, *, top: int = 6) -> list[Neighbour]:
-        """The photos of train and val that are nearest to a photo of the run, itself left out.
-
-        None where it could not be embedded, as its file is gone.
-        """
+        """The photos of train and val that are nearest to a photo of the run, itself left out; none if it is gone."""
         row = self._rows.get(name)
         return [] if row is None else self._nearest(self._tensors["rows"][row].astype(np.float32), top, (name,))
 
