@@ -157,6 +157,24 @@ def test_members_and_factors_have_names_of_their_own(run: Path) -> None:
     assert {"나이/train/val_loss", "<b>gender</b>/fold 2/val_accuracy"} <= metrics
 
 
+def test_scores_of_factors_are_copied_once(run: Path) -> None:
+    scores = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95}
+
+    def by_factor(report: Any) -> None:
+        report["evaluations"][0]["scores"]["factors"] = {"나이": scores}
+        report["evaluations"][0]["factors"] = [{"name": "나이", "scores": scores}]
+
+    before = read_mirrored(run).scores
+    change_json(run / "report.json", by_factor)
+    assert read_mirrored(run).scores == before | {f"나이/{name}": value for name, value in scores.items()}
+
+
+def test_a_run_of_pretrain_says_when_it_was_made_in_its_report(run: Path) -> None:
+    change_json(run / "run.json", lambda origin: origin.pop("created"))
+    change_json(run / "report.json", lambda report: report.update(created=CREATED))
+    assert read_mirrored(run).began_s == BEGAN_S
+
+
 def test_what_cannot_be_mirrored_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--mlflow URI, --tensorboard DIR"):
         mirror_run(run)

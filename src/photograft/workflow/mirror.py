@@ -110,7 +110,7 @@ def read_mirrored(run: Path, *, network: bool = False) -> Mirrored:
         raise ModelError(f"{run} cannot be mirrored: {row.problem or f'it is {row.status}'}.")
     folder, notes = RunFolder(run), read_notes(run)
     report, origin = json.loads(folder.read("report.json")), json.loads(folder.read("run.json"))
-    ended_s = datetime.datetime.fromisoformat(origin["created"]).timestamp()
+    ended_s = datetime.datetime.fromisoformat(str(row.created)).timestamp()
     return Mirrored(
         id=hashlib.sha256((run / "run.json").read_bytes()).hexdigest()[:32],
         name=row.run,
@@ -148,7 +148,8 @@ def _scores(row: RunRow, report: Mapping[str, Any]) -> dict[str, float]:
         scores |= {f"{evaluation['what']}/{name}": value for name, value in evaluation["scores"].items()}
     for factor in headline.get("factors", ()):
         scores |= {f"{factor['name']}/accuracy{end}": factor["scores"][f"accuracy{end}"] for end in _INTERVAL}
-    return {name: float(value) for name, value in scores.items() if value is not None and math.isfinite(value)}
+    numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
+    return {name: float(value) for name, value in numbers.items() if math.isfinite(value)}
 
 
 def _points(report: Mapping[str, Any]) -> Iterator[Point]:
