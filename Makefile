@@ -54,7 +54,7 @@ test: $(DEV_READY)
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-slow: $(DEV_READY)
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
 
 test-all: $(DEV_READY)
 	$(BIN)/python -m pytest $(ARGS)
