@@ -61,12 +61,17 @@ def test_list_filters_sorts_and_writes_a_table(runs: Path, capsys: Capture, tmp_
     assert [(row["run"], row["settings"]) for row in rows] == [("2026-11-21-s/2026-11-21-튤립", {"train.lr": 0.02})]
     told(capsys, "list", "--filter", "accuracy<=0.8", "--reverse", "--csv", tmp_path / "표.csv")
     with (tmp_path / "표.csv").open(encoding="utf-8", newline="") as file:
+        names, *_ = csv.reader(file)
+        file.seek(0)
         table = list(csv.DictReader(file))
+    assert len(set(names)) == len(names)
     assert [(row["run"], row["accuracy"], row["train.lr"]) for row in table] == [
         ("2026-11-20-장미", "0.7", "0.01"),
         ("2026-11-21-s/2026-11-21-튤립", "0.8", "0.02"),
     ]
     assert "train.lr" in told(capsys, "list", "--sort", "train.lr")[0].splitlines()[0]
+    assert main(["runs", "list", "--runs-dir", str(runs), "--csv", str(tmp_path / "nowhere" / "표.csv")]) == 2
+    assert "표.csv cannot be written (No such file or directory); give another file" in capsys.readouterr().err
     out, err = told(capsys, "list", "--filter", "accuracy>0.99")
     assert (out, "There are no such runs in runs" in err) == ("", True)
 

@@ -94,6 +94,14 @@ def test_other_photos_are_refused_and_shared_ones_compared_when_asked(runs: Path
     assert "not all of them are the same" in Page(render_compare(done.document)).text
 
 
+def test_runs_of_other_photos_get_no_advice_that_cannot_help(runs: Path) -> None:
+    two = runs / "2026-11-22-two"
+    change_table(two / "manifest.csv", lambda i, row: row | {"sha256": f"{i:064x}"})
+    for shared in (False, True):
+        with pytest.raises(DataError, match=r"judged no photo in common: compare runs of the same photos\.$"):
+            compare(runs, "첫 번째", "two", shared=shared)
+
+
 def test_other_labels_are_refused_and_left_out_when_asked(runs: Path) -> None:
     def relabel(i: int, row: dict[str, str]) -> dict[str, str]:
         return row | ({"label": "daisy"} if row["label"] == "노란 튤립" and i % 2 else {})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.workflow.finished import change_json
 
 from photograft.config import load_config
 from photograft.data.edits import append_edit, read_edits, undo_edit
@@ -47,6 +49,16 @@ def test_conflicts_come_first_then_the_worst(run: Path) -> None:
     assert item.own is not None and item.own + sum(share or 0 for _, share in item.likely) == pytest.approx(1)
     doubted = [doubt.path for doubt in doubts if doubt.doubted]
     assert {i.photo.name for i in open_review(run).queue.items} == {*doubted, first.photo.name, second.photo.name}
+
+
+def test_a_run_of_a_table_is_trained_again_on_the_table(run: Path, tmp_path: Path) -> None:
+    table = tmp_path / "나의 표.csv"
+    table.write_text("path,label\n", "utf-8")
+    for given in (str(table), shlex.quote(str(table))):  # older runs have their commands without quotes
+        change_json(
+            run / "run.json", lambda origin, given=given: origin.update(command=f"photograft train {given} --x")
+        )
+        assert open_review(run).commands()[0].startswith(f"photograft train '{table}' --config ")
 
 
 def test_a_later_decision_wins_and_undo_brings_the_earlier_one_back(run: Path) -> None:

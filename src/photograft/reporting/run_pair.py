@@ -62,9 +62,12 @@ def compare_pair(a: FinishedRun, b: FinishedRun, *, shared: bool = False) -> Run
         all_ours, all_theirs = (read_judged(run.path, name=run.name, every=True) for run in (a, b))
         kept = keep_shared(all_ours, all_theirs)
         n = len(kept[0].keys)
+        other = find_overlap(all_ours, all_theirs)
+        if not other.shared:
+            raise DataError(f"{a.name} and {b.name} judged no photo in common: compare runs of the same photos.")
         if not shared:
             raise DataError(_refusal(a, b, overlap, n))
-        if n < FEWEST and (other := find_overlap(all_ours, all_theirs)).shared >= FEWEST:
+        if n < FEWEST and other.shared >= FEWEST:
             raise DataError(
                 f"{a.name} and {b.name} learned other labels: {other.relabelled:,} of the {other.shared:,} photos that "
                 "both judged have another one, so that their scores answer different questions."

@@ -30,7 +30,7 @@ def runs_csv(rows: Sequence[RunRow]) -> str:
     """The runs as CSV: all columns, then the settings in which these runs differ."""
     documents = [asdict(row) for row in rows]
     names = [name for name in documents[0] if name != "settings"] if documents else ["run"]
-    differing = differing_settings([row.settings or {} for row in rows])
+    differing = [name for name in differing_settings([row.settings or {} for row in rows]) if name not in names]
     lines = [
         [_cell(each[name]) for name in names] + [_cell((each["settings"] or {}).get(name)) for name in differing]
         for each in documents

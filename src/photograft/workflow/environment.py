@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shlex
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -46,8 +47,8 @@ def git_state(folder: Path) -> dict[str, str]:
 
 
 def command_line() -> str:
-    """The command as it was given, for the record."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else ""
+    """The command as one would type it again, for the record."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else ""
 
 
 def _git(folder: Path, *arguments: str) -> str:

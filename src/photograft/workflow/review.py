@@ -12,6 +12,7 @@ import shlex
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -250,8 +251,10 @@ def _value(labels: Sequence[str], item: QueueItem) -> str:
 def _source(run: RunFolder) -> Path:
     """What `train` was given: the folder of the photos, an archive, or the table that its command line names."""
     root = photos_root(run)
-    words = str(json.loads(run.read("run.json")).get("command", "")).partition(" train ")[2].partition(" --")[0]
-    if words and not words.startswith("-") and (table := Path(words.strip())).is_file() and table != root:
+    words = str(json.loads(run.read("run.json")).get("command", "")).partition(" train ")[2].partition(" --")[0].strip()
+    with suppress(ValueError):  # older runs have their commands without quotes
+        words = " ".join(shlex.split(words)) if "'" in words else words
+    if words and not words.startswith("-") and (table := Path(words)).is_file() and table != root:
         return table
     return root
 

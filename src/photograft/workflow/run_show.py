@@ -75,7 +75,8 @@ def write_runs_csv(file: Path, rows: Sequence[RunRow]) -> None:
     try:
         write_atomically(file, runs_csv(rows))
     except OSError as error:
-        raise ConfigError(f"--csv: {printable(file)} cannot be written ({error}).") from error
+        reason = error.strerror or error
+        raise ConfigError(f"--csv: {printable(file)} cannot be written ({reason}); give another file.") from error
 
 
 def _given(run: Path) -> dict[str, Any]:
