@@ -83,7 +83,9 @@ def test_small_numbers_are_said_in_words() -> None:
 
 def test_strangers_are_two_sentences() -> None:
     said = say_strangers(document()["unfamiliar"])
-    assert "79 of 100 pairs" in said and "about 5 of 100 known ones" in said
+    assert "79 of 100 pairs" in said and "by mistake, 16 of 249 test photos" in said
+    untested = document()["unfamiliar"] | {"test": None}
+    assert "about 5 of 100 known ones" in say_strangers(untested)
     nothing = document()["unfamiliar"] | {"classes": [], "auroc": None, "test": None}
     assert "could not be tried" in say_strangers(nothing)
 

@@ -105,9 +105,12 @@ def say_answers(unsure: Document, language: str = "en") -> str:
 
 
 def say_strangers(unfamiliar: Document, language: str = "en") -> str:
-    """Say what is called unfamiliar, and how well photos of a class are told that the model never learned."""
-    texts = decisions_texts_in(language)
-    said = texts.say("strangers.limit", flagged=f"{100 * unfamiliar['flagged']:.3g}")
+    """Say what is called unfamiliar, and how well the photos of a class are told by what the others look like."""
+    texts, test = decisions_texts_in(language), unfamiliar["test"]
+    if test is not None and test["n"] >= FEW:
+        said = texts.say("strangers.test", flagged=test["flagged"], n=test["n"])
+    else:
+        said = texts.say("strangers.limit", flagged=f"{100 * unfamiliar['flagged']:.3g}")
     if not unfamiliar["classes"]:
         return f"{said} {texts.say('strangers.none')}"
     return f"{said} {texts.say('strangers', share=texts.number(100 * unfamiliar['auroc'], 0))}"

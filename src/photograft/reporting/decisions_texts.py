@@ -39,11 +39,13 @@ DECISIONS_ENGLISH: dict[str, Entry] = {
     "figure.answered": "Photos answered",
     "figure.correct": "Answers right",
     "figure.here": "{answered} answered, {right} right",
-    "strangers": "A class that was kept from the model looks stranger than the known ones in {share} of 100 pairs "
-    "(50 would be guessing).",
+    "strangers": "Where a class is left out of what photos are compared with, it looks stranger than the others in "
+    "{share} of 100 pairs (50 would be guessing).",
     "strangers.none": "With so few photos it could not be tried how well photos of other classes are told.",
     "strangers.limit": "Photos unlike all that it learned from are “unfamiliar”; so are, by mistake, about {flagged} "
     "of 100 known ones.",
+    "strangers.test": "Photos unlike all that it learned from are “unfamiliar”; so were, by mistake, {flagged} of "
+    "{n:,} test photos.",
 }
 
 DECISIONS_KOREAN: dict[str, Entry] = {
@@ -73,8 +75,11 @@ DECISIONS_KOREAN: dict[str, Entry] = {
     "figure.answered": "답한 사진",
     "figure.correct": "맞은 답",
     "figure.here": "{answered} 답함, {right} 맞음",
-    "strangers": "가르치지 않은 클래스의 사진은 100쌍 중 {share}쌍에서 아는 사진보다 낯설게 보입니다(50이면 추측).",
+    "strangers": "클래스 하나를 비교 기준에서 빼면, 그 사진은 100쌍 중 {share}쌍에서 나머지보다 낯설게 보입니다"
+    "(50이면 추측).",
     "strangers.none": "사진이 너무 적어 다른 클래스의 사진을 얼마나 구별하는지 확인하지 못했습니다.",
     "strangers.limit": "배운 것과 다른 사진은 ‘unfamiliar’ 상태가 되며, 아는 클래스의 사진도 100장 중 약 "
     "{flagged}장이 그렇게 됩니다.",
+    "strangers.test": "배운 것과 다른 사진은 ‘unfamiliar’ 상태가 되며, 시험 사진 {n:,}장 중 {flagged}장도 그렇게 "
+    "됩니다.",
 }
