@@ -105,6 +105,15 @@ def test_every_text_that_is_no_filter_is_named() -> None:
         read_conditions(["accuracy", "n>3", ">3"])
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("accuracy>high", "accuracy is a number: compare it with one"), ("date<yesterday", r"'created>2026-11-22'")],
+)
+def test_what_cannot_be_compared_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        read_conditions([text])
+
+
 def test_sorts_numbers_down_texts_up_and_what_is_missing_last() -> None:
     rows = [
         RunRow(run=name, status="finished", accuracy=score) for name, score in (("b", 0.5), ("a", None), ("c", 0.9))

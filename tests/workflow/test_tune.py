@@ -127,6 +127,16 @@ def test_more_trials_go_on_with_the_search_and_keep_what_there_is(
     assert again.document["trials"] == found.document["trials"]
 
 
+def test_a_search_without_its_photos_uses_up_no_trials(searched: tuple[Tuned, Listener], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(searched[0].folder, tmp_path / "search"))
+    plan = (folder / "search.json").read_text("utf-8")
+    gone = json.dumps(json.loads(plan) | {"photos": str(tmp_path / "없는 사진")})
+    (folder / "search.json").write_text(gone, "utf-8")
+    with pytest.raises(DataError, match=r"the photos of this search are not at .*없는 사진: put them back there"):
+        resume_tuning(folder, trials=9)
+    assert (folder / "search.json").read_text("utf-8") == gone
+
+
 def test_a_search_that_was_moved_knows_its_runs_and_removes_no_finished_one(
     searched: tuple[Tuned, Listener], tmp_path: Path
 ) -> None:

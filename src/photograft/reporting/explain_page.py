@@ -114,7 +114,8 @@ def _faith(answer: Mapping[str, Any], texts: Texts) -> str:
     faith = answer["faith"]
     if not faith:
         return ""
-    shares = {key: texts.percent(faith[key], 0) for key in ("before", "marked", "other")}
+    digits = 0 if round(100 * faith["marked"]) != round(100 * faith["other"]) else 1
+    shares = {key: texts.percent(faith[key], digits) for key in ("before", "marked", "other")}
     key = "explain.faith" if faith["marked"] < faith["other"] else "explain.unfaithful"
     return texts.say(key, label=printable(answer["label"]), **shares)
 

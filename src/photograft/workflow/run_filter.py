@@ -20,6 +20,7 @@ from photograft.tracking.run_row import RunRow
 COLUMNS = tuple(each.name for each in fields(RunRow) if each.name != "settings")
 """What every run has, by the names that filters, tables and JSON use."""
 
+_NUMBERS = {each.name for each in fields(RunRow) if str(each.type).startswith(("int", "float"))}
 _OTHER_NAMES = {"tag": "tags", "name": "run", "date": "created", "size": "px", "f1": "macro_f1"}
 _EXPRESSION = re.compile(r'((?:[^"!=<>~]|"[^"]*")+?)\s*(!=|>=|<=|==|=|>|<|~)\s*(.*)\Z', re.DOTALL)
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -60,7 +61,12 @@ def read_conditions(texts: Sequence[str]) -> list[Condition]:
         if found is None:
             problems.append(f"--filter {text}: write it as KEY=VALUE, KEY>NUMBER or KEY~PART, such as 'accuracy>0.9'")
             continue
-        conditions.append(Condition(read_key(found[1]), "=" if found[2] == "==" else found[2], found[3].strip()))
+        condition = Condition(read_key(found[1]), "=" if found[2] == "==" else found[2], found[3].strip())
+        if condition.sign in _ORDER and condition.key in _NUMBERS and _number(condition.text) is None:
+            problems.append(f"--filter {text}: {condition.key} is a number: compare it with one, such as 0.9 or 90%")
+        if condition.sign in _ORDER and condition.key == "created" and not re.match(r"\d{4}", condition.text):
+            problems.append(f"--filter {text}: write the date as in 'created>2026-11-22'")
+        conditions.append(condition)
     if problems:
         raise ConfigError("\n".join(problems))
     return conditions

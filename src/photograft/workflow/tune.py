@@ -120,10 +120,15 @@ def resume_tuning(
 
     Raises:
         ModelError: The folder is no search.
+        DataError: Its photos are not there any more.
         TrainingError: No trial gave a model.
     """
     found, narrator = open_search(Path(search)), narrator or Silent()
     require_optuna()
+    if not Path(found.plan.photos).exists():  # else every trial that is left would fail, and count
+        raise DataError(
+            f"the photos of this search are not at {printable(Path(found.plan.photos))}: put them back there."
+        )
     if trials is not None and trials != found.plan.trials:
         found = replace(found, plan=replace(found.plan, trials=trials))
         write_plan(found)
