@@ -82,6 +82,13 @@ def test_only_a_run_is_opened_as_one(tmp_path: Path) -> None:
     assert open_run(tmp_path).model == tmp_path / "model"
 
 
+def test_what_is_no_run_is_told_from_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is not a photograft run \(it holds no config\.resolved\.yaml\)"):
+        open_run(tmp_path)
+    with pytest.raises(ModelError, match=r"is not a photograft run \(there is no such folder; a run is runs/\.\.\.\)"):
+        open_run(tmp_path / "꽃")
+
+
 def test_a_run_that_was_stopped_says_how_to_go_on(tmp_path: Path) -> None:
     run = create_run(tmp_path, "사진")
     run.write("config.resolved.yaml", "")

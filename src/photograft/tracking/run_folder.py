@@ -207,7 +207,8 @@ def open_run(path: Path) -> RunFolder:
         IntegrityError: One of these files is missing or was changed.
     """
     if not (path / "config.resolved.yaml").is_file():
-        raise ModelError(f"{path} is not a photograft run (it holds no config.resolved.yaml).")
+        why = "it holds no config.resolved.yaml" if path.is_dir() else "there is no such folder; a run is runs/..."
+        raise ModelError(f"{path} is not a photograft run ({why}).")
     run = RunFolder(path)
     run.check(*_CHECKED_ON_OPENING)
     return run
