@@ -27,7 +27,7 @@ Draw = Callable[..., Path]
 FILES = {
     *("config.yaml", "config.resolved.yaml", "manifest.csv", "issues.csv", "splits.csv", "records.jsonl"),
     *("predictions.csv", "confusion.csv", "confusion.svg", "confusion.png", "report.html", "report.json", "run.json"),
-    *("label_doubts.csv", "checksums.json", "model"),
+    *("label_doubts.csv", "neighbours.safetensors", "checksums.json", "model"),
 }
 
 

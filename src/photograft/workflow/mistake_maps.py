@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from photograft.config import Config
 from photograft.data.boxes import Boxed
+from photograft.data.hashing import hash_bytes, hash_file
 from photograft.data.pool import DecodePool
 from photograft.data.rows import FACTOR_SEPARATOR
+from photograft.data.scan import decoder_key
 from photograft.errors import ImageRejected, ModelError, PhotograftError
 from photograft.features.engine_maps import MapEngine
 from photograft.inference.evidence import Question, questions_named
-from photograft.inference.heat_maps import HeatMap, class_activation, empty_picture, look
+from photograft.inference.heat_maps import class_activation, empty_picture, look
 from photograft.models.bundle import Bundle, read_bundle
 from photograft.reporting.clean import clean_text
 from photograft.reporting.mistakes_section import Alike, MistakeWhy
 from photograft.reporting.overlay import lay_over
 from photograft.reporting.thumbnails import make_thumbnail
+from photograft.tracking.cache import Cache, cache_folder
 from photograft.values import Photo, PixelArray
 from photograft.workflow.explain import ENOUGH, shown_size
 from photograft.workflow.neighbours import Neighbours, neighbours_at_hand
@@ -27,6 +31,8 @@ from photograft.workflow.thumbnails import draw_thumbnails, read_unchanged
 
 _LIMIT_S = 10.0
 _ALIKE = 3
+_SAID = {"views", "heads", "targets", "joint"}
+"""Rows of the bundle that say how logits become an answer."""
 
 
 def explain_mistakes(
@@ -56,23 +62,57 @@ def explain_mistakes(
 def _overlays(
     bundle: Bundle, asked: Mapping[str, Mapping[str, Any]], photos: Mapping[str, Photo], root: Path, config: Config
 ) -> dict[str, tuple[str, bytes]]:
-    """Per mistake the answer that is explained, and its heat map over the photo."""
+    """Per mistake the answer that is explained, and its heat map over the photo: from the cache, or drawn anew."""
+    questions = {name: question for name, each in asked.items() if (question := _question(bundle, each)) is not None}
+    model = _model_key(bundle)
+    kinds = {name: f"why:{question.label}:{model}" for name, question in questions.items()}
+    overlays: dict[str, tuple[str, bytes]] = {}
+    with Cache(cache_folder(config.cache.dir), max_bytes=int(config.cache.max_gb * 1e9)) as cache:
+        missing = []
+        for name, kind in kinds.items():
+            entry = cache.find_scan(photos[name].content, kind)
+            if entry is None:
+                missing.append(name)
+            elif entry["jpeg"]:
+                overlays[name] = questions[name].label, base64.b64decode(entry["jpeg"])
+        wanted = {name: photos[name] for name in missing}
+        for name, jpeg in _drawn(bundle, {name: questions[name] for name in missing}, wanted, root, config):
+            entry = {"jpeg": base64.b64encode(jpeg).decode()}
+            cache.remember_scan(photos[name].content, kinds[name], entry)
+            if jpeg:
+                overlays[name] = questions[name].label, jpeg
+    return overlays
+
+
+def _model_key(bundle: Bundle) -> str:
+    """Equal where heat maps are: it goes by the networks, the heads, and how files become pixels."""
+    files = [row.file for row in bundle.info.networks] + [row.weights for row in bundle.info.heads]
+    decoders = [decoder_key(contract) for contract in bundle.contracts.values()]
+    parts = [
+        *(hash_file(bundle.folder / file) for file in files),
+        *decoders,
+        bundle.info.model_dump_json(include=_SAID),
+    ]
+    return hash_bytes("\n".join(parts).encode())
+
+
+def _drawn(
+    bundle: Bundle, questions: Mapping[str, Question], photos: Mapping[str, Photo], root: Path, config: Config
+) -> Iterator[tuple[str, bytes]]:
+    """Yield photos with their heat maps, empty where none explains enough, until the time is up."""
+    if not photos:
+        return
     engines = {key: MapEngine(path) for key, path in bundle.networks.items()}
     pools = {key: DecodePool(each, timeout_s=config.data.timeout_s) for key, each in bundle.contracts.items()}
-    wanted = {name: photos[name] for name in asked}
-    overlays: dict[str, tuple[str, bytes]] = {}
     started = time.perf_counter()
     try:
-        for name, data in read_unchanged(root, wanted, max_file_mb=config.data.max_file_mb):
+        for name, data in read_unchanged(root, photos, max_file_mb=config.data.max_file_mb):
             if time.perf_counter() - started > _LIMIT_S:
                 break
-            found = _overlay(bundle, engines, pools, data, asked[name])
-            if found is not None:
-                overlays[name] = found
+            yield name, _overlay(bundle, engines, pools, data, questions[name])
     finally:
         for pool in pools.values():
             pool.close()
-    return overlays
 
 
 def _overlay(
@@ -80,25 +120,22 @@ def _overlay(
     engines: Mapping[str, MapEngine],
     pools: Mapping[str, DecodePool],
     data: bytes | Boxed,
-    mistake: Mapping[str, Any],
-) -> tuple[str, bytes] | None:
-    question = _question(bundle, mistake)
+    question: Question,
+) -> bytes:
     decoded = {}
     for key, pool in pools.items():
         ((_, outcome),) = pool.map([("", data)])
         if isinstance(outcome, ImageRejected):
-            return None
+            return b""
         decoded[key] = outcome
     pixels: dict[str, PixelArray] = {key: each.pixels for key, each in decoded.items()}
-    heat_map: HeatMap | None = None
-    if question is not None:
-        seen, empty = (look(bundle, engines, each, flips=False) for each in (pixels, empty_picture(pixels)))
-        heat_map = class_activation(question, bundle, seen, empty)
-    if question is None or heat_map is None or heat_map.share < ENOUGH:
-        return None
+    seen, empty = (look(bundle, engines, each, flips=False) for each in (pixels, empty_picture(pixels)))
+    heat_map = class_activation(question, bundle, seen, empty)
+    if heat_map is None or heat_map.share < ENOUGH:
+        return b""
     width, height = shown_size(bundle, next(iter(decoded.values())))
     picture = lay_over(next(iter(pixels.values())), heat_map.heat_GG)
-    return question.label, make_thumbnail(picture, width=width, height=height)
+    return make_thumbnail(picture, width=width, height=height)
 
 
 def _question(bundle: Bundle, mistake: Mapping[str, Any]) -> Question | None:
