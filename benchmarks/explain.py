@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from photograft.data.pool import DecodePool
+
 from photograft.data.inputs import expand_inputs
+from photograft.data.pool import DecodePool
 from photograft.features.engine_maps import MapEngine
 from photograft.inference.classifier import load
 from photograft.inference.evidence import chances, questions_about

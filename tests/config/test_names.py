@@ -179,7 +179,7 @@ MEMBERS = st.fixed_dictionaries({}, optional={"backbone": NAMES, "flip": st.bool
 ORDERS = st.dictionaries(NAMES | st.just(""), st.lists(NAMES, max_size=3).map(tuple), max_size=3)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     factors=st.dictionaries(NAMES, FACTORS, max_size=3),
     members=st.dictionaries(NAMES, MEMBERS, max_size=3),

@@ -95,6 +95,7 @@ def test_resnet50_from_its_third_stage_on_is_most_of_it(tmp_path: Path) -> None:
     assert trained / (sum(size for size, _ in counts.values()) + 165) == pytest.approx(0.939, abs=0.001)
 
 
+@pytest.mark.slow
 def test_densenet_121_is_that_of_torchvision(tmp_path: Path) -> None:
     assert count_parameters(DENSENET_121) == 7_978_856
     counts = count_on_meta(find_random(DENSENET_121, cache_dir=tmp_path), "all")

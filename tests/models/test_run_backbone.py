@@ -169,6 +169,7 @@ def test_the_front_is_exported_once_and_gives_the_boundary(tuned: tuple[Path, An
         read_outputs(path)
 
 
+@pytest.mark.slow
 def test_a_front_that_cannot_be_made_is_explained(tuned: tuple[Path, Any], tmp_path: Path) -> None:
     from photograft.models.networks import ensure_front
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import re
 import shutil
 import signal
@@ -350,3 +351,18 @@ def test_a_taken_port_and_a_missing_part_are_told(tmp_path: Path, monkeypatch: p
     with pytest.raises(MissingExtraError, match=r"photograft\[serve\]"):
         module.review(run.path, browser=False)
     assert not (tmp_path / "edits.csv").exists()
+
+
+def test_the_browsers_command_line_opens_the_page_a_single_time(tmp_path: Path) -> None:
+    """Other users of the machine can read that line once the browser runs."""
+    given: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("webbrowser.open", given.put)
+        with serving_here(make_run(tmp_path), browser=True) as address:
+            once = given.get(timeout=60)
+            assert once.partition("token=")[0] == address.partition("token=")[0] and once != address
+            with httpx.Client(trust_env=False) as browser:
+                assert browser.get(once).status_code == 200
+                assert browser.get(address.partition("?")[0]).status_code == 200  # by the cookie
+            with httpx.Client(trust_env=False) as reader:
+                assert told(reader.get(once)) == "no_token"

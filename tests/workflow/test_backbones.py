@@ -55,6 +55,7 @@ def check_run(run: TrainedRun, photo_folder: Path, capsys: pytest.CaptureFixture
     return found
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_has_its_own_size_and_no_feature_map(
     trained: Any, photo_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

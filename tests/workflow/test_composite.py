@@ -103,6 +103,7 @@ def test_factors_reach_predict_and_evaluate(heads: TrainedRun, table: Path) -> N
     assert report["balance"]["power"] == 0.5 and (heads.run / "confusion_모양.csv").is_file()
 
 
+@pytest.mark.slow
 def test_models_of_their_own_and_an_ensemble_predict_together(table: Path, tmp_path: Path) -> None:
     run = train(
         table,
@@ -200,6 +201,7 @@ def test_settings_that_do_not_go_together_are_refused(
     assert words in str(raised.value)
 
 
+@pytest.mark.slow
 def test_what_each_member_would_train_is_in_the_plan(table: Path, tuning: Tuning) -> None:
     config = photograft.load_config(
         None, tuned_settings(tuning, "model.labels=models", "model.factors.light.graft=head")

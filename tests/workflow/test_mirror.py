@@ -214,6 +214,7 @@ def test_what_fails_is_a_warning_that_says_how_to_make_up_for_it(run: Path, tmp_
     assert mirror_finished(run, TrackConfig()) == []
 
 
+@pytest.mark.slow
 def test_train_copies_the_run_at_its_end(photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     track = TrackConfig(mlflow=f"sqlite:///{(tmp_path / 'file' / 'x.db').as_posix()}", tensorboard=tmp_path / "tb")

@@ -30,6 +30,7 @@ def lite0_weights(tiny_config: object, tmp_path_factory: pytest.TempPathFactory)
     return file
 
 
+@pytest.mark.slow
 def test_a_wrong_mean_is_named_and_the_right_one_fits(lite0_weights: Path, shared_data: Path) -> None:
     own = ["model.backbone=timm:tf_efficientnet_lite0", f"model.weights={lite0_weights}", "data.per_class=12"]
     wrong = ["model.mean=[0.485, 0.456, 0.406]", "model.std=[0.229, 0.224, 0.225]"]

@@ -255,6 +255,7 @@ def test_train_begins_with_the_encoder(
     assert not [warning for warning in done.warnings if "pretrained" in warning]
 
 
+@pytest.mark.slow
 def test_train_warns_where_the_encoder_has_seen_the_photos_that_judge_it(
     pretrained: PretrainedRun, photo_folder: Path, tmp_path: Path
 ) -> None:

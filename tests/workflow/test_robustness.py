@@ -206,6 +206,7 @@ def test_factors_and_several_labels_are_judged_as_the_headline_is(
     assert len(robustness_csv(section).splitlines()) == 1 + 1 + 24 + 3
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_tried_again_and_its_seal_holds(tiny_run: TrainedRun, tmp_path: Path) -> None:
     run = Path(shutil.copytree(tiny_run.run, tmp_path / "run 사본"))
     assert 'id="robustness"' not in report(run).read_text("utf-8")

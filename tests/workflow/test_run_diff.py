@@ -80,7 +80,12 @@ def test_photos_and_split(before: Path, after: Path) -> None:
     def change(i: int, row: dict[str, str]) -> dict[str, str] | None:
         if i == 0:
             return None
-        more = {1: {"sha256": "0" * 64}, 2: {"label": "노란 튤립"}, 3: {"path": "옮긴 사진.jpg"}, 4: {"excluded": "x:2"}}
+        more = {
+            1: {"sha256": "0" * 64},
+            2: {"label": "노란 튤립"},
+            3: {"path": "옮긴 사진.jpg"},
+            4: {"excluded": "x:2"},
+        }
         return row | more.get(i, {})
 
     def move(i: int, row: dict[str, str]) -> dict[str, str]:

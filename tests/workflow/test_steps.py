@@ -26,6 +26,7 @@ def records_of(run: TrainedRun) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run.run / "records.jsonl").read_text("utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_a_head_trained_by_steps_moves_nothing_else_and_keeps_its_evaluations(
     tuning: Tuning, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,6 +56,7 @@ def test_a_head_trained_by_steps_moves_nothing_else_and_keeps_its_evaluations(
     assert summary["trainable"] == sum(kept[name].size for name in ("head.weight", "head.bias"))
 
 
+@pytest.mark.slow
 def test_hidden_layers_stand_between_a_frozen_network_and_the_head(
     tuning: Tuning, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +95,7 @@ def test_random_weights_are_frozen_only_where_that_is_meant(
         plan(tuning.photos, config=tuning.config(*asked))
 
 
+@pytest.mark.slow
 def test_a_plain_network_is_trained_from_random_weights(
     tuning: Tuning, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,12 +35,21 @@ _HEADERS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Secrets:
-    """What proves that a request comes from the page that was opened here."""
+    """What proves that a request comes from the page that was opened here.
+
+    `once` opens the page a single time: it is for the browser that is started here, whose command line every user of
+    the machine can read.
+    """
 
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     write: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    once: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+    def spend_once(self) -> None:
+        """From now on the token for a single time opens nothing."""
+        self.once = secrets.token_urlsafe(24)
 
     def cookie(self, port: int) -> str:
         """The header that gives the token to the browser; cookies of one host are shared by its ports."""
@@ -125,6 +134,9 @@ class Guard:
         given = [_read_cookie(headers.get("cookie", ""), _cookie_name(self.port))]
         if scope["path"] == "/":
             given += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
+            if _same(given[-1], self.secrets.once):
+                self.secrets.spend_once()
+                return True
         return any([_same(each, self.secrets.token) for each in given])  # noqa: C419 - no comparison is left out
 
 

@@ -59,14 +59,14 @@ def review(
         secrets, taken = Secrets(), int(bound.getsockname()[1])
         session = Session(reviewed, pictures, narrator.say)
         app = make_app(session, secrets, port=taken)
-        address = f"http://{HOST}:{taken}/?token={secrets.token}"
+        page = f"http://{HOST}:{taken}/?token="
 
         def started() -> None:
             threading.Thread(target=_prepare, args=(session, Path(run)), daemon=True).start()
             if opened is not None:
-                opened(address)
+                opened(page + secrets.token)
             if browser:
-                threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
+                threading.Thread(target=_open_browser, args=(page + secrets.once,), daemon=True).start()
 
         serve(app, bound, started=started, ended=session.ended)
     return reviewed

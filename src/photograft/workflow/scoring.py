@@ -14,6 +14,11 @@ from photograft.metrics.confusion import accuracy, balanced_accuracy, confusion_
 from photograft.tracking.run_folder import RunFolder
 from photograft.values import FloatArray, IntArray
 
+_APART = (
+    "of photos with several labels, heads are judged on other photos than fine-tuned networks: search model.graft=head "
+    "in one space and the others in another"
+)
+
 LOWER_IS_BETTER: tuple[Metric, ...] = ("log_loss",)
 
 
@@ -27,7 +32,8 @@ def score_run(run: Path, metric: Metric, *, part: str | None = None) -> float:
             compared; None for all.
 
     Raises:
-        ConfigError: Photos have several labels, and the metric is not one for these.
+        ConfigError: Photos have several labels, and the metric is not one for these, or the part is not what the run
+            was judged on.
         ModelError: The tables of the run are damaged.
     """
     folder = RunFolder(run)
@@ -37,9 +43,14 @@ def score_run(run: Path, metric: Metric, *, part: str | None = None) -> float:
         classes = {name: index for index, name in enumerate(headline["classes"])}
         table = read_table((run / "predictions.csv").read_bytes())
         if table and "labels" in table[0]:
+            if part is not None and headline["what"] != "validation":
+                raise ConfigError(_APART)
             return _reported(headline["scores"], metric)
         rows = [row for row in table if row["part"] != "test" and row["predicted"]]
-        rows = [row for row in rows if row["part"] == part] or rows
+        if part is not None:
+            rows = [row for row in rows if row["part"] == part]
+        if not rows:
+            raise ValueError(f"no photo of {part or 'its folds'} was judged")
         label_N = np.array([classes[row["label"]] for row in rows])
         predicted_N = np.array([classes[row["predicted"]] for row in rows])
         probability_N = np.array([float(row[f"p_{row['label']}"]) for row in rows])

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from photograft.config import Config, load_config, to_yaml
 from photograft.config.space import Range, Space, read_space, value_of, with_values
@@ -60,8 +60,14 @@ class Search:
         config = with_whole_paths(with_values(self.base, values))
         changes: dict[str, Any] = {"split": config.split.model_copy(update={"open_test": open_test})}
         if not open_test:  # nobody reads what each of the trials would do on worse photos
+            changes["train"] = config.train.model_copy(update={"on_all": False, "refit": _closed_refit(config)})
             changes["report"] = config.report.model_copy(update={"robustness_s": 0.0})
         return config.model_copy(update=changes)
+
+
+def _closed_refit(config: Config) -> Literal["train_val", "all", "none", "folds"]:
+    """What a trial's model is fitted on: never the test part."""
+    return "train_val" if config.train.on_all or config.train.refit == "all" else config.train.refit
 
 
 def begin_search(folder: RunFolder, plan: Plan, base: Config, space_file: Path, narrator: Narrator) -> Search:
