@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 PARTIAL = 6
 _MEANINGS = {
-    "unsure": "are unsure: their label is the best guess, and less probable than this model's limit",
-    "unfamiliar": "are unfamiliar: like none that this model learned from, so that their label may mean nothing",
+    "unsure": "unsure: the label is the best guess, and less probable than this model's limit",
+    "unfamiliar": "unfamiliar: like none that this model learned from, so that the label may mean nothing",
     "rejected": "could not be used; the rows say why",
 }
 

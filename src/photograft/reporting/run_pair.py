@@ -108,9 +108,11 @@ def _refusal(a: FinishedRun, b: FinishedRun, overlap: Overlap, n: int) -> str:
         counts = f"{a.name} {overlap.n_a:,} ({what[0]}), {b.name} {overlap.n_b:,} ({what[1]})"
         differ = f"{counts}, of which {overlap.shared:,} are the same photos"
         differ += f", {overlap.relabelled:,} of them with another label" if overlap.relabelled else ""
-    advice = _same_split(a, b)
-    if n >= FEWEST:
-        advice += f", or give --shared to compare on the {n:,} photos alone that both judged without having seen them"
+    shared = f"give --shared to compare on the {n:,} photos alone that both judged without having seen them"
+    if overlap.relabelled:  # as after a review: the same split would not help
+        advice = f"{shared}, under the same label" if n >= FEWEST else "train both with the same --edits"
+    else:
+        advice = _same_split(a, b) + (f", or {shared}" if n >= FEWEST else "")
     return f"The scores of {a.name} and {b.name} are not on the same photos: {differ}. To compare them, {advice}."
 
 
