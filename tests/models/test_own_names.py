@@ -165,5 +165,5 @@ def test_what_a_run_did_not_take_over_is_not_gone_on_from(tmp_path: Path) -> Non
 def test_a_run_that_was_stopped_has_no_network_yet(tmp_path: Path, verb: str) -> None:
     run = make_run(tmp_path / "내 run", "model.backbone=autoencoder:4x1", "model.graft=scratch", tuned=False)
     (run / "started.json").write_text(json.dumps({"photos": 'a "pretrain"', "verb": verb}, indent=2), "utf-8")
-    with pytest.raises(ConfigError, match=rf"was stopped .*`photograft {verb} --resume '.*내 run'` first"):
+    with pytest.raises(ConfigError, match=rf"is not finished: .*`photograft {verb} --resume '.*내 run'`"):
         find_backbone(f"run:{run}", cache_dir=tmp_path)

@@ -84,6 +84,7 @@ def test_photos_that_are_gone_are_no_neighbours(run: Path, photo_folder: Path, t
     record = (run / "run.json").read_text("utf-8").replace(str(photo_folder), str(moved))
     (run / "run.json").write_text(record, encoding="utf-8")
     (run / "checksums.json").unlink()
+    (run / "neighbours.safetensors").unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHOTOGRAFT_CACHE", str(tmp_path / "empty cache"))
         near = open_neighbours(run)
