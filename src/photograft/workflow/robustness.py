@@ -182,11 +182,12 @@ class _Trial:
         if len(order) < FEWEST:
             return {}, "photos", len(order)
         looks: dict[str, _Look] = {}
-        started, cost_s, n_pilot = self.now(), self.kept.cost_s, 0
-        if cost_s is None:
+        started, cost_s = self.now(), self.kept.cost_s
+        if cost_s is None or photos_within(self.limit_s, cost_s, len(order)) < FEWEST:
+            # What was measured on a busy machine must not be the last word: other photos are measured then.
+            first = 0 if cost_s is None else _PILOT
             clocked: list[float] = []
-            n_pilot = _PILOT
-            for name, look in self._each(order[:n_pilot]):
+            for name, look in self._each(order[first : first + _PILOT]):
                 looks[name] = look
                 clocked.append(self.now())
             if len(clocked) < 2:
@@ -199,7 +200,7 @@ class _Trial:
         late = False
         with self.narrator.progress(n, "Trying worse photos") as progress:
             progress.advance(len(looks))
-            for name, look in self._each(order[n_pilot:n]):
+            for name, look in self._each([photo for photo in order[:n] if photo.name not in looks]):
                 looks[name] = look
                 progress.advance()
                 late = self.now() - started > _OVERTIME * self.limit_s
