@@ -11,7 +11,7 @@ from markupsafe import Markup
 from photograft.reporting.compare_texts import compare_texts_in
 from photograft.reporting.diff_lines import show_value
 from photograft.reporting.html import Pictures, render_template
-from photograft.reporting.study_curves import Line, study_curves_svg
+from photograft.reporting.study_curves import lines_of, study_curves_svg
 from photograft.reporting.study_page import show_pair
 from photograft.reporting.texts import Texts
 
@@ -49,7 +49,8 @@ def render_compare(document: Document, *, thumbnails: Mapping[str, bytes] | None
             for row in document["settings"]
         ],
         pictured=bool(held),
-        curves=Markup(study_curves_svg(_lines(runs), texts)),  # whose texts are escaped where it is drawn
+        # Texts are escaped where the curves are drawn.
+        curves=Markup(study_curves_svg(lines_of(runs, name="name"), texts)),
     )
 
 
@@ -168,19 +169,6 @@ def _class(row: Document, widest: float, texts: Texts) -> dict[str, Any]:
         "low": f"{place(row['f1_low']):.2f}%",
         "width": f"{50 * (row['f1_high'] - row['f1_low']) / widest:.2f}%",
     }
-
-
-def _lines(runs: Sequence[Document]) -> list[Line]:
-    return [
-        Line(
-            f"{run['name']}: {curve['member']}" if curve["member"] else run["name"],
-            tuple(curve["epoch"]),
-            tuple(curve["loss"]),
-            tuple(curve["accuracy"]),
-        )
-        for run in runs
-        for curve in run["curves"]
-    ]
 
 
 def _points(difference: float, *, sign: str = "") -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from photograft.reporting.axes import LEFT, WIDTH, Panel, draw_axes, draw_epochs, epoch_edges, loss_ticks, share_ticks
 from photograft.reporting.clean import clean_text
@@ -27,6 +28,20 @@ class Line:
     epoch: tuple[float, ...]
     loss: tuple[float | None, ...]
     accuracy: tuple[float | None, ...]
+
+
+def lines_of(runs: Sequence[Mapping[str, Any]], *, name: str) -> list[Line]:
+    """The curves of runs as documents have them, under what each is called by the key `name`, and its member."""
+    return [
+        Line(
+            f"{run[name]}: {curve['member']}" if curve["member"] else run[name],
+            tuple(curve["epoch"]),
+            tuple(curve["loss"]),
+            tuple(curve["accuracy"]),
+        )
+        for run in runs
+        for curve in run["curves"]
+    ]
 
 
 def study_curves_svg(lines: Sequence[Line], texts: Texts) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from photograft.reporting.html import Pictures, render_template
-from photograft.reporting.study_curves import Line, study_curves_svg
+from photograft.reporting.study_curves import lines_of, study_curves_svg
 from photograft.reporting.study_texts import study_texts_in
 from photograft.reporting.texts import Texts
 
@@ -31,7 +31,8 @@ def render_study(document: Mapping[str, Any], *, sheets: Mapping[str, bytes] | N
         notes=_notes(document, texts),
         rows=[_row(row, document, texts) for row in rows],
         pairs=[show_pair(pair, texts) for pair in document["comparisons"]],
-        curves=Markup(study_curves_svg(_lines(rows), texts)),  # whose texts are escaped where it is drawn
+        # Texts are escaped where the curves are drawn.
+        curves=Markup(study_curves_svg(lines_of(rows, name="variant"), texts)),
         pretraining=[
             (row["variant"], shown.get(row["variant"], ""), _pretrained(row["pretraining"], texts))
             for row in rows
@@ -130,19 +131,6 @@ def _turned(pair: Mapping[str, Any]) -> dict[str, Any]:
     for one, other in (("a", "b"), ("only_a", "only_b"), ("low", "high"), ("macro_f1_low", "macro_f1_high")):
         turned[one], turned[other] = turned[other], turned[one]
     return turned
-
-
-def _lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
-    return [
-        Line(
-            f"{row['variant']}: {curve['member']}" if curve["member"] else row["variant"],
-            tuple(curve["epoch"]),
-            tuple(curve["loss"]),
-            tuple(curve["accuracy"]),
-        )
-        for row in rows
-        for curve in row["curves"]
-    ]
 
 
 def _pretrained(facts: Mapping[str, Any], texts: Texts) -> str:
