@@ -99,7 +99,7 @@ $(DEMO_READY): | $(BIN)/python
 	@touch $@
 
 $(DEV_READY): | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[train,demo,heif,tune,mlflow,tensorboard,serve,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[train,demo,heif,tune,mlflow,tensorboard,serve,faiss,openvino,dev]'
 	@touch $@
 
 $(BENCH_READY): | $(DEV_READY)

@@ -51,7 +51,7 @@ def test_predict_says_it_in_every_form(
     assert isinstance(wanted, Prediction) and wanted.status in ("unsure", "unfamiliar")
     assert main(call) == 0
     out, err = capsys.readouterr()
-    assert out.split("\t")[1] == wanted.status and f"1 of 1 photos are {wanted.status}" in err
+    assert out.split("\t")[1] == wanted.status and f"1 of 1 photos {wanted.status}: " in err
     table = tmp_path / "표.csv"
     assert main([*call, "--json", "--csv", str(table)]) == 0
     (row,) = json.loads(capsys.readouterr().out)

@@ -180,6 +180,11 @@ class Classifier:
         embedding_VND = embed_views(self._engine(network), pixels_NHWC, views)
         return merge_views(embedding_VND.sum(axis=0), len(views))
 
+    def describe(self, names: Sequence[str], embeddings: Mapping[str, FloatArray]) -> list[Prediction]:
+        """Predictions of N photos, all of which could be read, from embeddings (N, D) per network, as `embed` gives."""
+        table = self._tabulate(self._logits(embeddings), names)
+        return list(_describe(table, self._min_probability, unfamiliar(embeddings, self.bundle)))
+
     def pixels_each(self, photos: Iterable[_Input]) -> Iterator[_Pixels | None]:
         """Pixels of each photo under every contract, lazily and in order; None where it is rejected."""
         for _, pixels in self._decode(photos):

@@ -25,7 +25,7 @@ from photograft.workflow.fits import Observer
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.resume import has_begun
 from photograft.workflow.scoring import LOWER_IS_BETTER
-from photograft.workflow.search import Search, now
+from photograft.workflow.tune_plan import Search, now
 from photograft.workflow.train import resume, train
 from photograft.workflow.trials import TrialRow, Trials
 
