@@ -18,7 +18,7 @@ from photograft.data.folders import SYSTEM_NAMES
 from photograft.data.hashing import hash_file
 from photograft.errors import IntegrityError, ModelError
 from photograft.models.bundle_checks import contradictions
-from photograft.models.bundle_rows import BundleInfo, DecisionsRow, as_target
+from photograft.models.bundle_rows import BundleInfo, DecisionsRow, HeadRow, as_target
 from photograft.models.decisions import Familiar, read_familiar
 from photograft.tracking.atomic import link_or_copy, write_atomically
 from photograft.tracking.pretrained import refuse_pretrained
@@ -145,21 +145,28 @@ def read_bundle(path: Path) -> Bundle:
     """Read the bundle of a run or bundle path, after comparing every listed file with its checksum."""
     folder = find_bundle(path)
     sums = check_files(folder)
-    info = _parse_info(folder / "bundle.json")
+    path = folder / "bundle.json"
+    info = parse_info(path.read_bytes(), path)
     if wrong := list(contradictions(info, sums)):
-        raise IntegrityError(f"{folder / 'bundle.json'} contradicts itself or the bundle's files: {'; '.join(wrong)}.")
-    embedding = {row.id: row.outputs["embedding"] for row in info.networks}
-    heads = {row.id: _read_head(folder / row.weights) for row in info.heads}
-    bundle = Bundle(folder, info, heads)
-    target_of = {m.head: target for row, target in zip(info.targets, bundle.targets, strict=True) for m in row.members}
-    for row in info.heads:
-        n, head = target_of[row.id].n_outputs, bundle.heads[row.id]
-        if head.weight_DM.shape != (embedding[row.network], n) or head.bias_M.shape != (n,):
-            raise IntegrityError(f"{folder / row.weights} does not fit the classes and the network of bundle.json.")
+        raise IntegrityError(f"{path} contradicts itself or the bundle's files: {'; '.join(wrong)}.")
+    bundle = Bundle(folder, info, {row.id: _read_head(folder / row.weights) for row in info.heads})
+    if (head := misfit(bundle)) is not None:
+        raise IntegrityError(f"{folder / head.weights} does not fit the classes and the network of bundle.json.")
     told = info.decisions.unfamiliar
     if told is None:
         return bundle
-    return replace(bundle, familiar=read_familiar(folder / told.file, embedding=embedding[told.network]))
+    return replace(bundle, familiar=read_familiar(folder / told.file, embedding=info.embedding_of(told.network)))
+
+
+def misfit(bundle: Bundle) -> HeadRow | None:
+    """The first head whose weights do not fit its classes and its network; None where all do."""
+    rows = zip(bundle.info.targets, bundle.targets, strict=True)
+    target_of = {member.head: target for row, target in rows for member in row.members}
+    for row in bundle.info.heads:
+        n, head = target_of[row.id].n_outputs, bundle.heads[row.id]
+        if head.weight_DM.shape != (bundle.info.embedding_of(row.network), n) or head.bias_M.shape != (n,):
+            return row
+    return None
 
 
 def check_files(folder: Path) -> dict[str, str]:
@@ -217,9 +224,14 @@ def _is_of_system(name: str) -> bool:
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
-def _parse_info(path: Path) -> BundleInfo:
+def parse_info(content: bytes | str, path: Path) -> BundleInfo:
+    """The rows of bundle.json, which stand in the file `path`.
+
+    Raises:
+        ModelError: They are of a later format, or hold something that this release does not know.
+    """
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(content)
     except ValueError as error:
         raise IntegrityError(f"{path} is not JSON ({error}).") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:

@@ -218,6 +218,10 @@ class BundleInfo(_Row):
         """The views that a network sees."""
         return next(view for view in self.views if view.network == network)
 
+    def embedding_of(self, network: str) -> int:
+        """How many numbers a network gives for a photo."""
+        return int(next(row.outputs["embedding"] for row in self.networks if row.id == network))
+
 
 def class_names(targets: Sequence[TargetRow], joint: JointRow | None) -> tuple[str, ...]:
     """Names of what is predicted in the end, in the order of the probabilities."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,13 @@ class Familiar:
 
 def familiar_file(familiar: Familiar) -> bytes:
     """The content of the file."""
+    return save_tensors(familiar_tensors(familiar))
+
+
+def familiar_tensors(familiar: Familiar) -> dict[str, npt.NDArray[Any]]:
+    """What is in the file, by name."""
     arrays = _arrays(familiar)
-    return save_tensors({name: np.ascontiguousarray(array) for name, array in zip(_NAMES, arrays, strict=True)})
+    return {name: np.ascontiguousarray(array) for name, array in zip(_NAMES, arrays, strict=True)}
 
 
 def read_familiar(file: Path, *, embedding: int) -> Familiar:
@@ -53,15 +59,27 @@ def read_familiar(file: Path, *, embedding: int) -> Familiar:
     """
     try:
         tensors = load_tensors(file.read_bytes())
+    except SafetensorError as error:
+        raise _none_in(file, error) from error
+    return as_familiar(tensors, file, embedding=embedding)
+
+
+def as_familiar(tensors: Mapping[str, npt.NDArray[Any]], file: Path, *, embedding: int) -> Familiar:
+    """What tells strangers, from tensors that stand in `file`; raises as `read_familiar` does."""
+    try:
         centre_D, scale_D, basis_RD, whiten_RR, mean_KR, weights_2 = (tensors[name] for name in _NAMES)
-    except (SafetensorError, KeyError) as error:
-        raise IntegrityError(f"{file} does not hold what tells unfamiliar photos: {error}") from error
+    except KeyError as error:
+        raise _none_in(file, error) from error
     familiar = Familiar(centre_D, scale_D, basis_RD, whiten_RR, mean_KR, weights_2)
     r, k = len(basis_RD), len(mean_KR)
     shapes = ((embedding,), (embedding,), (r, embedding), (r, r), (k, r), (2,))
     if tuple(array.shape for array in _arrays(familiar)) != shapes or not k or not (scale_D > 0).all():
         raise IntegrityError(f"{file} does not fit the network of bundle.json: it is not of this bundle.")
     return familiar
+
+
+def _none_in(file: Path, error: Exception) -> IntegrityError:
+    return IntegrityError(f"{file} does not hold what tells unfamiliar photos: {error}")
 
 
 def _arrays(familiar: Familiar) -> tuple[npt.NDArray[Any], ...]:

@@ -1,0 +1,261 @@
+"""Head packs: what a bundle adds to its network, as one small file. Shape letters: D numbers, M outputs.
+
+A pack is a safetensors file. Its tensors are the heads, what tells strangers, and the smallest golden picture; its
+metadata holds bundle.json and a digest of everything. The network is named by its SHA-256, and is not in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from photograft.data.hashing import hash_file
+from photograft.errors import IntegrityError, ModelError
+from photograft.models.bundle import Bundle, HeadWeights, misfit, parse_info
+from photograft.models.bundle_checks import contradictions
+from photograft.models.bundle_rows import BundleInfo, NetworkRow
+from photograft.models.decisions import Familiar, as_familiar, familiar_tensors
+
+ENDING: Final = ".heads.safetensors"
+"""How the names of packs end that photograft writes; a pack may be called otherwise."""
+
+_FORMAT, _VERSION = "photograft-heads", 1
+_HEADS, _FAMILIAR = "heads/", "unfamiliar/"
+_LONGEST_HEADER = 100_000_000
+_FILE_IN_BUNDLE = re.compile(r"(networks|heads|golden|decisions)/[^./\\:\x00][^/\\:\x00]*")
+
+_Tensors = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack whose digest holds. `info` names files that it would have in a bundle.
+
+    `pictures` are the golden pictures that are in the pack, `sums` the SHA-256 of all of them.
+    """
+
+    path: Path
+    name: str
+    info: BundleInfo
+    heads: dict[str, HeadWeights]
+    familiar: Familiar | None
+    pictures: dict[str, bytes]
+    sums: dict[str, str]
+
+    def on(self, bundle: Bundle) -> Bundle:
+        """The pack on the networks of a bundle, which are the same; nothing is written.
+
+        Raises:
+            ModelError: The bundle has not all of them, or reads photos in another way; the message says what differs.
+        """
+        files = {row.id: _counterpart(row, self, bundle).file for row in self.info.networks}
+        rows = tuple(row.model_copy(update={"file": files[row.id]}) for row in self.info.networks)
+        info = self.info.model_copy(update={"networks": rows})
+        return Bundle(bundle.folder, info, self.heads, self.familiar)
+
+
+def pack_content(bundle: Bundle, *, name: str, familiar: bool = True) -> bytes:
+    """The content of a bundle's pack; without `familiar` no photo is ever called unfamiliar by it.
+
+    Raises:
+        ModelError: The statistics of its BatchNorm moved, so that its network is that of no other bundle.
+    """
+    info = bundle.info
+    if moved := [row.source["name"] for row in info.networks if row.batchnorm == "moved"]:
+        raise ModelError(
+            f"{bundle.folder}: BatchNorm statistics of {', '.join(moved)} were moved in training, so no other bundle "
+            "has this network and a pack would fit nowhere. Share the whole bundle, or train with "
+            "train.batchnorm=frozen or at graft point head."
+        )
+    tensors: _Tensors = {}
+    for row in info.heads:
+        head = bundle.heads[row.id]
+        tensors[f"{_HEADS}{row.id}/weight"] = np.ascontiguousarray(head.weight_DM.T)
+        tensors[f"{_HEADS}{row.id}/bias"] = np.ascontiguousarray(head.bias_M)
+    if familiar and bundle.familiar is not None:
+        tensors |= {f"{_FAMILIAR}{key}": array for key, array in familiar_tensors(bundle.familiar).items()}
+    else:
+        info = info.model_copy(update={"decisions": info.decisions.model_copy(update={"unfamiliar": None})})
+    files = [bundle.folder / row.file for row in info.golden]
+    for file in sorted(files, key=lambda file: file.stat().st_size)[:1]:
+        tensors[file.relative_to(bundle.folder).as_posix()] = np.frombuffer(file.read_bytes(), np.uint8)
+    sums = {row.file: hash_file(file) for row, file in zip(info.golden, files, strict=True)}
+    content = {"name": name, "bundle": info.model_dump(mode="json"), "golden": sums}
+    text = json.dumps(content, allow_nan=False)
+    metadata = {"format": _FORMAT, "version": str(_VERSION), "pack": text, "sha256": _digest(text, tensors)}
+    return save_tensors(tensors, metadata)
+
+
+def is_pack(path: Path) -> bool:
+    """Whether a file says that it is a pack, of this version or another; reads only its beginning."""
+    try:
+        return _metadata(path).get("format") == _FORMAT
+    except (OSError, ValueError):
+        return False
+
+
+def read_pack(path: Path) -> Pack:
+    """Read a pack, after comparing it with its digest.
+
+    Raises:
+        ModelError: It is none, or of a later format.
+        IntegrityError: It was changed or damaged.
+    """
+    try:
+        metadata = _metadata(path)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} does not exist.") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is no head pack: {error}.") from error
+    if metadata.get("format") != _FORMAT:
+        raise ModelError(f"{path} is no head pack: `photograft heads export RUN` writes one.")
+    if metadata.get("version") != str(_VERSION):
+        raise ModelError(
+            f"{path} is a head pack of format {metadata.get('version')!r}, this release of photograft reads format "
+            f"{_VERSION}: pip install -U photograft"
+        )
+    tensors, text = _checked(path, metadata)
+    content = json.loads(text)
+    info = parse_info(json.dumps(content["bundle"]), path)
+    sums = {str(name): str(sha256) for name, sha256 in content["golden"].items()}
+    wrong = [*_foreign_files(info), *contradictions(info, _all_files(info, sums))]
+    wrong += [f"BatchNorm of network {row.id} was moved" for row in info.networks if row.batchnorm == "moved"]
+    if wrong:
+        raise IntegrityError(f"{path} contradicts itself: {'; '.join(wrong)}.")
+    return _assemble(path, str(content["name"]), info, tensors, sums)
+
+
+def backbone_key(info: BundleInfo) -> tuple[str, ...]:
+    """What must be the same for heads to share one pass: SHA-256, contract and views of every network."""
+    keys = []
+    for row in info.networks:
+        views = info.views_of(row.id)
+        keys.append(f"{row.sha256}/{row.contract}/{','.join(views.names)}")
+    return tuple(sorted(keys))
+
+
+def differences(row: NetworkRow, info: BundleInfo, other_row: NetworkRow, other: BundleInfo) -> Iterator[str]:
+    """Why heads on one network could not share a pass with heads on the other, as parts of a sentence."""
+    if row.sha256 != other_row.sha256:
+        yield (
+            f"network {row.source['name']} (SHA-256 {row.sha256[:12]}...{_tuned(row)}), not "
+            f"{other_row.source['name']} ({other_row.sha256[:12]}...{_tuned(other_row)})"
+        )
+        if row.source.get("weights_sha256") == other_row.source.get("weights_sha256") and row.id == other_row.id:
+            yield "its weights are the same, and another machine or release of torch exported it"
+    if row.contract != other_row.contract:
+        here, there = _contract(row, info), _contract(other_row, other)
+        changed = [f"{key} {here.get(key)}, not {there.get(key)}" for key in here if here.get(key) != there.get(key)]
+        yield f"contract: {', '.join(changed)}"
+    views, other_views = (each.views_of(r.id).names for each, r in ((info, row), (other, other_row)))
+    if views != other_views:
+        yield f"views {', '.join(views)}, not {', '.join(other_views)}"
+
+
+def _counterpart(row: NetworkRow, pack: Pack, bundle: Bundle) -> NetworkRow:
+    """The network of the bundle that a network of the pack is."""
+    found = [(list(differences(row, pack.info, each, bundle.info)), each) for each in bundle.info.networks]
+    wrong, nearest = min(found, key=lambda each: (each[1].sha256 != row.sha256, len(each[0])))
+    if not wrong:
+        return nearest
+    remedy = (
+        "only bundles of the run that tuned this network have it"
+        if row.cut != "head"
+        else "give a bundle that was trained with the same model.backbone, model.embedding and input settings"
+    )
+    raise ModelError(f"{pack.path} does not fit {bundle.folder}. The pack wants {'; '.join(wrong)}: {remedy}.")
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """The metadata in the header of a safetensors file; ValueError where it is none."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if not 2 <= size <= min(_LONGEST_HEADER, path.stat().st_size):
+            raise ValueError("it is no safetensors file")
+        header = json.loads(file.read(size))
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
+    return {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else {}
+
+
+def _checked(path: Path, metadata: Mapping[str, str]) -> tuple[_Tensors, str]:
+    """Its tensors and its text, as they were written."""
+    try:
+        tensors, text = load_tensors(path.read_bytes()), metadata["pack"]
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise IntegrityError(f"{path} is damaged ({error}); copy the pack again.") from error
+    if metadata.get("sha256") != _digest(text, tensors):
+        raise IntegrityError(f"{path} was changed or damaged; copy the pack again.")
+    return tensors, text
+
+
+def _assemble(path: Path, name: str, info: BundleInfo, tensors: _Tensors, sums: dict[str, str]) -> Pack:
+    try:
+        heads = {
+            row.id: HeadWeights(
+                np.ascontiguousarray(tensors[f"{_HEADS}{row.id}/weight"].T), tensors[f"{_HEADS}{row.id}/bias"]
+            )
+            for row in info.heads
+        }
+    except KeyError as error:
+        raise IntegrityError(f"{path} lacks the tensor {error}; export the pack again.") from error
+    if (head := misfit(Bundle(path.parent, info, heads))) is not None:
+        raise IntegrityError(f"{path}: the weights of {head.id} do not fit their classes and network.")
+    told = info.decisions.unfamiliar
+    familiar = None
+    if told is not None:
+        named = {key.removeprefix(_FAMILIAR): each for key, each in tensors.items() if key.startswith(_FAMILIAR)}
+        familiar = as_familiar(named, path, embedding=info.embedding_of(told.network))
+    pictures = {row.file: tensors[row.file].tobytes() for row in info.golden if row.file in tensors}
+    return Pack(path, unicodedata.normalize("NFC", name), info, heads, familiar, pictures, sums)
+
+
+def _foreign_files(info: BundleInfo) -> Iterator[str]:
+    """A pack becomes files of a folder: none may lie elsewhere."""
+    names = (
+        [row.file for row in info.networks] + [row.weights for row in info.heads] + [row.file for row in info.golden]
+    )
+    if info.decisions.unfamiliar is not None:
+        names.append(info.decisions.unfamiliar.file)
+    yield from (f"{name!r} is no file of a bundle" for name in names if not _FILE_IN_BUNDLE.fullmatch(name))
+
+
+def _all_files(info: BundleInfo, sums: dict[str, str]) -> dict[str, str]:
+    """The files that a bundle of this pack would have, as far as their SHA-256 is known."""
+    files = {row.file: row.sha256 for row in info.networks} | {row.weights: "" for row in info.heads} | sums
+    return files if info.decisions.unfamiliar is None else {**files, info.decisions.unfamiliar.file: ""}
+
+
+def _digest(text: str, tensors: _Tensors) -> str:
+    digest = hashlib.sha256(text.encode("utf-8"))
+    for name in sorted(tensors):
+        digest.update(f"\n{name} {tensors[name].dtype} {list(tensors[name].shape)}\n".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _contract(row: NetworkRow, info: BundleInfo) -> dict[str, Any]:
+    contract = next(each.contract for each in info.contracts if each.id == row.contract)
+    return _flat(contract.model_dump(mode="json"))
+
+
+def _tuned(row: NetworkRow) -> str:
+    return "" if row.cut == "head" else ", tuned"
+
+
+def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return flat
