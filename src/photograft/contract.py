@@ -126,6 +126,19 @@ def view_names(crops: Crops, flip: bool) -> tuple[str, ...]:
     return (*names, *(f"{name}-flipped" for name in names)) if flip else names
 
 
+def view_corner(view: str, px: int) -> tuple[int, int]:
+    """Where a view begins in a picture of `px` pixels: from the top and from the left."""
+    name = view.removesuffix("-flipped")
+    if name == "whole":
+        return 0, 0
+    top, left = ((px - window_px(px, "five")) * halves // 2 for halves in _PLACES[name])
+    return top, left
+
+
 def canonical_json(value: Any) -> bytes:
     """JSON with sorted keys and no spaces, as UTF-8: what hashes are taken over."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+_PLACES = dict(zip(view_names("five", False), ((1, 1), (0, 0), (0, 2), (2, 0), (2, 2)), strict=True))
+"""Where the five squares lie, in halves of the margin from the top and from the left: the middle, then the corners."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from photograft.contract import Contract, view_names, window_px
+from photograft.contract import Contract, view_corner, window_px
 from photograft.data.scan import decoder_key
 from photograft.errors import PhotograftError
 from photograft.features.engine import Engine
@@ -20,9 +20,6 @@ BATCH = 16
 
 _TABLE_BLOCK = 2048
 """Rows of a table that are summed before they are written: 17 MB of 2,128 numbers each."""
-
-_PLACES = dict(zip(view_names("five", False), ((1, 1), (0, 0), (0, 2), (2, 0), (2, 2)), strict=True))
-"""Where the five squares lie, in halves of the margin from the top and from the left: the middle, then the corners."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +98,6 @@ def take_view(pixels_NHWC: PixelArray, view: str) -> PixelArray:
         side, (top, left) = window_px(px, "five"), view_corner(view, px)
         pixels_NHWC = pixels_NHWC[:, top : top + side, left : left + side]
     return pixels_NHWC[:, :, ::-1] if view.endswith("-flipped") else pixels_NHWC
-
-
-def view_corner(view: str, px: int) -> tuple[int, int]:
-    """Where a view begins in a picture of `px` pixels: from the top and from the left."""
-    name = view.removesuffix("-flipped")
-    if name == "whole":
-        return 0, 0
-    top, left = ((px - window_px(px, "five")) * halves // 2 for halves in _PLACES[name])
-    return top, left
 
 
 def merge_views(sum_ND: FloatArray, n_views: int) -> FloatArray:

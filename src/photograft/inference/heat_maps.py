@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from photograft.contract import window_px
+from photograft.contract import view_corner, window_px
 from photograft.features.engine_maps import MapEngine, MapPart, pool
-from photograft.features.extract import merge_views, take_view, view_corner
+from photograft.features.extract import merge_views, take_view
 from photograft.inference.evidence import Question, directions
 from photograft.models.bundle import Bundle
 from photograft.values import DoubleArray, FloatArray, PixelArray
