@@ -13,17 +13,19 @@ BIN := $(VENV)/bin
 DEMO_READY := $(VENV)/.photograft-demo-$(KEY)
 DEV_READY := $(VENV)/.photograft-dev-$(KEY)
 BENCH_READY := $(VENV)/.photograft-bench-$(KEY)
+SERVE_READY := $(VENV)/.photograft-serve-$(KEY)
 SOURCES := src tests benchmarks
 
 # Through the environment, so that a folder may have any name.
 export PHOTOS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check format docs bench install clean clean-all
+.PHONY: help demo serve-demo test test-slow test-all check format docs bench install clean clean-all
 
 help:  ## list the targets
 	@echo "make demo               train on 2,000 textile photos that come along, and say where the report is"
 	@echo "make demo PHOTOS=path/  train on your own photos, one folder per class"
+	@echo "make serve-demo         train the demo once, and serve it: a page and an API on this machine (PORT=8000)"
 	@echo "make test               run the tests (about five minutes)"
 	@echo "make test-slow          run the end-to-end checks that take longer"
 	@echo "make test-all           run both"
@@ -46,6 +48,18 @@ demo: $(DEMO_READY)
 		photos="$$($(BIN)/python -c 'import conformal_clip_data as c, pathlib; print(pathlib.Path(c.__file__).parent / "data/textile_images/simulated")')"; \
 	fi; \
 	$(BIN)/photograft train "$$photos" --name demo
+
+# Named without a date, so that it is trained once.
+DEMO_RUN := runs/serve-demo
+PORT ?= 8000
+
+serve-demo: $(SERVE_READY)
+	@if [ ! -f "$(DEMO_RUN)/report.html" ]; then \
+		photos="$$($(BIN)/python -c 'import conformal_clip_data as c, pathlib; print(pathlib.Path(c.__file__).parent / "data/textile_images/simulated")')"; \
+		$(BIN)/photograft train "$$photos" --name serve-demo --runs-dir "$(DEMO_RUN).parts" && \
+			mv "$(DEMO_RUN).parts"/*-serve-demo "$(DEMO_RUN)" && rmdir "$(DEMO_RUN).parts"; \
+	fi
+	$(BIN)/photograft serve "$(DEMO_RUN)" --port $(PORT)
 
 # Tests of one file share what its fixtures have trained.
 PARALLEL := -n 2 --dist loadfile
@@ -96,6 +110,10 @@ $(BIN)/python:
 
 $(DEMO_READY): | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[train,demo]'
+	@touch $@
+
+$(SERVE_READY): | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[train,demo,serve]'
 	@touch $@
 
 $(DEV_READY): | $(BIN)/python
