@@ -1,0 +1,1 @@
+"""Vectors of photos, and the nearest of them."""
