@@ -13,7 +13,7 @@ PAGE_POLICY = (
 )
 """What the page may load: itself, and photos that were chosen in it (`blob:`), which stay in the browser."""
 
-_TYPES = {".css": "text/css", ".js": "text/javascript"}
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _SHARED = ("shared.css", "show.js", "texts.js")
 
 
