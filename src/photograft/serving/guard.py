@@ -1,9 +1,10 @@
-"""What stands before every request to a page of this machine: who may ask, what answers say, and errors in one form.
+"""What stands before every request: who may ask, what answers say, and errors in one form.
 
-A page that shows the user's photos and writes files is reached through the loopback address alone, and yet any web site
-that is open in the same browser can send requests there. So: a secret in the address that is opened, then in a cookie;
-a second one in a header of everything that writes, which no other site can set or read; only the own host names, since
-a site can give its name this address (DNS rebinding); and headers that let the page load nothing but itself.
+`PageAccess` is for a page of this machine. Such a page shows the user's photos and writes files; it is reached through
+the loopback address alone, and yet any web site that is open in the same browser can send requests there. So: a secret
+in the address that is opened, then in a cookie; a second one in a header of everything that writes, which no other site
+can set or read; only the own host names, since a site can give its name this address (DNS rebinding); and headers that
+let the page load nothing but itself.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,17 +24,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MOST_BODY_BYTES = 16_384
 WRITE_HEADER = "x-photograft-write"
 
-_HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
+_HEADERS = tuple(
+    (name.encode(), value.encode())
+    for name, value in {
+        "content-security-policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+    }.items()
+)
 
 
 @dataclass
@@ -52,16 +58,26 @@ class Secrets:
         self.once = secrets.token_urlsafe(24)
 
     def cookie(self, port: int) -> str:
-        """The header that gives the token to the browser; cookies of one host are shared by its ports."""
-        return f"{_cookie_name(port)}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+        """The header that gives the token to the browser."""
+        return token_cookie(port, self.token)
 
 
 class Refused(Exception):
-    """A request that is not answered, with its status, a code for programs and a sentence for people."""
+    """A request that is not answered, with its status, a code for programs and a sentence for people.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    `headers` go with the answer.
+    """
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.headers = status, code, message, dict(headers or {})
+
+
+class Access(Protocol):
+    """Who may ask."""
+
+    def check(self, scope: Scope, headers: dict[str, str]) -> None:
+        """Raise Refused unless the request, with these headers by their names in small letters, may be answered."""
 
 
 def error_body(code: str, message: str, request_id: str) -> dict[str, Any]:
@@ -70,11 +86,23 @@ def error_body(code: str, message: str, request_id: str) -> dict[str, Any]:
 
 
 class Guard:
-    """ASGI application around another one, which it lets no unwanted request reach."""
+    """ASGI application around another one, which it lets no unwanted request reach.
 
-    def __init__(self, app: ASGIApp, *, port: int, secrets: Secrets, say: Callable[[str], None]) -> None:
-        self.app, self.port, self.secrets, self.say = app, port, secrets, say
-        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
+    `most_body_bytes` hold for every body; without, the application itself limits what it reads. `answered` is told of
+    every request: its scope, the status of the answer, and the seconds that it took.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        say: Callable[[str], None],
+        most_body_bytes: int | None = None,
+        answered: Callable[[Scope, int, float], None] | None = None,
+    ) -> None:
+        self.app, self.access, self.say = app, access, say
+        self._most_body_bytes, self._answered = most_body_bytes, answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -83,30 +111,42 @@ class Guard:
                 await self.app(scope, receive, send)
             return  # nothing else is spoken here: WebSockets are closed unopened
         scope["request_id"] = request_id = secrets.token_hex(8)
-        begun = False
+        started, status = time.perf_counter(), 0
 
         async def send_guarded(message: Message) -> None:
-            nonlocal begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                begun = True
+                status = message["status"]
                 message["headers"] = _guarded(message["headers"], request_id)
             await send(message)
 
         try:
-            self._check(scope)
-            await self.app(scope, _limited(receive), send_guarded)
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            self.access.check(scope, headers)
+            limit = self._most_body_bytes
+            await self.app(scope, receive if limit is None else _limited(receive, limit), send_guarded)
         except Refused as refused:
-            if not begun:
+            if not status:
                 await _answer(send_guarded, refused, request_id)
         except Exception as error:
             self.say(f"request {request_id} failed: {type(error).__name__}: {error}")
-            if not begun:
+            if not status:
                 message = "Something went wrong; the terminal says what."
                 await _answer(send_guarded, Refused(500, "unexpected", message), request_id)
+        finally:
+            if self._answered is not None:
+                self._answered(scope, status, time.perf_counter() - started)
 
-    def _check(self, scope: Scope) -> None:
+
+class PageAccess:
+    """Who may ask for a page of this machine: the browser that was started here, by host name, token and headers."""
+
+    def __init__(self, *, port: int, secrets: Secrets) -> None:
+        self.port, self.secrets = port, secrets
+        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
+
+    def check(self, scope: Scope, headers: dict[str, str]) -> None:
         """Raise Refused unless the request comes from the page that was opened here."""
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if headers.get("host", "").lower() not in self._hosts:
             raise Refused(403, "wrong_host", "This address is answered on 127.0.0.1 and localhost only.")
         if not self._knows_token(scope, headers):
@@ -121,7 +161,7 @@ class Guard:
             raise Refused(403, "wrong_origin", "Another site may not write here.")
         if headers.get("sec-fetch-site", "same-origin") != "same-origin":
             raise Refused(403, "wrong_origin", "Another site may not write here.")
-        if not _same(headers.get(WRITE_HEADER, ""), self.secrets.write):
+        if not same(headers.get(WRITE_HEADER, ""), self.secrets.write):
             raise Refused(403, "no_write_token", "The page is out of date: load it again.")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415, "not_json", "What is sent must be JSON.")
@@ -131,24 +171,32 @@ class Guard:
 
     def _knows_token(self, scope: Scope, headers: dict[str, str]) -> bool:
         """Whether cookie or, for the page itself, address holds the token; both are compared in constant time."""
-        given = [_read_cookie(headers.get("cookie", ""), _cookie_name(self.port))]
+        given = [read_cookie(headers.get("cookie", ""), cookie_name(self.port))]
         if scope["path"] == "/":
             given += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
-            if _same(given[-1], self.secrets.once):
+            if same(given[-1], self.secrets.once):
                 self.secrets.spend_once()
                 return True
-        return any([_same(each, self.secrets.token) for each in given])  # noqa: C419 - no comparison is left out
+        return any([same(each, self.secrets.token) for each in given])  # noqa: C419 - no comparison is left out
 
 
-def _same(given: str, secret: str) -> bool:
+def token_cookie(port: int, token: str) -> str:
+    """The header that gives a token to the browser."""
+    return f"{cookie_name(port)}={token}; Path=/; HttpOnly; SameSite=Strict"
+
+
+def same(given: str, secret: str) -> bool:
+    """Whether a secret was given, in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
 
 
-def _cookie_name(port: int) -> str:
+def cookie_name(port: int) -> str:
+    """What the cookie with the token is called: cookies of one host are shared by its ports."""
     return f"photograft-{port}"
 
 
-def _read_cookie(header: str, name: str) -> str:
+def read_cookie(header: str, name: str) -> str:
+    """The value of a cookie; empty where there is none."""
     try:
         found = SimpleCookie(header).get(name)
     except CookieError:
@@ -156,7 +204,7 @@ def _read_cookie(header: str, name: str) -> str:
     return found.value if found else ""
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most_bytes: int) -> Receive:
     """The same body, refused as soon as it is too large, whatever its header said."""
     size = 0
 
@@ -164,7 +212,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > MOST_BODY_BYTES:
+        if size > most_bytes:
             raise Refused(413, "too_large", "That is more than one decision.")
         return message
 
@@ -173,12 +221,13 @@ def _limited(receive: Receive) -> Receive:
 
 def _guarded(headers: list[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
     given = {name.lower() for name, _ in headers}
-    added = _HEADERS | {"x-request-id": request_id, "cache-control": "no-store"}
-    return [*headers, *((n.encode(), v.encode()) for n, v in added.items() if n.encode() not in given)]
+    added = (*_HEADERS, (b"x-request-id", request_id.encode()))
+    return [*headers, *(each for each in added if each[0] not in given)]
 
 
 async def _answer(send: Send, refused: Refused, request_id: str) -> None:
     body = json.dumps(error_body(refused.code, refused.message, request_id)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.encode(), value.encode()) for name, value in refused.headers.items()]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from photograft.data.files import printable
 from photograft.errors import ConfigError, ImageRejected, PhotograftError
-from photograft.serving.guard import Guard, Refused, Secrets, error_body
+from photograft.serving.guard import MOST_BODY_BYTES, Guard, PageAccess, Refused, Secrets, error_body
 from photograft.values import Photo
 from photograft.workflow.neighbours import Neighbour, Neighbours
 from photograft.workflow.review import Decision, Review
@@ -151,7 +151,8 @@ def make_app(session: Session, secrets: Secrets, *, port: int) -> ASGIApp:
     _add_reading(app, session)
     _add_writing(app, session)
     _add_errors(app, session.say)
-    return Guard(app, port=port, secrets=secrets, say=session.say)
+    access = PageAccess(port=port, secrets=secrets)
+    return Guard(app, access=access, say=session.say, most_body_bytes=MOST_BODY_BYTES)
 
 
 def _add_page(app: FastAPI, secrets: Secrets, port: int) -> None:
