@@ -2,6 +2,7 @@
 import { knows, list, measured, number, percent, say } from './texts.js';
 
 const SHOWN = 5;
+const LEAST = 0.01; // less is not worth a bar of its own
 const FEW_CLASSES = 12;
 
 /** An element. Attributes that are functions are listeners; children are elements or text, never markup. */
@@ -30,7 +31,7 @@ export function showPrediction(row, { classes = [], title = '', level = 2 } = {}
   }
   answer.append(...showHeadline(row, level), ...showMeaning(row, classes));
   if (row.factors && Object.keys(row.factors).length) answer.append(showFactors(row.factors, level + 1));
-  else answer.append(showBars(row.top, { given: row.labels && row.labels.map((each) => each.label) }));
+  else answer.append(showBars(row.top, { given: row.labels && row.labels.map((each) => each.label), folded: row.status === 'unfamiliar' }));
   return answer;
 }
 
@@ -61,7 +62,7 @@ export function labelOf(row) {
 export function rejection(row) {
   const [code, ...rest] = (row.reason || 'unreadable').split(': ');
   const known = knows(`${code}-do`) ? code : 'unreadable';
-  return { what: say(known), remedy: say(`${known}-do`), detail: rest.join(': ') || (known === code ? '' : row.reason) };
+  return { what: say(known), remedy: say(`${known}-do`), detail: known === code ? rest.join(': ').split('; ')[0] : row.reason };
 }
 
 /** How good the model was tested to be, in one sentence; empty where that is not known. */
@@ -119,14 +120,17 @@ function showFactors(factors, level) {
   return make('div', { class: 'factors' }, ...parts);
 }
 
-/** Classes with their probabilities, best first: the first ones at once, the others on demand. */
-export function showBars(top, { given = null, shown = SHOWN } = {}) {
+/** Classes with their probabilities, best first: those that matter at once, the others on demand. */
+export function showBars(top, { given = null, folded = false } = {}) {
   const rows = top.map((each, i) => showBar(each, given ? given.includes(each.label) : i === 0));
+  const matter = top.filter((each) => each.probability >= LEAST).length;
+  const shown = folded ? 0 : Math.min(Math.max(matter, given ? given.length : 1), SHOWN);
+  const left = rows.length - shown;
   const first = make('ol', { class: 'bars' }, ...rows.slice(0, shown));
-  if (rows.length <= shown) return first;
+  if (!left) return first;
+  const summary = folded ? say('folded') : say(shown >= matter ? 'more-small' : 'more', { n: number(left) });
   const rest = make('ol', { class: 'bars', start: shown + 1 }, ...rows.slice(shown));
-  const summary = make('summary', {}, say('more', { n: number(rows.length - shown) }));
-  return make('div', {}, first, make('details', { class: 'more' }, summary, rest));
+  return make('div', {}, shown ? first : null, make('details', { class: 'more' }, make('summary', {}, summary), rest));
 }
 
 function showBar({ label, probability }, strong) {

@@ -2,8 +2,8 @@
 
 const TEXTS = {
   en: {
-    'probability': 'Probability', 'others': 'Other classes', 'all': 'All classes', 'more': '{n} more', 'less': 'Fewer',
-    'status-ok': 'sure enough', 'status-unsure': 'not sure', 'status-unfamiliar': 'unfamiliar', 'status-rejected': 'not read',
+    'probability': 'Probability', 'more': '{n} more', 'more-small': '{n} more, each below 1\u00a0%', 'folded': 'Its answers all the same',
+    'status-unsure': 'not sure', 'status-unfamiliar': 'unfamiliar', 'status-rejected': 'not read',
     'unsure': 'The model is not sure of this one. With so low a probability it is wrong too often to rely on.',
     'unsure-do': 'Decide for yourself, or try another photo: closer, sharper, in better light.',
     'unfamiliar-title': 'Like nothing it has learned',
@@ -11,7 +11,6 @@ const TEXTS = {
     'unfamiliar-do': 'It knows only {classes}. If the photo does show one of these, try another: the thing alone, whole, in good light.',
     'unfamiliar-do-many': 'It knows only {n} classes. If the photo does show one of these, try another: the thing alone, whole, in good light.',
     'none-title': 'None of its labels', 'none': 'No label is probable enough. The closest is {label}, with {share}.',
-    'factors': 'One by one', 'together': 'All of it together: {share}',
     'rejected-title': 'This file cannot be used',
     'empty': 'The file is empty.', 'empty-do': 'Copy or save it again.',
     'not_an_image': 'This is not a picture.', 'not_an_image-do': 'Choose a photo: JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.',
@@ -30,8 +29,8 @@ const TEXTS = {
     'knows-factors': 'Tells {classes}.', 'and-more': '{classes} and {n} more',
   },
   ko: {
-    'probability': '확률', 'others': '다른 클래스', 'all': '모든 클래스', 'more': '{n}개 더', 'less': '줄이기',
-    'status-ok': '확실', 'status-unsure': '확신 없음', 'status-unfamiliar': '낯선 사진', 'status-rejected': '읽지 못함',
+    'probability': '확률', 'more': '{n}개 더', 'more-small': '{n}개 더, 모두 1\u00a0% 미만', 'folded': '그래도 답을 보기',
+    'status-unsure': '확신 없음', 'status-unfamiliar': '낯선 사진', 'status-rejected': '읽지 못함',
     'unsure': '모델이 이 사진은 확신하지 못합니다. 확률이 이만큼 낮은 답은 그대로 믿기에는 틀리는 일이 잦습니다.',
     'unsure-do': '직접 판단하거나, 더 가까이서 밝고 선명하게 찍은 다른 사진을 넣어 보세요.',
     'unfamiliar-title': '배운 적 없는 사진',
@@ -39,7 +38,6 @@ const TEXTS = {
     'unfamiliar-do': '모델이 아는 것은 {classes}뿐입니다. 이 가운데 하나가 맞다면, 그것만 온전하고 밝게 나온 다른 사진을 넣어 보세요.',
     'unfamiliar-do-many': '모델이 아는 클래스는 {n}개뿐입니다. 이 가운데 하나가 맞다면, 그것만 온전하고 밝게 나온 다른 사진을 넣어 보세요.',
     'none-title': '해당하는 레이블 없음', 'none': '확률이 충분한 레이블이 없습니다. 가장 가까운 것은 {label}({share})입니다.',
-    'factors': '항목별 결과', 'together': '모두 맞을 확률: {share}',
     'rejected-title': '쓸 수 없는 파일입니다',
     'empty': '파일이 비어 있습니다.', 'empty-do': '다시 복사하거나 저장하세요.',
     'not_an_image': '사진 파일이 아닙니다.', 'not_an_image-do': 'JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF 사진을 고르세요.',

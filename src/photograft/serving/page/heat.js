@@ -8,13 +8,16 @@ const OPAQUE_FROM = 0.6; // the heat from which on colours hide as much of the p
 export function drawHeat(frame, { grid, window: [left, top, right, bottom] }) {
   clearHeat(frame);
   const canvas = paint(grid);
-  canvas.className = 'heat';
+  canvas.className = isPart([left, top, right, bottom]) ? 'heat is-part' : 'heat';
   canvas.setAttribute('aria-hidden', 'true');
   const place = { left, top, width: right - left, height: bottom - top };
   for (const [name, share] of Object.entries(place)) canvas.style[name] = `${share * 100}%`;
   frame.append(canvas);
   frame.classList.add('is-heated');
 }
+
+/** Whether the model saw only a part of the photo. */
+export const isPart = (edges) => edges.some((edge, i) => Math.abs(edge - (i < 2 ? 0 : 1)) > 0.005);
 
 export function clearHeat(frame = document.getElementById('frame')) {
   frame.classList.remove('is-heated');

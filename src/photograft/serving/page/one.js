@@ -2,7 +2,7 @@
 import { labelOf, make, showAnswers, tell } from './show.js';
 import { number, percent, say } from './texts.js';
 import { askHeatMap, askPredictions, askSimilar } from './ask.js';
-import { clearHeat, drawHeat } from './heat.js';
+import { clearHeat, drawHeat, isPart } from './heat.js';
 
 const SIMILAR = 12;
 const HEAT_LABELS = 8;
@@ -58,10 +58,10 @@ function showPicture(item) {
   $('file-name').textContent = item.name;
   picture.hidden = false;
   picture.alt = say('photo-of', { name: item.name });
-  picture.onload = () => $('frame').style.setProperty('--ratio', String(picture.naturalWidth / picture.naturalHeight));
+  picture.onload = () => $('one').style.setProperty('--ratio', String(picture.naturalWidth / picture.naturalHeight));
   picture.onerror = () => {
     picture.hidden = true;
-    $('frame').style.removeProperty('--ratio');
+    $('one').style.removeProperty('--ratio');
     const known = item.row && item.row.status === 'rejected' ? 'no-photo-bad' : 'no-photo';
     $('no-photo').textContent = say(known);
     $('no-photo').hidden = false;
@@ -122,8 +122,7 @@ async function askHeat() {
     }
     drawHeat($('frame'), map);
     $('heat-pick').hidden = $('heat-label').options.length < 2;
-    const framed = map.window.some((edge, i) => Math.abs(edge - (i < 2 ? 0 : 1)) > 0.005);
-    sayOfHeat(`${say('heat-words', { label: map.label || label })}${framed ? ` ${say('heat-framed')}` : ''}`, true);
+    sayOfHeat(`${say('heat-words', { label: map.label || label })}${isPart(map.window) ? ` ${say('heat-framed')}` : ''}`, true);
   } catch (error) {
     if (error.name === 'AbortError' || shown !== mine) return;
     $('heat').setAttribute('aria-pressed', 'false');
