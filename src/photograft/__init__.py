@@ -37,6 +37,9 @@ _WHERE = {
     "verify": "photograft.inference.verify",
     "compare_runs": "photograft.workflow.compare",
     "diff_runs": "photograft.workflow.run_diff",
+    "export_heads": "photograft.workflow.heads",
+    "add_heads": "photograft.workflow.heads",
+    "open_heads": "photograft.inference.heads",
     "PhotoClassifier": "photograft.estimator",
     "PhotograftError": "photograft.errors",
 }
@@ -46,14 +49,17 @@ __all__ = [
     "PhotoClassifier",
     "PhotograftError",
     "__version__",
+    "add_heads",
     "advise",
     "check",
     "compare_runs",
     "diff_runs",
     "evaluate",
+    "export_heads",
     "list_recipes",
     "load",
     "load_config",
+    "open_heads",
     "plan",
     "pretrain",
     "report",
@@ -73,11 +79,13 @@ if TYPE_CHECKING:
     from photograft.errors import PhotograftError
     from photograft.estimator import PhotoClassifier
     from photograft.inference.classifier import load
+    from photograft.inference.heads import open_heads
     from photograft.inference.verify import verify
     from photograft.workflow.advise import advise
     from photograft.workflow.check import check
     from photograft.workflow.compare import compare_runs
     from photograft.workflow.evaluate import evaluate
+    from photograft.workflow.heads import add_heads, export_heads
     from photograft.workflow.pretrain import pretrain, resume_pretraining
     from photograft.workflow.recipes import run_recipe
     from photograft.workflow.render import report

@@ -29,6 +29,7 @@ from photograft.cli import (
     edits,
     evaluate,
     explain,
+    heads,
     predict,
     pretrain,
     recipes,
@@ -72,6 +73,7 @@ app.command("verify")(verify.verify)
 app.add_typer(runs.app, name="runs")
 runs.app.command("compare")(compare.compare)
 runs.app.command("diff")(compare.diff)
+app.add_typer(heads.app, name="heads")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(backbones.app, name="backbones")
 app.add_typer(cache.app, name="cache")

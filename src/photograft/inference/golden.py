@@ -12,6 +12,7 @@ from PIL import Image
 from photograft.data.images import decode
 from photograft.errors import ImageRejected, IntegrityError
 from photograft.inference.classifier import Classifier
+from photograft.models.bundle import Bundle
 from photograft.models.bundle_rows import GoldenRow
 from photograft.values import DoubleArray, PixelArray
 
@@ -68,17 +69,21 @@ def play_golden(
     return tuple(rows)
 
 
-def replay_golden(classifier: Classifier) -> tuple[int, float, list[str]]:
-    """Compare golden pictures with what was written down: their number, the largest difference, the problems."""
+def replay_golden(classifier: Classifier, pictures: Mapping[str, bytes] | None = None) -> tuple[int, float, list[str]]:
+    """Compare golden pictures with what was written down: their number, the largest difference, the problems.
+
+    They are those of the bundle's folder, or `pictures`, which need not be all.
+    """
     bundle = classifier.bundle
-    expected = bundle.info.golden
+    pictures = golden_pictures(bundle) if pictures is None else pictures
+    expected = [row for row in bundle.info.golden if row.file in pictures]
     if not expected:
         raise IntegrityError(f"{bundle.folder} holds no golden outputs, so nothing can be verified.")
     problems = []
     largest = 0.0
     for want in expected:
         try:
-            picture = {want.file: (bundle.folder / want.file).read_bytes()}
+            picture = {want.file: pictures[want.file]}
             (got,) = play_golden(classifier, picture, decode_bytes=classifier.decode)
         except ImageRejected as rejected:
             problems.append(f"{want.file} cannot be decoded: {rejected}")
@@ -99,6 +104,11 @@ def replay_golden(classifier: Classifier) -> tuple[int, float, list[str]]:
                     f"{want.file}: probabilities of {name} differ by {difference:.2g} (at most {TOLERANCE:g})"
                 )
     return len(expected), largest, problems
+
+
+def golden_pictures(bundle: Bundle) -> dict[str, bytes]:
+    """The golden pictures of a bundle's folder by their names there."""
+    return {row.file: (bundle.folder / row.file).read_bytes() for row in bundle.info.golden}
 
 
 def _numbers(probabilities_1K: DoubleArray) -> tuple[float, ...]:

@@ -12,8 +12,9 @@ import numpy as np
 from photograft.data.files import printable
 from photograft.errors import ConfigError, ModelError
 from photograft.inference.classifier import Classifier, Prediction
+from photograft.inference.golden import golden_pictures, replay_golden
 from photograft.models.bundle import Bundle, read_bundle
-from photograft.models.packs import ENDING, differences, read_pack
+from photograft.models.packs import ENDING, Pack, read_pack, stand_on
 from photograft.values import FloatArray, PixelArray
 
 
@@ -28,15 +29,14 @@ def open_heads(paths: Sequence[Path], *, min_probability: float | None = None, w
     """
     if not paths:
         raise ConfigError("Name at least one bundle.")
-    bundles = _read(paths)
     names = [head_name(path) for path in paths]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"Two heads are called {', '.join(twice)}: rename one of the folders or files.")
-    if len(bundles) > 1:
-        _refuse_several_networks(bundles, paths)
+    bundles = _read(paths)
+    several = len(bundles) > 1
     classifiers = {
         name: Classifier(
-            bundle, workers=workers, min_probability=None if bundle.several and len(bundles) > 1 else min_probability
+            bundle, workers=workers, min_probability=None if several and bundle.several else min_probability
         )
         for name, bundle in zip(names, bundles, strict=True)
     }
@@ -117,26 +117,35 @@ def head_name(path: Path) -> str:
 
 
 def _read(paths: Sequence[Path]) -> list[Bundle]:
-    """Every path as a bundle; packs stand on the network of the first bundle that has it."""
+    """Every path as a bundle on the network of the first one that has it."""
     read = [read_pack(path) if path.is_file() else read_bundle(path) for path in paths]
-    bundles = [each for each in read if isinstance(each, Bundle)]
-    if not bundles:
+    base = next((each for each in read if isinstance(each, Bundle)), None)
+    if base is None:
         raise ModelError(
             f"{paths[0]} is a head pack, which holds no network: name the bundle of a run with the same network too."
         )
-    return [each if isinstance(each, Bundle) else each.on(bundles[0]) for each in read]
+    if len(read) == 1:
+        return [base]
+    bundles = []
+    for each, path in zip(read, paths, strict=True):
+        own, pictures = (each.bundle, each.pictures) if isinstance(each, Pack) else (each, None)
+        if len(own.info.networks) > 1:
+            raise ModelError(
+                f"{path} has {len(own.info.networks)} networks; heads share a pass where each has one. Use it alone."
+            )
+        standing = stand_on(own, base, path=path)
+        if own.info.networks[0].sha256 != base.info.networks[0].sha256:
+            _compare_golden(standing, pictures or golden_pictures(own), path)
+        bundles.append(standing)
+    return bundles
 
 
-def _refuse_several_networks(bundles: Sequence[Bundle], paths: Sequence[Path]) -> None:
-    first = bundles[0].info
-    for bundle, path in zip(bundles, paths, strict=True):
-        if len(bundle.info.networks) > 1:
-            raise ModelError(
-                f"{path} has {len(bundle.info.networks)} networks; heads share a pass where each has one. Use it alone."
-            )
-        wrong = list(differences(bundle.info.networks[0], bundle.info, first.networks[0], first))
-        if wrong:
-            raise ModelError(
-                f"{path} and {paths[0]} cannot share a pass. The former has {'; '.join(wrong)}. Train both with the "
-                "same model.backbone, model.embedding and input settings at graft point head, or use each alone."
-            )
+def _compare_golden(bundle: Bundle, pictures: Mapping[str, bytes], path: Path) -> None:
+    """Heads must say the same on a network of the same weights that another machine exported."""
+    with Classifier(bundle, workers=1) as classifier:
+        _, _, problems = replay_golden(classifier, pictures)
+    if problems:
+        raise ModelError(
+            f"{path} has the same weights as {bundle.folder}, but says something else on the export of them that is "
+            f"there: {'; '.join(problems)}. Use each alone."
+        )

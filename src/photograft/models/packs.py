@@ -26,7 +26,7 @@ from photograft.errors import IntegrityError, ModelError
 from photograft.models.bundle import Bundle, HeadWeights, misfit, parse_info
 from photograft.models.bundle_checks import contradictions
 from photograft.models.bundle_rows import BundleInfo, NetworkRow
-from photograft.models.decisions import Familiar, as_familiar, familiar_tensors
+from photograft.models.decisions import as_familiar, familiar_tensors
 
 ENDING: Final = ".heads.safetensors"
 """How the names of packs end that photograft writes; a pack may be called otherwise."""
@@ -41,29 +41,17 @@ _Tensors = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Pack:
-    """A pack whose digest holds. `info` names files that it would have in a bundle.
+    """A pack whose digest holds, as a bundle without a network: no file that its rows name is there.
 
-    `pictures` are the golden pictures that are in the pack, `sums` the SHA-256 of all of them.
+    `card` is the model card, `pictures` are the golden pictures that are in the pack, `sums` the SHA-256 of all.
     """
 
     path: Path
     name: str
-    info: BundleInfo
-    heads: dict[str, HeadWeights]
-    familiar: Familiar | None
+    card: str
+    bundle: Bundle
     pictures: dict[str, bytes]
     sums: dict[str, str]
-
-    def on(self, bundle: Bundle) -> Bundle:
-        """The pack on the networks of a bundle, which are the same; nothing is written.
-
-        Raises:
-            ModelError: The bundle has not all of them, or reads photos in another way; the message says what differs.
-        """
-        files = {row.id: _counterpart(row, self, bundle).file for row in self.info.networks}
-        rows = tuple(row.model_copy(update={"file": files[row.id]}) for row in self.info.networks)
-        info = self.info.model_copy(update={"networks": rows})
-        return Bundle(bundle.folder, info, self.heads, self.familiar)
 
 
 def pack_content(bundle: Bundle, *, name: str, familiar: bool = True) -> bytes:
@@ -92,7 +80,13 @@ def pack_content(bundle: Bundle, *, name: str, familiar: bool = True) -> bytes:
     for file in sorted(files, key=lambda file: file.stat().st_size)[:1]:
         tensors[file.relative_to(bundle.folder).as_posix()] = np.frombuffer(file.read_bytes(), np.uint8)
     sums = {row.file: hash_file(file) for row, file in zip(info.golden, files, strict=True)}
-    content = {"name": name, "bundle": info.model_dump(mode="json"), "golden": sums}
+    card = bundle.folder / "README.md"
+    content = {
+        "name": name,
+        "bundle": info.model_dump(mode="json"),
+        "golden": sums,
+        "card": card.read_text("utf-8") if card.is_file() else "",
+    }
     text = json.dumps(content, allow_nan=False)
     metadata = {"format": _FORMAT, "version": str(_VERSION), "pack": text, "sha256": _digest(text, tensors)}
     return save_tensors(tensors, metadata)
@@ -130,52 +124,74 @@ def read_pack(path: Path) -> Pack:
     content = json.loads(text)
     info = parse_info(json.dumps(content["bundle"]), path)
     sums = {str(name): str(sha256) for name, sha256 in content["golden"].items()}
-    wrong = [*_foreign_files(info), *contradictions(info, _all_files(info, sums))]
+    wrong = [*_foreign_files(info), *contradictions(info, files_meant(info) | sums)]
     wrong += [f"BatchNorm of network {row.id} was moved" for row in info.networks if row.batchnorm == "moved"]
     if wrong:
         raise IntegrityError(f"{path} contradicts itself: {'; '.join(wrong)}.")
-    return _assemble(path, str(content["name"]), info, tensors, sums)
+    bundle, pictures = _assemble(path, info, tensors)
+    return Pack(path, unicodedata.normalize("NFC", content["name"]), content["card"], bundle, pictures, sums)
+
+
+def stand_on(bundle: Bundle, base: Bundle, *, path: Path) -> Bundle:
+    """The heads of a bundle or pack, which `path` is, on the networks of another bundle; nothing is written.
+
+    Raises:
+        ModelError: The base has not all of the networks, or photos are read otherwise; the message says what differs.
+    """
+    files = {row.id: _counterpart(row, bundle.info, base, path) for row in bundle.info.networks}
+    rows = tuple(row.model_copy(update=files[row.id]) for row in bundle.info.networks)
+    return Bundle(base.folder, bundle.info.model_copy(update={"networks": rows}), bundle.heads, bundle.familiar)
+
+
+def files_meant(info: BundleInfo) -> dict[str, str]:
+    """The files that a bundle has by its rows; their SHA-256 is there of networks alone, else empty."""
+    names = [row.weights for row in info.heads] + [row.file for row in info.golden]
+    if info.decisions.unfamiliar is not None:
+        names.append(info.decisions.unfamiliar.file)
+    return dict.fromkeys(names, "") | {row.file: row.sha256 for row in info.networks}
+
+
+def same_network(row: NetworkRow, other: NetworkRow) -> bool:
+    """Whether two files are the same network: the same bytes, or the same weights exported by another machine.
+
+    Exports by other releases of torch differ in their bytes; golden pictures must then show that they say the same.
+    """
+    if row.sha256 == other.sha256:
+        return True
+    (name, weights), (other_name, other_weights) = (_origin(each) for each in (row, other))
+    return name == other_name and weights == other_weights and row.outputs == other.outputs
 
 
 def backbone_key(info: BundleInfo) -> tuple[str, ...]:
-    """What must be the same for heads to share one pass: SHA-256, contract and views of every network."""
-    keys = []
-    for row in info.networks:
-        views = info.views_of(row.id)
-        keys.append(f"{row.sha256}/{row.contract}/{','.join(views.names)}")
-    return tuple(sorted(keys))
+    """Equal for bundles and packs whose heads can share a pass: weights, contract and views of every network."""
+    return tuple(sorted("/".join((*_origin(row), row.contract, *info.views_of(row.id).names)) for row in info.networks))
 
 
 def differences(row: NetworkRow, info: BundleInfo, other_row: NetworkRow, other: BundleInfo) -> Iterator[str]:
-    """Why heads on one network could not share a pass with heads on the other, as parts of a sentence."""
-    if row.sha256 != other_row.sha256:
-        yield (
-            f"network {row.source['name']} (SHA-256 {row.sha256[:12]}...{_tuned(row)}), not "
-            f"{other_row.source['name']} ({other_row.sha256[:12]}...{_tuned(other_row)})"
-        )
-        if row.source.get("weights_sha256") == other_row.source.get("weights_sha256") and row.id == other_row.id:
-            yield "its weights are the same, and another machine or release of torch exported it"
+    """Why heads on one network cannot share a pass with heads on the other, as parts of a sentence."""
+    if not same_network(row, other_row):
+        yield f"network {_named(row)}, not {_named(other_row)}"
     if row.contract != other_row.contract:
         here, there = _contract(row, info), _contract(other_row, other)
         changed = [f"{key} {here.get(key)}, not {there.get(key)}" for key in here if here.get(key) != there.get(key)]
-        yield f"contract: {', '.join(changed)}"
+        yield f"contract {row.contract[:12]} ({'; '.join(changed)})"
     views, other_views = (each.views_of(r.id).names for each, r in ((info, row), (other, other_row)))
     if views != other_views:
         yield f"views {', '.join(views)}, not {', '.join(other_views)}"
 
 
-def _counterpart(row: NetworkRow, pack: Pack, bundle: Bundle) -> NetworkRow:
-    """The network of the bundle that a network of the pack is."""
-    found = [(list(differences(row, pack.info, each, bundle.info)), each) for each in bundle.info.networks]
-    wrong, nearest = min(found, key=lambda each: (each[1].sha256 != row.sha256, len(each[0])))
+def _counterpart(row: NetworkRow, info: BundleInfo, base: Bundle, path: Path) -> dict[str, str]:
+    """File and SHA-256 of the network of the base that this one is."""
+    found = [(list(differences(row, info, each, base.info)), each) for each in base.info.networks]
+    wrong, nearest = min(found, key=lambda each: (not same_network(row, each[1]), len(each[0])))
     if not wrong:
-        return nearest
+        return {"file": nearest.file, "sha256": nearest.sha256}
     remedy = (
-        "only bundles of the run that tuned this network have it"
+        "Only what the same run left has this tuned network."
         if row.cut != "head"
-        else "give a bundle that was trained with the same model.backbone, model.embedding and input settings"
+        else "Heads fit together that were trained with the same model.backbone, model.embedding and input settings."
     )
-    raise ModelError(f"{pack.path} does not fit {bundle.folder}. The pack wants {'; '.join(wrong)}: {remedy}.")
+    raise ModelError(f"{path} does not fit {base.folder}: it wants {'; '.join(wrong)}. {remedy}")
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -200,41 +216,30 @@ def _checked(path: Path, metadata: Mapping[str, str]) -> tuple[_Tensors, str]:
     return tensors, text
 
 
-def _assemble(path: Path, name: str, info: BundleInfo, tensors: _Tensors, sums: dict[str, str]) -> Pack:
+def _assemble(path: Path, info: BundleInfo, tensors: _Tensors) -> tuple[Bundle, dict[str, bytes]]:
+    """The rows with their tensors, and the golden pictures."""
     try:
-        heads = {
-            row.id: HeadWeights(
-                np.ascontiguousarray(tensors[f"{_HEADS}{row.id}/weight"].T), tensors[f"{_HEADS}{row.id}/bias"]
-            )
-            for row in info.heads
-        }
+        heads = {row.id: _head(tensors, f"{_HEADS}{row.id}/") for row in info.heads}
     except KeyError as error:
         raise IntegrityError(f"{path} lacks the tensor {error}; export the pack again.") from error
     if (head := misfit(Bundle(path.parent, info, heads))) is not None:
         raise IntegrityError(f"{path}: the weights of {head.id} do not fit their classes and network.")
-    told = info.decisions.unfamiliar
-    familiar = None
+    told, familiar = info.decisions.unfamiliar, None
     if told is not None:
         named = {key.removeprefix(_FAMILIAR): each for key, each in tensors.items() if key.startswith(_FAMILIAR)}
         familiar = as_familiar(named, path, embedding=info.embedding_of(told.network))
     pictures = {row.file: tensors[row.file].tobytes() for row in info.golden if row.file in tensors}
-    return Pack(path, unicodedata.normalize("NFC", name), info, heads, familiar, pictures, sums)
+    return Bundle(path.parent, info, heads, familiar), pictures
+
+
+def _head(tensors: _Tensors, prefix: str) -> HeadWeights:
+    return HeadWeights(np.ascontiguousarray(tensors[f"{prefix}weight"].T), tensors[f"{prefix}bias"])
 
 
 def _foreign_files(info: BundleInfo) -> Iterator[str]:
     """A pack becomes files of a folder: none may lie elsewhere."""
-    names = (
-        [row.file for row in info.networks] + [row.weights for row in info.heads] + [row.file for row in info.golden]
-    )
-    if info.decisions.unfamiliar is not None:
-        names.append(info.decisions.unfamiliar.file)
+    names = files_meant(info)
     yield from (f"{name!r} is no file of a bundle" for name in names if not _FILE_IN_BUNDLE.fullmatch(name))
-
-
-def _all_files(info: BundleInfo, sums: dict[str, str]) -> dict[str, str]:
-    """The files that a bundle of this pack would have, as far as their SHA-256 is known."""
-    files = {row.file: row.sha256 for row in info.networks} | {row.weights: "" for row in info.heads} | sums
-    return files if info.decisions.unfamiliar is None else {**files, info.decisions.unfamiliar.file: ""}
 
 
 def _digest(text: str, tensors: _Tensors) -> str:
@@ -250,8 +255,14 @@ def _contract(row: NetworkRow, info: BundleInfo) -> dict[str, Any]:
     return _flat(contract.model_dump(mode="json"))
 
 
-def _tuned(row: NetworkRow) -> str:
-    return "" if row.cut == "head" else ", tuned"
+def _origin(row: NetworkRow) -> tuple[str, str]:
+    """What the file was exported from: what its id is the digest of, and its weights."""
+    return row.id.partition("-")[0], str(row.source.get("weights_sha256", row.sha256))
+
+
+def _named(row: NetworkRow) -> str:
+    tuned = "" if row.cut == "head" else f" tuned from {row.cut} on"
+    return f"{row.source['name']}{tuned} (SHA-256 {row.sha256[:12]})"
 
 
 def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
