@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from photograft.reporting.check_document import MOST_PICTURES, check_text, thumbnail_names
 from photograft.reporting.check_page import render_check
-from photograft.reporting.check_texts import CHECK_ENGLISH, CHECK_KOREAN
 from photograft.reporting.columns import count_columns
 from photograft.schemas import load_schema
 from photograft.values import Issue, Photo
@@ -144,15 +142,3 @@ def test_few_pictures_are_asked_for_each_once() -> None:
     assert 100 < len(asked) <= MOST_PICTURES
     assert len(set(asked)) == len(asked)
     assert thumbnail_names(make_check([Issue("rejected", (DAMAGED.name,), "m")], photos=[DAMAGED])) == ()
-
-
-def test_both_languages_say_the_same() -> None:
-    shared = {"data.more", "data.rest", "mistakes.missing", "seconds.value", "seconds.total", "details.seconds"}
-    shared |= {key for key in CHECK_KOREAN if key.startswith(("verdict.", "part."))}
-    assert set(CHECK_ENGLISH) | shared == set(CHECK_KOREAN)
-
-    def placeholders(entry: Any) -> set[str]:
-        text = entry if isinstance(entry, str) else entry[1]
-        return {part.split("}")[0].split(":")[0] for part in text.split("{")[1:]}
-
-    assert not [key for key in CHECK_ENGLISH if placeholders(CHECK_ENGLISH[key]) != placeholders(CHECK_KOREAN[key])]

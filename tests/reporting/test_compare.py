@@ -11,7 +11,6 @@ import pytest
 
 from photograft.reporting.compare_document import compare_lines
 from photograft.reporting.compare_page import render_compare
-from photograft.reporting.compare_texts import COMPARE_ENGLISH, COMPARE_KOREAN
 from photograft.reporting.run_names import name_runs
 from photograft.reporting.thumbnails import make_thumbnail
 
@@ -74,13 +73,6 @@ def test_terminal_names_every_run_and_what_differs() -> None:
     assert lines[2].startswith("두 번째 ")
     assert "  input.px: 64, 96" in lines
     assert any(line.startswith("  두 번째 gains: ") for line in lines)
-
-
-def test_languages_have_the_same_texts_with_the_same_values() -> None:
-    assert set(COMPARE_KOREAN) == set(COMPARE_ENGLISH)
-    for key, entry in COMPARE_ENGLISH.items():
-        english = entry if isinstance(entry, str) else entry[1]
-        assert set(re.findall(r"{(\w+)", str(COMPARE_KOREAN[key]))) == set(re.findall(r"{(\w+)", english)), key
 
 
 def test_runs_are_named_as_short_as_tells_them_apart() -> None:

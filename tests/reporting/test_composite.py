@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import string
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +11,7 @@ from jsonschema import Draft202012Validator
 from photograft.evaluation.evaluate import evaluate
 from photograft.reporting.composite import class_row
 from photograft.reporting.composite_section import say_balance, say_gain, say_weak_factor
-from photograft.reporting.composite_texts import (
-    COMPOSITE_ENGLISH,
-    COMPOSITE_KOREAN,
-    LABELS_ENGLISH,
-)
 from photograft.reporting.page import render_html
-from photograft.reporting.texts import ENGLISH, Entry
 from photograft.schemas import load_schema
 
 from .composite_examples import (
@@ -101,7 +94,7 @@ def test_the_weak_factor_is_named_where_it_is_clearly_one() -> None:
     alike = evaluation | {"factors": [weak, weak | {"name": "b"}]}
     assert str(say_weak_factor(alike, "en")).startswith("No factor is clearly the weakest; “나이” is lowest")
     assert say_weak_factor(evaluation | {"mistakes": []}, "en") is None
-    assert str(say_weak_factor(evaluation, "ko")).startswith("약한 요소는 “나이”")
+    assert str(say_weak_factor(evaluation, "ko")).startswith("약한 요소는 ‘나이’")
 
 
 @pytest.mark.parametrize(
@@ -249,14 +242,3 @@ def test_class_rows_have_what_their_kind_needs() -> None:
     scores = evaluate(predict_factors(20), what="test").per_class[0]
     assert not {"average_precision", "threshold"} & set(class_row(scores))
     assert class_row(replace(scores, threshold=0.5))["average_precision"] is None
-
-
-def test_both_languages_say_the_same_things() -> None:
-    def names(entry: Entry) -> set[str | None]:
-        parts = entry if isinstance(entry, tuple) else (entry,)
-        return {field for part in parts for _, field, _, _ in string.Formatter().parse(part) if field}
-
-    assert set(COMPOSITE_ENGLISH) <= set(COMPOSITE_KOREAN) <= set(COMPOSITE_ENGLISH) | set(ENGLISH)
-    assert not [key for key, entry in COMPOSITE_ENGLISH.items() if names(entry) != names(COMPOSITE_KOREAN[key])]
-    assert set(LABELS_ENGLISH) <= set(ENGLISH)
-    assert not [key for key, entry in LABELS_ENGLISH.items() if not names(entry) <= names(ENGLISH[key])]

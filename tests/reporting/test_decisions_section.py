@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,7 +18,7 @@ from photograft.reporting.decisions_section import (
     say_strangers,
     show_decisions,
 )
-from photograft.reporting.decisions_texts import DECISIONS_ENGLISH, DECISIONS_KOREAN, decisions_texts_in
+from photograft.reporting.decisions_texts import decisions_texts_in
 
 TESTED = Answers("test", 249, 215, 211)
 CURVE = ((0.5, 1.0, 0.9), (0.86, 0.98, 0.76), (1.0, 0.93, 0.3))
@@ -108,12 +107,3 @@ def test_every_language_says_it(language: str) -> None:
 def test_an_older_report_has_no_such_section() -> None:
     assert show_decisions({"language": "en"}) is None
     assert show_decisions({"language": "en", "decisions": {"unsure": None, "unfamiliar": None}}) is None
-
-
-def test_korean_has_every_text_with_the_same_values() -> None:
-    assert set(DECISIONS_ENGLISH) == set(DECISIONS_KOREAN)
-
-    def fields(entry: Any) -> set[str]:
-        return {name for _, name, _, _ in string.Formatter().parse(entry) if name}
-
-    assert not [key for key in DECISIONS_ENGLISH if fields(DECISIONS_ENGLISH[key]) != fields(DECISIONS_KOREAN[key])]

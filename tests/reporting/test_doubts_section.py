@@ -101,7 +101,7 @@ def test_several_labels_are_told_as_names() -> None:
 
 def test_korean() -> None:
     html = section(page([*doubts(400, 20), *doubts(10, 1, part="test")], language="ko"))
-    assert 'lang="ko"' in html and "라벨 400개 가운데 약 20개(5.0 %)" in html and "테스트 사진 1장" in html
+    assert 'lang="ko"' in html and "레이블 400개 가운데 약 20개(5.0 %)" in html and "테스트 사진 1장" in html
 
 
 def test_an_older_report_has_no_such_section_and_keeps_the_issue() -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +20,6 @@ from photograft.reporting.robustness_section import (
     say_robustness,
     show_robustness,
 )
-from photograft.reporting.robustness_texts import ROBUSTNESS_ENGLISH, ROBUSTNESS_KOREAN
-from photograft.reporting.texts import Entry
 from photograft.reporting.thumbnails import make_thumbnail
 
 from .examples import make_report
@@ -164,14 +161,3 @@ def test_names_stay_text() -> None:
         report = {**make_report(("a", "b"), 60), "robustness": section}
         html = render_html(report, thumbnails={}, worse={"unchanged": make_thumbnail(np.zeros((9, 9, 3), np.uint8))})
         Page(html).check_harmless()
-
-
-def test_both_languages_say_the_same() -> None:
-    assert set(ROBUSTNESS_KOREAN) == set(ROBUSTNESS_ENGLISH)
-
-    def fields(entry: Entry) -> set[str | None]:
-        texts = (entry,) if isinstance(entry, str) else entry
-        return {name for text in texts for _, name, _, _ in string.Formatter().parse(text)} - {None}
-
-    for key, entry in ROBUSTNESS_KOREAN.items():
-        assert fields(entry) == fields(ROBUSTNESS_ENGLISH[key]), key

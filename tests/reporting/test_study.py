@@ -10,7 +10,7 @@ import pytest
 from photograft.reporting.study_curves import Line, study_curves_svg
 from photograft.reporting.study_document import build_study, study_lines, variant_row
 from photograft.reporting.study_page import render_study
-from photograft.reporting.study_texts import STUDY_ENGLISH, STUDY_KOREAN, study_texts_in
+from photograft.reporting.study_texts import study_texts_in
 
 from .pages import HOSTILE, Page, check_self_contained
 from .study_examples import LONG, make_recipe, make_report, make_study
@@ -94,13 +94,6 @@ def test_fewer_classes_are_an_easier_question() -> None:
     text = Page(render_study(make_study(0, variants=rows))).text
     assert "The highest accuracy among those that know all 5 classes is that of full: 60.0" in text
     assert "3 classes" in text
-
-
-def test_languages_have_the_same_texts_with_the_same_values() -> None:
-    assert set(STUDY_KOREAN) == set(STUDY_ENGLISH)
-    for key, entry in STUDY_ENGLISH.items():
-        english = entry if isinstance(entry, str) else entry[1]
-        assert set(re.findall(r"{(\w+)", str(STUDY_KOREAN[key]))) == set(re.findall(r"{(\w+)", english)), key
 
 
 def test_curves_of_twelve_runs_are_told_apart() -> None:

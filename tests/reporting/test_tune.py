@@ -15,7 +15,7 @@ from photograft.reporting.study_document import comparison_row
 from photograft.reporting.tune_document import build_tune, trial_line, tune_lines
 from photograft.reporting.tune_figures import cut_off, history_svg, slices_svg
 from photograft.reporting.tune_page import render_tune
-from photograft.reporting.tune_texts import TUNE_ENGLISH, TUNE_KOREAN, tune_texts_in
+from photograft.reporting.tune_texts import tune_texts_in
 from photograft.schemas import load_schema
 
 from .pages import HOSTILE, Page, check_self_contained
@@ -163,12 +163,3 @@ def test_slices_need_something_to_show() -> None:
     assert slices_svg(make_search(), [], ENGLISH) == ""
     assert history_svg(make_search(trials=[make_trial(1, 0.9, base=True)], best=1), ENGLISH) == ""
     assert "Trial 5, train.lr = 7.59e-05" in slices_svg(make_search(), ["train.lr"], ENGLISH)
-
-
-def test_languages_have_the_same_texts_with_the_same_values() -> None:
-    assert set(TUNE_KOREAN) == set(TUNE_ENGLISH)
-    for key, entry in TUNE_ENGLISH.items():
-        english = entry if isinstance(entry, str) else entry[1]
-        other = TUNE_KOREAN[key]
-        korean = other if isinstance(other, str) else other[1]
-        assert set(re.findall(r"{(\w+)", english)) == set(re.findall(r"{(\w+)", korean)), key

@@ -5,15 +5,7 @@
 
 from __future__ import annotations
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts
-
-
-def check_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", ENGLISH | CHECK_ENGLISH | CHECK_KOREAN)
-    return Texts("en", ENGLISH | CHECK_ENGLISH)
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 CHECK_ENGLISH: dict[str, Entry] = {
     "check.page": "{source} · photograft check",
@@ -129,24 +121,6 @@ CHECK_KOREAN: dict[str, Entry] = {
     "check.footer": "photograft가 만들었습니다. 이 페이지는 파일 하나이며, 보이는 모든 것을 담고 있고 네트워크를 "
     "쓰지 않습니다.",
     "verdict.ok": "사용 가능",
-    "verdict.empty": "빈 파일",
-    "verdict.not_an_image": "이미지가 아님",
-    "verdict.unsupported_format": "지원하지 않는 형식",
-    "verdict.truncated": "잘린 파일",
-    "verdict.corrupt": "손상된 파일",
-    "verdict.too_many_pixels": "픽셀이 너무 많음",
-    "verdict.too_large_file": "파일이 너무 큼",
-    "verdict.timeout": "너무 오래 걸림",
-    "verdict.unreadable": "읽을 수 없음",
-    "part.train": "학습",
-    "part.val": "검증",
-    "part.test": "테스트",
-    "data.more": "그 밖에 {n:,}건 더",
-    "data.rest": "{n:,}건 더",
-    "mistakes.missing": "사진 없음",
-    "details.seconds": "시간",
-    "seconds.value": "{seconds:.1f}초",
-    "seconds.total": "합계",
     "title.rejected": "사용할 수 없는 파일",
     "title.label_conflict": "레이블이 서로 다른 같은 사진",
     "title.leak": "두 파트에 들어 있는 같은 사진",
@@ -199,3 +173,10 @@ CHECK_KOREAN: dict[str, Entry] = {
     "preview.problem": "전체 사진: {problem}",
     "preview.none": "보여 줄 사진이 없습니다.",
 }
+
+CHECK_WORDS = Words(CHECK_ENGLISH, CHECK_KOREAN)
+
+
+def check_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, CHECK_WORDS)

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from photograft.reporting.study_texts import study_texts_in
-from photograft.reporting.texts import Entry, Texts
-
-
-def compare_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    known = study_texts_in(language)
-    more = COMPARE_ENGLISH | COMPARE_KOREAN if known.language == "ko" else COMPARE_ENGLISH
-    return Texts(known.language, dict(known.table) | more)
-
+from photograft.reporting.study_texts import STUDY_WORDS
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 COMPARE_ENGLISH: dict[str, Entry] = {
     "compare.page": "{names} · photograft comparison",
@@ -93,11 +85,11 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.partly": "{a}: 사진 {n_a:,}장, {b}: 사진 {n_b:,}장으로 평가했고 모두 같은 사진은 아닙니다. 두 실행이 "
     "학습하지 않고 판정한 사진 {n:,}장에서만 비교했습니다. 이 사진에서 정확도는 {a} {share_a}, {b} {share_b}입니다. "
     "표의 정확도는 각 실행이 평가한 사진에서 잰 값입니다.",
-    "compare.relabelled": "두 실행에서 라벨이 서로 다른 사진 {n:,}장은 뺐습니다.",
+    "compare.relabelled": "두 실행에서 레이블이 서로 다른 사진 {n:,}장은 뺐습니다.",
     "compare.opened": "테스트 사진을 {n}번 열어 보았습니다. 그 점수로 실행을 고르면 실제보다 좋아 보입니다.",
     "compare.unsure": "비교 {n}가지 가운데 이만한 차이는 우연일 수 있습니다(홀름 보정 p {p}).",
     "compare.runs": "실행",
-    "compare.lead": "정확도는 학습에 쓰지 않은 사진에서 잰 값이며 95 % 신뢰구간을 함께 적었습니다.",
+    "compare.lead": "정확도는 학습에 쓰지 않은 사진에서 잰 값이며 95 % 신뢰 구간을 함께 적었습니다.",
     "compare.run": "실행",
     "compare.reference": "다른 실행을 이것과 비교합니다",
     "compare.made": "{backbone}, {px} px, 클래스 {classes}개, 평가: {what}",
@@ -105,7 +97,7 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "what.out-of-fold": "교차 검증",
     "what.validation": "검증 사진",
     "compare.pairs": "같은 사진에서 비교",
-    "compare.pairs.lead": "두 실행이 모두 판정한 사진에서 잰 정확도의 차이와 짝지은 95 % 신뢰구간입니다.",
+    "compare.pairs.lead": "두 실행이 모두 판정한 사진에서 잰 정확도의 차이와 짝지은 95 % 신뢰 구간입니다.",
     "compare.classes": "클래스",
     "compare.classes.lead": "두 실행이 모두 판정한 사진에서 F1이 어떻게 달라졌는지입니다. F1은 놓친 사진과 잘못 그 "
     "이름을 붙인 사진을 함께 셉니다. 구간은 클래스마다 95 %이므로 클래스가 많으면 몇 개는 우연히 0을 벗어납니다. "
@@ -120,17 +112,17 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.class.photos": "사진",
     "compare.class.recall": "찾은 비율, {name}",
     "compare.class.f1": "F1 변화",
-    "compare.class.points": "점, 95 % 신뢰구간",
+    "compare.class.points": "%p, 95 % 신뢰 구간",
     "compare.class.gained": "좋아짐",
     "compare.class.lost": "나빠짐",
     "compare.between": "{low} ~ {high}",
-    "compare.scale": "{low}–{high} %",
+    "compare.scale": "{low}~{high} %",
     "compare.photos": "한쪽만 맞은 사진",
     "compare.photos.only": "{name}만 맞은 사진 {n:,}장",
     "compare.photos.first": "{n:,}장 가운데 {shown}장. 다른 쪽이 가장 확신하며 틀린 사진부터입니다.",
     "compare.photos.none": "한쪽만 맞은 사진은 없습니다.",
     "compare.photos.other": "다른 쪽의 답",
-    "compare.photos.label": "라벨",
+    "compare.photos.label": "레이블",
     "compare.photos.alt": "{label} 사진, 다른 쪽의 답은 {wrong}",
     "compare.photos.missing": "사진 없음",
     "compare.settings": "서로 다른 설정",
@@ -143,3 +135,10 @@ COMPARE_KOREAN: dict[str, Entry] = {
     "compare.version": "photograft",
     "compare.code": "코드",
 }
+
+COMPARE_WORDS = Words(COMPARE_ENGLISH, COMPARE_KOREAN)
+
+
+def compare_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, STUDY_WORDS, COMPARE_WORDS)

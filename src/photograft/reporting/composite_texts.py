@@ -5,29 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts, texts_in
-from photograft.reporting.training_texts import TRAINING_KOREAN
-
-
-def composite_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", ENGLISH | TRAINING_KOREAN | COMPOSITE_ENGLISH | COMPOSITE_KOREAN)
-    return Texts("en", ENGLISH | COMPOSITE_ENGLISH)
-
-
-def texts_about(evaluation: Mapping[str, Any] | None, language: str) -> Texts:
-    """Return the texts of the page, with those that differ where a photo may have several labels."""
-    texts = texts_in(language)
-    if evaluation is None or not has_labels(evaluation):
-        return texts
-    return Texts(texts.language, {**texts.table, **LABELS_ENGLISH})
-
-
-def has_labels(evaluation: Mapping[str, Any]) -> bool:
-    """Return whether a photo may have several labels."""
-    return "map" in evaluation["scores"]
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 LABELS_ENGLISH: dict[str, Entry] = {
     "right": "with all labels right",
@@ -77,6 +55,45 @@ LABELS_ENGLISH: dict[str, Entry] = {
     "score.macro_f1": "Macro F1 (mean over labels)",
 }
 """What replaces texts of the page where a photo may have several labels."""
+
+LABELS_KOREAN: dict[str, Entry] = {
+    "right": "모든 레이블이 정답",
+    "result.test": "처음 보는 사진 {n:,}장에서 이 모델은 100장 중 {share}장에 정확히 맞는 레이블을 붙였습니다(95 % "
+    "신뢰 구간 {low}~{high}).",
+    "result.test.few": "처음 보는 사진 {n}장에서 이 모델은 {correct}장에 정확히 맞는 레이블을 붙였습니다.",
+    "result.folds": "모든 사진을 그 사진 없이 학습한 모델로 판정하는 교차 검증에서 100장 중 {share}장에 정확히 맞는 "
+    "레이블을 붙였습니다(사진 {n:,}장, 95 % 신뢰 구간 {low}~{high}).",
+    "result.folds.few": "모든 사진을 그 사진 없이 학습한 모델로 판정하는 교차 검증에서 {n}장 중 {correct}장에 정확히 "
+    "맞는 레이블을 붙였습니다.",
+    "result.other": "사진 {n:,}장({what})에서 이 모델은 100장 중 {share}장에 정확히 맞는 레이블을 붙였습니다(95 % 신뢰 "
+    "구간 {low}~{high}).",
+    "result.other.few": "사진 {n}장({what})에서 이 모델은 {correct}장에 정확히 맞는 레이블을 붙였습니다.",
+    "weakest.none": "어느 레이블에서도 틀리지 않았습니다.",
+    "classes": "레이블별 성적",
+    "classes.lead": "약한 것부터 적었습니다. 확률이 문턱값 이상이면 레이블을 붙입니다. 재현율은 그 레이블이 있는 사진 "
+    "가운데 붙인 비율, 정밀도는 붙인 사진 가운데 실제로 있는 비율이며, F1은 둘을 합친 값입니다. 평균 정밀도(AP)는 "
+    "문턱값과 관계없이 사진의 순서만 봅니다.",
+    "classes.name": "레이블",
+    "reliability.chance": "사진과 레이블을 하나씩 짝지은 답 {n:,}개로 알 수 있는 한은 그렇습니다. 제시한 확률과 실제 "
+    "비율의 차이가 평균 {gap}%p이며, 우연으로 설명되는 범위입니다.",
+    "reliability.few": "답 {n}개로는 아직 알 수 없습니다. 그림은 참고만 하십시오.",
+    "reliability.reading": "사진마다 레이블 하나에 한 번씩 셉니다. 점이 점선 위에 있으면 확률이 정직한 것이고, "
+    "점선보다 아래에 있으면 지나치게 자신하는 것입니다. 세로선은 95 % 신뢰 구간, 막대는 답의 수입니다.",
+    "figure.right": "실제로 있는 비율",
+    "figure.photos": "답의 수",
+    "figure.bin": "제시 {low}~{high}: 답 {n:,}개, {share}에 실제로 있음",
+    "mistakes.first": "{n:,}개 가운데 가장 큰 {shown}개입니다. 답이 아니라 레이블이 틀린 것도 있을 수 있으니 "
+    "살펴보십시오.",
+    "mistakes.predicted": "답",
+    "mistakes.alt": "레이블 {label}, 답 {predicted}",
+    "next.weak": "재현율이 80 %보다 낮은 레이블 {n}개를 살펴보십시오. 먼저 {names}: 그것이 있는 모든 사진에 레이블을 "
+    "붙였습니까?",
+    "score.accuracy": "모든 레이블이 맞은 비율",
+    "score.accuracy_low": "모든 레이블이 맞은 비율, 95 % 하한",
+    "score.accuracy_high": "모든 레이블이 맞은 비율, 95 % 상한",
+    "score.balanced_accuracy": "균형 정확도(레이블 평균)",
+    "score.macro_f1": "매크로 F1(레이블 평균)",
+}
 
 COMPOSITE_ENGLISH: dict[str, Entry] = {
     # Several labels
@@ -178,14 +195,8 @@ COMPOSITE_ENGLISH: dict[str, Entry] = {
 }
 
 COMPOSITE_KOREAN: dict[str, Entry] = {
-    "slices.accuracy": "정확도",
-    "slices.interval": "95 % 구간",
-    "classes.support": "평가",
-    "classes.recall": "재현율",
-    "classes.precision": "정밀도",
-    "classes.f1": "F1",
-    "labels.scores": "라벨별로 보면 mAP {map}, micro-F1 {micro_f1}, macro-F1 {macro_f1}입니다.",
-    "labels.weakest": "가장 약한 라벨은 “{name}”입니다. 이 라벨이 있는 사진 {of}장 가운데 {correct}장에 붙였고, "
+    "labels.scores": "레이블별로 보면 mAP {map}, micro-F1 {micro_f1}, macro-F1 {macro_f1}입니다.",
+    "labels.weakest": "가장 약한 레이블은 ‘{name}’입니다. 이 레이블이 있는 사진 {of}장 가운데 {correct}장에 붙였고, "
     "없는 사진 {wrong}장에 잘못 붙였습니다.",
     "labels.average_precision": "AP",
     "labels.threshold": "문턱값",
@@ -197,9 +208,9 @@ COMPOSITE_KOREAN: dict[str, Entry] = {
     "factors.values": "값의 수",
     "factors.mistakes": "오답 중 비율",
     "factors.map": "{name}의 혼동 행렬, 값 {n}개",
-    "factors.weak": "약한 요소는 “{name}”입니다. 사진의 {share}에서 맞고, 틀린 사진의 {wrong}에서 이 요소가 "
+    "factors.weak": "약한 요소는 ‘{name}’입니다. 사진의 {share}에서 맞고, 틀린 사진의 {wrong}에서 이 요소가 "
     "틀렸습니다.",
-    "factors.unsure": "뚜렷하게 약한 요소는 없습니다. 가장 낮은 것은 “{name}”으로, 사진의 {share}에서 맞고 틀린 "
+    "factors.unsure": "뚜렷하게 약한 요소는 없습니다. 가장 낮은 것은 ‘{name}’으로, 사진의 {share}에서 맞고 틀린 "
     "사진의 {wrong}에서 이 요소가 틀렸습니다.",
     "rests.calibration.factors": "요소마다 온도 {temperatures} ({basis}에 맞춤). 1보다 크면 확률을 더 조심스럽게, "
     "작으면 더 자신 있게 고쳤습니다.",
@@ -208,9 +219,9 @@ COMPOSITE_KOREAN: dict[str, Entry] = {
     "balance.weights": "가중치({balance})",
     "balance.power": "로짓 조정(세기 {power})",
     "balance.both": "{first}와 {second}",
-    "balance.text": "{how}: 작은 쪽 절반의 클래스를 평균 {after} 찾아냅니다. 없으면 {before}입니다 (사진 {n:,}장, "
-    "{what}). macro-F1은 {f1_before}에서 {f1_after}로 (95 % 신뢰로 {f1_low}~{f1_high}), 정확도는 "
-    "{accuracy_before}에서 {accuracy_after}로 ({accuracy_low}~{accuracy_high}점) 바뀝니다.",
+    "balance.text": "{how}: 작은 쪽 절반의 클래스를 평균 {after} 찾아냅니다. 없으면 {before}입니다(사진 {n:,}장, "
+    "{what}). macro-F1은 {f1_before}에서 {f1_after:으로} 바뀌고(차이의 95 % 신뢰 구간 {f1_low}~{f1_high}), 정확도는 "
+    "{accuracy_before}에서 {accuracy_after:으로} 바뀝니다({accuracy_low}~{accuracy_high}%p).",
     "balance.better": "macro-F1은 우연보다 크게 좋아집니다.",
     "balance.worse": "macro-F1은 우연보다 크게 나빠집니다. 없는 편이 낫습니다.",
     "balance.unsure": "macro-F1이 좋아지는지는 이 사진들로 알 수 없습니다.",
@@ -218,32 +229,31 @@ COMPOSITE_KOREAN: dict[str, Entry] = {
     "balance.before": "없을 때 재현율",
     "balance.after": "있을 때 재현율",
     "balance.each": "작은 클래스 {n}개 하나씩 보기",
-    "classes.name": "클래스",
     "folds": "폴드별 성적",
     "folds.each": "폴드 {n}개 하나씩 보기",
     "folds.fold": "폴드",
     "folds.photos": "사진",
     "folds.accuracy": "정확도",
-    "folds.exact": "모든 라벨이 맞음",
+    "folds.exact": "모든 레이블이 맞음",
     "folds.macro_f1": "Macro F1",
     "folds.mean": "평균",
     "folds.spread": "표준편차",
-    "folds.lead": "각 폴드는 나머지로 학습한 모델이 평가했습니다. 평균 {mean}, 폴드 사이의 표준편차 {spread}점입니다.",
-    "folds.chance": "이 크기의 폴드에서는 우연만으로도 약 {chance}점이 납니다.",
+    "folds.lead": "각 폴드는 나머지로 학습한 모델이 평가했습니다. 평균 {mean}, 폴드 사이의 표준편차 {spread}%p입니다.",
+    "folds.chance": "이 크기의 폴드에서는 우연만으로도 약 {chance}%p의 차이가 납니다.",
     "folds.shipped.folds": "내보낸 모델은 폴드 모델들로 만들었습니다. 그 답을 평균합니다.",
     "folds.shipped.train_val": "내보낸 모델은 폴드가 고른 설정으로 학습과 검증 사진 모두에서 다시 학습했습니다.",
     "folds.shipped.all": "내보낸 모델은 폴드가 고른 설정으로 모든 사진에서 다시 학습했습니다.",
     "folds.shipped.none": "내보낸 모델은 학습 사진만으로 학습했습니다.",
     "members": "함께 예측하는 모델",
     "members.own": "각 모델이 답의 한 부분을 예측하고, 그 답을 합칩니다.",
-    "members.gain.better": "함께 쓰면 {accuracy}를 맞혀 “{best}” 하나보다 {difference}점 높습니다 (95 % 신뢰로 "
+    "members.gain.better": "함께 쓰면 {accuracy}를 맞혀 ‘{best}’ 하나보다 {difference}%p 높습니다(95 % 신뢰 구간 "
     "{low}~{high}; 사진 {n:,}장, {what}){cost}.",
-    "members.gain.none": "“{best}” 하나가 가중치를 모두 가집니다. 나머지는 도움이 되지 않아 번들에 넣지 않았습니다.",
-    "members.gain.worse": "함께 쓰면 {accuracy}를 맞혀 “{best}” 하나보다 {difference}점 낮습니다 (95 % 신뢰로 "
+    "members.gain.none": "‘{best}’ 하나가 가중치를 모두 가집니다. 나머지는 도움이 되지 않아 번들에 넣지 않았습니다.",
+    "members.gain.worse": "함께 쓰면 {accuracy}를 맞혀 ‘{best}’ 하나보다 {difference}%p 낮습니다(95 % 신뢰 구간 "
     "{low}~{high}; 사진 {n:,}장, {what}){cost}. 그 모델 하나가 더 낫습니다.",
-    "members.gain.unsure": "함께 쓰면 {accuracy}, “{best}” 하나는 {single}를 맞힙니다 ({difference}점, 95 % 신뢰로 "
+    "members.gain.unsure": "함께 쓰면 {accuracy}, ‘{best}’ 하나는 {single}를 맞힙니다({difference}%p, 95 % 신뢰 구간 "
     "{low}~{high}; 사진 {n:,}장, {what}){cost}. 둘을 구별할 수 없습니다.",
-    "members.cost": ", 시간은 {times}배 (사진 한 장에 {together}ms, 하나는 {alone}ms)",
+    "members.cost": ", 시간은 {times}배 (사진 한 장에 {together} ms, 하나는 {alone} ms)",
     "members.log_loss": "로그 손실은 {together}, 하나는 {alone}입니다.",
     "members.name": "모델",
     "members.what": "{backbone}, {graft}, {px} px, 보기 {n}번",
@@ -253,12 +263,30 @@ COMPOSITE_KOREAN: dict[str, Entry] = {
     "members.macro_f1": "Macro F1",
     "members.log_loss.alone": "로그 손실",
     "members.ms": "사진당 ms",
-    "next.weak.values": "재현율이 80 %보다 낮은 값 {n}개를 살펴보세요. 먼저 {names}: 라벨이 맞는지, 사진으로 구별할 수 "
-    "있는지 확인하세요.",
-    "next.heads": "model.labels=heads를 써 보세요. 조합 {n}개는 사진이 50장보다 적은데, 요소마다 헤드를 두면 모든 "
+    "next.weak.values": "재현율이 80 %보다 낮은 값 {n}개를 살펴보십시오. 먼저 {names}: 레이블이 맞는지, 사진으로 "
+    "구별할 수 있는지 확인하십시오.",
+    "next.heads": "model.labels=heads를 써 보십시오. 조합 {n}개는 사진이 50장보다 적은데, 요소마다 헤드를 두면 모든 "
     "조합의 사진에서 배웁니다.",
-    "next.balance": "train.logit_adjustment=auto를 써 보세요. 작은 쪽 절반의 클래스는 {small}, 큰 쪽 절반은 "
+    "next.balance": "train.logit_adjustment=auto를 써 보십시오. 작은 쪽 절반의 클래스는 {small}, 큰 쪽 절반은 "
     "{large}를 찾아냅니다. 큰 클래스는 조금 손해를 봅니다.",
-    "next.balance.factor": "model.factors.{name}.balance=balanced를 써 보세요. 작은 쪽 절반의 값은 {small}, 큰 쪽 "
+    "next.balance.factor": "model.factors.{name}.balance=balanced를 써 보십시오. 작은 쪽 절반의 값은 {small}, 큰 쪽 "
     "절반은 {large}를 찾아냅니다. 큰 쪽은 조금 손해를 봅니다.",
 }
+
+LABELS_WORDS = Words(LABELS_ENGLISH, LABELS_KOREAN)
+COMPOSITE_WORDS = Words(COMPOSITE_ENGLISH, COMPOSITE_KOREAN)
+
+
+def composite_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, COMPOSITE_WORDS)
+
+
+def texts_about(evaluation: Mapping[str, Any] | None, language: str) -> Texts:
+    """Return the texts of the page, with those that differ where a photo may have several labels."""
+    return texts_in(language, *([LABELS_WORDS] if evaluation is not None and has_labels(evaluation) else []))
+
+
+def has_labels(evaluation: Mapping[str, Any]) -> bool:
+    """Return whether a photo may have several labels."""
+    return "map" in evaluation["scores"]

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts
-
-
-def decisions_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", {**ENGLISH, **DECISIONS_ENGLISH, **DECISIONS_KOREAN})
-    return Texts("en", {**ENGLISH, **DECISIONS_ENGLISH})
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 DECISIONS_ENGLISH: dict[str, Entry] = {
     "decisions": "When it says that it is not sure",
@@ -50,7 +42,7 @@ DECISIONS_ENGLISH: dict[str, Entry] = {
 
 DECISIONS_KOREAN: dict[str, Entry] = {
     "decisions": "확신하지 못한다고 말할 때",
-    "answers.test": "사진 100장 중 {answered}장에 답하고, 그중 100장당 {right}장이 맞습니다(시험 사진 {n:,}장). "
+    "answers.test": "사진 100장 중 {answered}장에 답하고, 그중 100장당 {right}장이 맞습니다(테스트 사진 {n:,}장). "
     "나머지는 가장 그럴듯한 답과 함께 ‘unsure’ 상태가 됩니다.",
     "answers.other": "사진 100장 중 {answered}장에 답하고, 그중 100장당 {right}장이 맞습니다(모델도 기준도 보지 않은 "
     "사진 {n:,}장). 나머지는 가장 그럴듯한 답과 함께 ‘unsure’ 상태가 됩니다.",
@@ -63,9 +55,9 @@ DECISIONS_KOREAN: dict[str, Entry] = {
     "unreachable": "‘unsure’가 되는 사진이 없습니다. 모델이 보지 않은 사진 {n:,}장에서는 답 100개 중 {wanted}개가 "
     "맞도록 보장하는 기준이 없습니다.",
     "unreachable.few": "실수 없는 독립적인 사진이 적어도 {fewest}장, 실수가 있으면 더 많이 필요합니다. 지금은 "
-    "{worth}장에 해당합니다. 라벨이 있는 사진을 더하거나 predict.precision을 낮추세요.",
-    "unreachable.wrong": "모델이 가장 확신하는 곳에서도 너무 자주 틀립니다. 사진을 더하거나, 라벨을 고치거나, "
-    "predict.precision을 낮추세요.",
+    "{worth}장에 해당합니다. 레이블이 있는 사진을 더하거나 predict.precision을 낮추십시오.",
+    "unreachable.wrong": "모델이 가장 확신하는 곳에서도 너무 자주 틀립니다. 사진을 더하거나, 레이블을 고치거나, "
+    "predict.precision을 낮추십시오.",
     "curve": "점은 기준(확률 {limit}), 점선은 요청한 100개 중 {wanted}개입니다.",
     "curve.above": "점은 기준(확률 {limit}), 점선은 요청한 100개 중 {wanted}개입니다. 90 % 신뢰도로 지키도록 "
     "정하므로 대개 그보다 높습니다.",
@@ -80,6 +72,13 @@ DECISIONS_KOREAN: dict[str, Entry] = {
     "strangers.none": "사진이 너무 적어 다른 클래스의 사진을 얼마나 구별하는지 확인하지 못했습니다.",
     "strangers.limit": "배운 것과 다른 사진은 ‘unfamiliar’ 상태가 되며, 아는 클래스의 사진도 100장 중 약 "
     "{flagged}장이 그렇게 됩니다.",
-    "strangers.test": "배운 것과 다른 사진은 ‘unfamiliar’ 상태가 되며, 시험 사진 {n:,}장 중 {flagged}장도 그렇게 "
+    "strangers.test": "배운 것과 다른 사진은 ‘unfamiliar’ 상태가 되며, 테스트 사진 {n:,}장 중 {flagged}장도 그렇게 "
     "됩니다.",
 }
+
+DECISIONS_WORDS = Words(DECISIONS_ENGLISH, DECISIONS_KOREAN)
+
+
+def decisions_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, DECISIONS_WORDS)

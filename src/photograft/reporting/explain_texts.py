@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts
-
-
-def explain_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", {**ENGLISH, **EXPLAIN_ENGLISH, **EXPLAIN_KOREAN})
-    return Texts("en", {**ENGLISH, **EXPLAIN_ENGLISH})
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 EXPLAIN_ENGLISH: dict[str, Entry] = {
     "explain.page": "Why? · {model}",
@@ -82,9 +74,9 @@ EXPLAIN_KOREAN: dict[str, Entry] = {
     "explain.legend.most": "가장 큼",
     "explain.photo": "사진",
     "explain.photo.alt": "{name}에서 신경망이 본 모습",
-    "explain.for": "{label}(이)라는 근거",
-    "explain.rival": "{label}(이)라고 볼 근거 ({chance})",
-    "explain.alt": "히트맵: {name}에서 {label}(이)라는 근거",
+    "explain.for": "{label:이라}는 근거",
+    "explain.rival": "{label:이라}고 볼 근거 ({chance})",
+    "explain.alt": "히트맵: {name}에서 {label:이라}는 근거",
     "explain.verdict": "{label}, {chance}",
     "explain.unsure": "모델이 이 사진에 대해 확신하지 못합니다.",
     "explain.unfamiliar": "모델이 학습한 사진 가운데 이 사진과 비슷한 것이 없습니다.",
@@ -93,10 +85,10 @@ EXPLAIN_KOREAN: dict[str, Entry] = {
     "explain.known.unlabelled": "이 사진은 이 실행의 사진({part})입니다.",
     "explain.place": "답은 주로 {place}에서 나왔습니다.",
     "explain.spread": "답은 사진 전체에서 나왔습니다.",
-    "explain.faith": "표시된 5분의 1을 가리면 {label}의 확률이 {before}에서 {marked}(으)로 바뀝니다. 아무 5분의 1이나 "
+    "explain.faith": "표시된 5분의 1을 가리면 {label}의 확률이 {before}에서 {marked:으로} 바뀝니다. 아무 5분의 1이나 "
     "가리면 평균 {other}입니다.",
-    "explain.unfaithful": "주의하십시오. 표시된 5분의 1을 가리면 {label}의 확률이 {before}에서 {marked}(으)로, 아무 "
-    "5분의 1이나 가리면 {other}(으)로 바뀝니다. 여기서는 색이 우연보다 낫지 않습니다.",
+    "explain.unfaithful": "주의하십시오. 표시된 5분의 1을 가리면 {label}의 확률이 {before}에서 {marked:으로}, 아무 "
+    "5분의 1이나 가리면 {other:으로} 바뀝니다. 여기서는 색이 우연보다 낫지 않습니다.",
     "explain.near": "학습한 사진 가운데 가장 비슷한 사진",
     "explain.near.of": "{all}장 가운데 {n}장의 레이블이 {label}입니다",
     "explain.near.alone": "번들에는 사진이 없습니다. 실행 폴더를 지정하면 학습한 사진 가운데 비슷한 것을 보여 줍니다.",
@@ -112,10 +104,7 @@ EXPLAIN_KOREAN: dict[str, Entry] = {
     "explain.method.occlusion": "사진의 일부를 가려 얻은 히트맵 (occlusion)",
     "explain.method.gradient": "integrated gradients로 얻은 히트맵",
     "explain.share": "답의 {share}를 설명합니다",
-    "explain.hidden": "학습 사진을 표시하지 않습니다 (report.thumbnails가 꺼져 있음).",
-    "part.train": "학습",
-    "part.val": "검증",
-    "part.test": "테스트",
+    "explain.hidden": "학습 사진을 표시하지 않습니다(report.thumbnails가 꺼져 있음).",
     "explain.footer": "photograft explain이 만들었습니다. 히트맵은 모델이 본 곳을 말할 뿐, 옳은지는 말하지 않습니다.",
     "place.upper left": "왼쪽 위",
     "place.top": "위쪽",
@@ -130,6 +119,13 @@ EXPLAIN_KOREAN: dict[str, Entry] = {
     "status.unfamiliar": "낯선 사진",
     "status.rejected": "사용 불가",
     "mistakes.why": "왜?",
-    "mistakes.heat": "{predicted}(이)라고 본 근거",
+    "mistakes.heat": "{predicted:이라}고 본 근거",
     "mistakes.near": "학습 사진 중 가장 비슷한 것",
 }
+
+EXPLAIN_WORDS = Words(EXPLAIN_ENGLISH, EXPLAIN_KOREAN)
+
+
+def explain_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, EXPLAIN_WORDS)

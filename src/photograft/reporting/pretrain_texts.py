@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts
-
-
-def pretrain_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", ENGLISH | PRETRAIN_ENGLISH | PRETRAIN_KOREAN)
-    return Texts("en", ENGLISH | PRETRAIN_ENGLISH)
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 PRETRAIN_ENGLISH: dict[str, Entry] = {
     "pretrain.page": "{run} · photograft pretrain",
@@ -63,12 +55,12 @@ PRETRAIN_KOREAN: dict[str, Entry] = {
     "pretrain.better": "처음 보는 사진을 4분의 1로 줄인 사진보다 잘 되살립니다",
     "pretrain.between": "처음 보는 사진을 4분의 1로 줄인 사진만큼 되살리지 못합니다",
     "pretrain.worse": "처음 보는 사진을 평균 색 하나보다 잘 되살리지 못합니다",
-    "pretrain.lead": "{backbone}을(를) 레이블 없이 사진 {n:,}장으로 {px} px에서 학습했습니다. 학습에 쓰지 않은 "
+    "pretrain.lead": "{backbone:을} 레이블 없이 사진 {n:,}장으로 {px} px에서 학습했습니다. 학습에 쓰지 않은 "
     "사진 {held:,}장에서 "
     "되살린 사진의 평균 제곱 오차는 {mse}입니다(95 % 신뢰 구간 {low}~{high}, 색은 0~1). 최대 신호 대 잡음비로는 "
     "{db} dB입니다.",
     "pretrain.sheet": "사진과 되살린 사진",
-    "pretrain.sheet.text": "위는 네트워크가 받은 사진, 아래는 되살린 사진입니다. 파란 테두리의 사진은 따로 떼어 두어 "
+    "pretrain.sheet.text": "위는 신경망이 받은 사진, 아래는 되살린 사진입니다. 파란 테두리의 사진은 따로 떼어 두어 "
     "학습에 쓰지 않았습니다.",
     "pretrain.sheet.alt": "위는 사진, 아래는 되살린 사진",
     "pretrain.compare": "이 숫자의 뜻",
@@ -84,7 +76,7 @@ PRETRAIN_KOREAN: dict[str, Entry] = {
     "잃는 것이 적다는 "
     "뜻이지, 클래스가 잘 나뉜다는 뜻이 아닙니다. 그것은 이 인코더로 학습한 분류기를 같은 분할에서 무작위 "
     "가중치로 시작한 같은 "
-    "네트워크와 견주어야만 알 수 있습니다.",
+    "신경망과 견주어야만 알 수 있습니다.",
     "pretrain.curves": "에포크별 오차",
     "pretrain.curves.text": "학습 사진은 학습하는 동안, 떼어 둔 사진은 에포크가 끝날 때마다 잽니다.",
     "pretrain.photos": "사진",
@@ -96,9 +88,16 @@ PRETRAIN_KOREAN: dict[str, Entry] = {
     "pretrain.next.text": "이 인코더에서 시작하는 분류기를 학습합니다.",
     "pretrain.unsplit": "테스트 파트를 알려 주지 않았습니다. 나중에 테스트할 사진을 레이블 없이 이미 "
     "보았습니다. 더 엄격하게 "
-    "시험하려면 먼저 분할을 만들고(photograft split) split.file로 두 번 모두 주세요.",
+    "시험하려면 먼저 분할을 만들고(photograft split) split.file로 두 번 모두 주십시오.",
     "pretrain.settings": "설정",
     "pretrain.epochs": "{n} 에포크, {time}",
     "pretrain.footer": "photograft가 만들었습니다. 이 페이지는 파일 하나이며, 보이는 모든 것을 담고 있고 네트워크를 "
     "쓰지 않습니다.",
 }
+
+PRETRAIN_WORDS = Words(PRETRAIN_ENGLISH, PRETRAIN_KOREAN)
+
+
+def pretrain_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, PRETRAIN_WORDS)

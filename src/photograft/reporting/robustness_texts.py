@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts
-
-
-def robustness_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", {**ENGLISH, **ROBUSTNESS_ENGLISH, **ROBUSTNESS_KOREAN})
-    return Texts("en", {**ENGLISH, **ROBUSTNESS_ENGLISH})
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 _TAKE_CARE = (
     "No setting makes up for it: take such photos again, or add some, with their labels, to the training photos"
@@ -119,12 +111,12 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "strength.1": "약함",
     "strength.2": "중간",
     "strength.3": "강함",
-    "change": "잃는 점수",
-    "costs": "{name}: 정확도 {points}점을 잃습니다 (95 % 신뢰로 {low}~{high})",
-    "also": "{name} {points}점",
+    "change": "떨어지는 정확도(%p)",
+    "costs": "{name}: 정확도가 {points}%p 떨어집니다(95 % 신뢰 구간 {low}~{high})",
+    "also": "{name} {points}%p",
     "comma": ", ",
     "rest.little": ". 나머지는 거의 바뀌지 않습니다.",
-    "rest.less": ". 나머지는 많아야 {points}점입니다.",
+    "rest.less": ". 나머지는 많아야 {points}%p입니다.",
     "only.strong": "중간 세기에서는 크게 잃는 것이 없습니다. 가장 강할 때는 {said}",
     "nothing": "여덟 가지 변화 가운데 사진 {n:,}장으로 알 수 있을 만큼 정확도를 낮추는 것은 없습니다.",
     "left_out.photos": "더 나쁜 사진에서 어떤지는 시험하지 않았습니다. 읽을 수 있는 평가 사진이 {n}장인데, 20장보다 "
@@ -132,27 +124,27 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "left_out.time": "더 나쁜 사진에서 어떤지는 시험하지 않았습니다. report.robustness_s의 시간은 사진 {n}장에 "
     "충분한데, 20장보다 적으면 알 수 있는 것이 없습니다. photograft report RUN --robustness SECONDS로 더 오래 "
     "시험할 수 있습니다.",
-    "do.noise": "노이즈는 빛이 모자라서 생깁니다. 더 밝게 찍거나 카메라를 고정하세요. 설정으로 메울 수는 없으니 다시 "
-    "찍거나, 그런 사진을 라벨과 함께 학습 사진에 더하세요.",
+    "do.noise": "노이즈는 빛이 모자라서 생깁니다. 더 밝게 찍거나 카메라를 고정하십시오. 설정으로 메울 수는 없으니 다시 "
+    "찍거나, 그런 사진을 레이블과 함께 학습 사진에 더하십시오.",
     "do.defocus": "흐린 사진은 photograft check가 찾습니다. 설정으로 메울 수는 없으니 다시 찍거나, 그런 사진을 "
-    "라벨과 함께 학습 사진에 더하세요.",
+    "레이블과 함께 학습 사진에 더하십시오.",
     "do.motion": "흐린 사진은 photograft check가 찾습니다. 설정으로 메울 수는 없으니 다시 찍거나, 그런 사진을 "
-    "라벨과 함께 학습 사진에 더하세요.",
-    "do.jpeg": "사진을 그대로 보내세요. 메신저와 웹 양식은 다시 압축합니다. 아니면 그런 사진을 라벨과 함께 학습 사진에 "
-    "더하세요.",
-    "do.dark": "그런 사진이 올 것 같으면 더 밝게 찍거나, augment.brightness=0.6으로 미세 조정(--quality best)하세요.",
-    "do.fog": "그런 사진이 올 것 같으면 렌즈를 닦거나, augment.contrast=0.6으로 미세 조정(--quality best)하세요.",
-    "do.small": "미리보기가 아니라 원래 크기로 보내세요. 아니면 그런 사진을 라벨과 함께 학습 사진에 더하세요.",
+    "레이블과 함께 학습 사진에 더하십시오.",
+    "do.jpeg": "사진을 그대로 보내십시오. 메신저와 웹 양식은 다시 압축합니다. 아니면 그런 사진을 레이블과 함께 학습 "
+    "사진에 더하십시오.",
+    "do.dark": "그런 사진이 올 것 같으면 더 밝게 찍거나, augment.brightness=0.6으로 미세 조정(--quality best)하십시오.",
+    "do.fog": "그런 사진이 올 것 같으면 렌즈를 닦거나, augment.contrast=0.6으로 미세 조정(--quality best)하십시오.",
+    "do.small": "미리보기가 아니라 원래 크기로 보내십시오. 아니면 그런 사진을 레이블과 함께 학습 사진에 더하십시오.",
     "do.cast": "그런 사진이 올 것 같으면 카메라의 화이트 밸런스를 맞추거나, 색이 클래스를 가르는 것이 아니라면 "
-    "augment.hue=0.1과 augment.saturation=0.5로 미세 조정(--quality best)하세요.",
+    "augment.hue=0.1과 augment.saturation=0.5로 미세 조정(--quality best)하십시오.",
     "basis.some": "{what} {of:,}장 가운데 클래스마다 고르게 뽑은 {n:,}장입니다. 그대로는 {accuracy}가 맞습니다 "
     "(한 장을 한 번씩만 봄).",
-    "basis.all": "{what} {n:,}장 모두입니다. 그대로는 {accuracy}가 맞습니다 (한 장을 한 번씩만 봄).",
-    "basis.seen": "모델이 이 사진들로 학습했으므로 여기서는 잃는 점수만 뜻이 있습니다.",
+    "basis.all": "{what} {n:,}장 모두입니다. 그대로는 {accuracy}가 맞습니다(한 장을 한 번씩만 봄).",
+    "basis.seen": "모델이 이 사진들로 학습했으므로 여기서는 떨어지는 정도만 뜻이 있습니다.",
     "of.test": "테스트 사진",
     "of.out-of-fold": "교차 검증 사진",
     "of.validation": "검증 사진",
-    "table": "바꾸지 않은 같은 사진에 견주어 잃는 정확도 점수. 회색은 우연으로 설명됩니다.",
+    "table": "바꾸지 않은 같은 사진에 견주어 떨어지는 정확도(%p)입니다. 회색은 우연으로 설명되는 범위입니다.",
     "more": "질감과 모양, 돌려 저장한 사진",
     "texture": "질감인가 모양인가: 16조각으로 잘라 자리를 바꾸면 사진의 {shuffled}, 윤곽선만 그리면 {outlined}가 "
     "맞습니다. 그대로는 {unchanged}입니다.",
@@ -161,10 +153,18 @@ ROBUSTNESS_KOREAN: dict[str, Entry] = {
     "texture.both": "어느 하나만으로는 모자랍니다. 모양을 색이나 질감과 함께 봅니다.",
     "texture.unsure": "둘 가운데 무엇을 더 보는지는 이 사진들로 알 수 없습니다.",
     "turned.alike": "돌려 저장한 사진: 90, 180, 270도 돌려 저장하고 EXIF에 적어 둔 사진 {n}장 모두 답이 같습니다.",
-    "turned.other": "돌려 저장한 사진: EXIF에 적어 둔 사진 {n}장 가운데 {alike}장만 화소가 같습니다. 알려 주세요.",
-    "unread.costs": "그 정보가 없어지면 {points}점을 잃습니다 ({low}~{high}).",
-    "unread.little": "그 정보가 없어져도 거의 바뀌지 않습니다 ({low}~{high}점).",
-    "unread.unsure": "그 정보가 없어질 때 잃는 것이 있는지는 이 사진들로 알 수 없습니다 ({low}~{high}점).",
-    "example": "중간 세기의 사진 한 장과 모델이 붙인 이름. 라벨: {label}",
+    "turned.other": "돌려 저장한 사진: EXIF에 적어 둔 사진 {n}장 가운데 {alike}장만 픽셀이 같습니다. 개발자에게 알려 "
+    "주십시오.",
+    "unread.costs": "그 정보가 없어지면 정확도가 {points}%p 떨어집니다({low}~{high}).",
+    "unread.little": "그 정보가 없어져도 거의 바뀌지 않습니다({low}~{high}%p).",
+    "unread.unsure": "그 정보가 없어질 때 잃는 것이 있는지는 이 사진들로 알 수 없습니다({low}~{high}%p).",
+    "example": "중간 세기의 사진 한 장과 모델이 붙인 이름. 레이블: {label}",
     "example.alt": "{title}: {named}",
 }
+
+ROBUSTNESS_WORDS = Words(ROBUSTNESS_ENGLISH, ROBUSTNESS_KOREAN)
+
+
+def robustness_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, ROBUSTNESS_WORDS)

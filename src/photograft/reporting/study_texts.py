@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts
-
-
-def study_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", ENGLISH | STUDY_ENGLISH | STUDY_KOREAN)
-    return Texts("en", ENGLISH | STUDY_ENGLISH)
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 STUDY_ENGLISH: dict[str, Entry] = {
     "study.page": "{study} · photograft study",
@@ -80,9 +72,9 @@ STUDY_KOREAN: dict[str, Entry] = {
     "study.kicker": "photograft 비교 실험",
     "study.summary": "{data}의 사진 {photos:,}장으로 변형 {n}가지를 같은 분할에서 비교했습니다.",
     "study.summary.none": "아직 모델을 만든 변형이 없습니다.",
-    "study.best": "정확도가 가장 높은 것은 {variant}: {share} (95 % 신뢰구간 {low}–{high}, n = {n:,}).",
+    "study.best": "정확도가 가장 높은 것은 {variant}: {share} (95 % 신뢰 구간 {low}~{high}, n = {n:,}).",
     "study.best.full": "{classes}개 클래스를 모두 아는 변형 가운데 정확도가 가장 높은 것은 {variant}: {share} (95 % "
-    "신뢰구간 {low}–{high}, n = {n:,}).",
+    "신뢰 구간 {low}~{high}, n = {n:,}).",
     "study.classes": "클래스 {n:,}개",
     "study.unfinished": "변형 {planned}가지 가운데 {done}가지가 끝났습니다.",
     "study.failures": "변형 {planned}가지 가운데 {failed}가지는 모델을 만들지 못했습니다. 이유는 그 줄에 있습니다.",
@@ -92,7 +84,7 @@ STUDY_KOREAN: dict[str, Entry] = {
     "study.get": "{recipe}: {how}.",
     "study.twin": "전이 학습 결과는 여기 있는 가중치를 쓰는 {twin}에서 볼 수 있습니다.",
     "study.results": "결과",
-    "study.lead": "정확도는 변형이 보지 못한 사진에서 잰 값이며 95 % 신뢰구간을 함께 적었습니다. 원본 수치는 원본의 "
+    "study.lead": "정확도는 변형이 보지 못한 사진에서 잰 값이며 95 % 신뢰 구간을 함께 적었습니다. 원본 수치는 원본의 "
     "데이터에서 나온 값입니다. 시간에는 앞선 변형이 캐시에 남긴 작업이 들어 있지 않습니다.",
     "study.variant": "변형",
     "study.accuracy": "정확도",
@@ -108,11 +100,11 @@ STUDY_KOREAN: dict[str, Entry] = {
     "study.failed": "실패: {error}",
     "study.pretrained": "사전 학습, 점수 없음",
     "study.pairs": "같은 사진에서 비교",
-    "study.pairs.lead": "정확도의 차이와 짝지은 95 % 신뢰구간입니다. 비교가 많으면 스무 번에 한 번은 우연히 차이가 "
+    "study.pairs.lead": "정확도의 차이와 짝지은 95 % 신뢰 구간입니다. 비교가 많으면 스무 번에 한 번은 우연히 차이가 "
     "나 보입니다.",
-    "pair.beats": "{better} > {worse}: {by}점 차이 ({low}–{high}), n = {n:,}.",
-    "pair.same": "{a}, {b}: 구별되지 않습니다 (차이 {by}점, {low}에서 {high}, n = {n:,}).",
-    "pair.more": "매크로 F1 {f1}점 ({f1_low}에서 {f1_high}). 앞의 것만 맞은 사진 {only_a}장, 뒤의 것만 맞은 사진 "
+    "pair.beats": "{better} > {worse}: {by}%p 차이 ({low}~{high}), n = {n:,}.",
+    "pair.same": "{a}, {b}: 구별되지 않습니다(차이 {by}%p, {low}~{high}, n = {n:,}).",
+    "pair.more": "매크로 F1 {f1}%p ({f1_low}~{f1_high}). 앞의 것만 맞은 사진 {only_a}장, 뒤의 것만 맞은 사진 "
     "{only_b}장 (McNemar p {p}).",
     "pair.classes": "아는 클래스가 서로 다릅니다.",
     "pair.refused": "비교하지 않음: {why}",
@@ -125,10 +117,17 @@ STUDY_KOREAN: dict[str, Entry] = {
     "study.sheet": "사전 학습",
     "study.sheet.lead": "위는 사진, 아래는 오토인코더가 복원한 것입니다.",
     "study.sheet.facts": "사진 {photos:,}장, {epochs}에포크. 떼어 둔 사진 {held_out:,}장의 평균 제곱 오차: {mse} "
-    "({mse_low}–{mse_high}; {psnr} dB). 평균 색 하나로 답할 때: {mean_colour_mse}.",
+    "({mse_low}~{mse_high}; {psnr} dB). 평균 색 하나로 답할 때: {mean_colour_mse}.",
     "study.sheet.alt": "{variant}: 사진과 복원",
     "study.details": "저장된 곳",
     "study.run": "실행",
     "study.footer": "photograft가 만들었습니다. 이 페이지는 파일 하나이며, 보이는 모든 것을 담고 있고 네트워크를 "
     "쓰지 않습니다.",
 }
+
+STUDY_WORDS = Words(STUDY_ENGLISH, STUDY_KOREAN)
+
+
+def study_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, STUDY_WORDS)

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts
-
-
-def training_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", ENGLISH | TRAINING_ENGLISH | TRAINING_KOREAN)
-    return Texts("en", ENGLISH | TRAINING_ENGLISH)
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 TRAINING_ENGLISH: dict[str, Entry] = {
     # Remarks about the curves
@@ -118,7 +110,7 @@ TRAINING_ENGLISH: dict[str, Entry] = {
 }
 
 TRAINING_KOREAN: dict[str, Entry] = {
-    "remark.diverged": "{epoch}번째 에포크({fit})에서 손실이 발산했습니다. 학습률을 10분의 1로 낮춰 보세요"
+    "remark.diverged": "{epoch}번째 에포크({fit})에서 손실이 발산했습니다. 학습률을 10분의 1로 낮춰 보십시오"
     "(train.lr={tenth}).",
     "remark.overfits": "{epoch}번째 에포크부터 과적합입니다. 학습 손실은 줄어드는데 검증 손실은 늘어납니다"
     "({low} → {end}). 에포크를 줄이거나, 증강을 늘리거나, 학습하는 부분을 줄이면 나아질 수 있습니다.",
@@ -130,7 +122,7 @@ TRAINING_KOREAN: dict[str, Entry] = {
     "remark.improving": "끝까지 검증 손실이 줄고 있었습니다({before} → {end}). 에포크를 늘리면 나아질 수 있습니다.",
     "remark.unsteady": "검증 곡선이 고르지 않습니다(약 {noise}씩 오르내립니다). 학습률을 {lr}보다 낮추면 더 안정될 수 "
     "있습니다.",
-    "remark.steadier": "학습률 {steady}이(가) {rough}보다 안정적이었습니다.",
+    "remark.steadier": "학습률 {steady:이} {rough}보다 안정적이었습니다.",
     "sentence": "{text}.",
     "trained.part": "매개변수 {all}개 가운데 {trainable}개({share})를 학습했습니다: {cut}부터 끝까지",
     "trained.all": "매개변수 {all}개를 모두 학습했습니다",
@@ -138,10 +130,10 @@ TRAINING_KOREAN: dict[str, Entry] = {
     "trains.part": "매개변수 {all}개 가운데 {trainable}개({share})를 학습합니다: {cut}부터 끝까지",
     "trains.all": "매개변수 {all}개를 모두 학습합니다",
     "trains.scratch": "매개변수 {all}개를 무작위 값에서 시작해 모두 학습합니다",
-    "trained.most": "마지막 블록만이 아니라 네트워크의 {share}를 학습했습니다",
-    "trained.most.block": "네트워크의 {share}를 학습했습니다: 마지막 블록이 네트워크의 대부분입니다",
-    "trains.most": "마지막 블록만이 아니라 네트워크의 {share}를 학습합니다",
-    "trains.most.block": "네트워크의 {share}를 학습합니다: 마지막 블록이 네트워크의 대부분입니다",
+    "trained.most": "마지막 블록만이 아니라 신경망의 {share}를 학습했습니다",
+    "trained.most.block": "신경망의 {share}를 학습했습니다: 마지막 블록이 신경망의 대부분입니다",
+    "trains.most": "마지막 블록만이 아니라 신경망의 {share}를 학습합니다",
+    "trains.most.block": "신경망의 {share}를 학습합니다: 마지막 블록이 신경망의 대부분입니다",
     "batchnorm.kept": "BatchNorm 고정",
     "batchnorm.moved": "BatchNorm도 함께 갱신",
     "batchnorm.hidden": "은닉층을 제외한 BatchNorm 고정",
@@ -160,10 +152,10 @@ TRAINING_KOREAN: dict[str, Entry] = {
     "layers.frozen.rest": "고정",
     "layers.statistics.all": "BatchNorm 통계값",
     "layers.note": "통계값은 BatchNorm의 이동 평균입니다. Keras 같은 프로그램은 이를 학습하지 않는 매개변수로 셉니다. "
-    "“통계값 포함” 열이 그 수입니다.",
+    "‘통계값 포함’ 열이 그 수입니다.",
     "training": "어떻게 학습했나",
     "training.what": "학습한 부분",
-    "training.epochs": "기간",
+    "training.epochs": "학습 시간",
     "training.epochs.text": "{n} 에포크, 모두 {time}. 가장 좋은 상태는 {best} 에포크 뒤였습니다.",
     "training.fits": "학습 순서: {fits}.",
     "training.linear": "선형 분류기와 비교",
@@ -199,10 +191,6 @@ TRAINING_KOREAN: dict[str, Entry] = {
     "augment.erasing": "사본의 {value}에서 사각형 지우기",
     "augment.mixup": "둘씩 섞기 (mixup {value})",
     "augment.cutmix": "다른 사진의 사각형 붙이기 (cutmix {value})",
-    "model.cut": "학습이 시작되는 층",
-    "model.trained": "학습한 매개변수",
-    "model.batchnorm": "BatchNorm",
-    "model.best_epoch": "가장 좋은 에포크",
     "curves": "에포크별 손실과 검증 정확도",
     "curves.loss": "손실",
     "curves.accuracy": "정확도",
@@ -217,7 +205,11 @@ TRAINING_KOREAN: dict[str, Entry] = {
     "fit.train": "학습 사진",
     "fit.refit": "학습과 검증 사진(다시 학습)",
     "fit.fold": "폴드 {number}",
-    "what.test": "시험",
-    "what.out-of-fold": "교차 검증",
-    "what.val": "검증",
 }
+
+TRAINING_WORDS = Words(TRAINING_ENGLISH, TRAINING_KOREAN)
+
+
+def training_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, TRAINING_WORDS)

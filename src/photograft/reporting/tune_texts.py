@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from photograft.reporting.texts import ENGLISH, Entry, Texts
-
-
-def tune_texts_in(language: str) -> Texts:
-    """Return the texts in `language`; English where there is no such table."""
-    if language == "ko":
-        return Texts("ko", ENGLISH | TUNE_ENGLISH | TUNE_KOREAN)
-    return Texts("en", ENGLISH | TUNE_ENGLISH)
-
+from photograft.reporting.texts import Entry, Texts, Words, texts_in
 
 TUNE_ENGLISH: dict[str, Entry] = {
     "tune.page": "{study} · photograft search",
@@ -95,21 +87,21 @@ TUNE_KOREAN: dict[str, Entry] = {
     "tune.page": "{study} · photograft 설정 탐색",
     "tune.kicker": "photograft 설정 탐색",
     "tune.title.none": "아직 모델을 만든 시도가 없습니다",
-    "tune.title.base": "기본 설정을 그대로 쓰세요: 더 나은 것이 없습니다",
-    "tune.title.same": "기본 설정을 그대로 쓰세요: 분명히 더 나은 것이 없습니다",
-    "tune.title.beats": "시도 {best}이(가) 기본 설정보다 낫습니다",
-    "tune.title.other": "시도 {best}이(가) {n}번 가운데 가장 좋습니다",
+    "tune.title.base": "기본 설정을 그대로 쓰십시오: 더 나은 것이 없습니다",
+    "tune.title.same": "기본 설정을 그대로 쓰십시오: 분명히 더 나은 것이 없습니다",
+    "tune.title.beats": "{best}번 시도가 기본 설정보다 낫습니다",
+    "tune.title.other": "{best}번 시도가 {n}번 가운데 가장 좋습니다",
     "tune.trials": "{data}의 사진으로 {n}번 시도했습니다: {counts}.",
     "tune.state.complete": "{n}번 끝남",
     "tune.state.pruned": "{n}번 일찍 그만둠",
     "tune.state.failed": "{n}번 실패",
     "tune.state.running": "{n}번 진행 중",
-    "tune.test": "선택에 쓰이지 않은 테스트 사진 {n:,}장에서 {share}를 맞혔습니다 (95 % 신뢰구간 {low}–{high}). "
+    "tune.test": "선택에 쓰이지 않은 테스트 사진 {n:,}장에서 {share}를 맞혔습니다(95 % 신뢰 구간 {low}~{high}). "
     "인용할 수치는 이것입니다.",
     "tune.opened": "테스트 사진은 선택된 설정을 위해 한 번만 열었습니다.",
     "tune.opened.often": "이 탐색 옆의 모든 실행을 합해 테스트 사진을 지금까지 {n}번 열었습니다.",
     "tune.no_test": "테스트 사진이 없으므로, 선택에 쓰이지 않은 사진에서 얼마나 맞히는지는 알 수 없습니다.",
-    "tune.chosen": "시도 {best}은(는) {photos}에서 잰 {metric} {score}로 선택되었습니다. {n}번 가운데 가장 좋은 "
+    "tune.chosen": "{best}번 시도는 {photos}에서 잰 {metric} {score:으로} 선택되었습니다. {n}번 가운데 가장 좋은 "
     "값이므로 인용하기에는 지나치게 좋습니다.",
     "tune.metric.accuracy": "정확도",
     "tune.metric.macro_f1": "매크로 F1",
@@ -117,9 +109,9 @@ TUNE_KOREAN: dict[str, Entry] = {
     "tune.metric.log_loss": "로그 손실",
     "tune.photos.oof": "교차 검증의 답",
     "tune.photos.val": "검증 사진",
-    "tune.beats": "정확도에서 기본 설정보다 {by}점 앞섭니다 ({low}–{high}, n = {n:,}). {tries}번 시도한 것을 감안해도 "
-    "그렇습니다 (p {p}).",
-    "tune.same": "기본 설정과 구별되지 않습니다: 정확도 차이 {by}점 ({low}에서 {high}, n = {n:,}, {tries}번 시도를 "
+    "tune.beats": "정확도에서 기본 설정보다 {by}%p 앞섭니다({low}~{high}, n = {n:,}). {tries}번 시도한 것을 감안해도 "
+    "그렇습니다(p {p}).",
+    "tune.same": "기본 설정과 구별되지 않습니다: 정확도 차이 {by}%p ({low}~{high}, n = {n:,}, {tries}번 시도를 "
     "감안한 p {p}).",
     "tune.base_best": "모든 시도 가운데 기본 설정이 가장 좋습니다.",
     "tune.no_base": "기본 설정의 시도가 실패하여 비교하지 못했습니다.",
@@ -134,10 +126,10 @@ TUNE_KOREAN: dict[str, Entry] = {
     "tune.tried": "시도한 값",
     "tune.share": "중요도",
     "tune.as_base": "기본과 같음",
-    "tune.to": "{low}–{high}",
-    "tune.log": "{low}–{high}, 로그 간격",
+    "tune.to": "{low}~{high}",
+    "tune.log": "{low}~{high}, 로그 간격",
     "tune.only_if": "{condition}일 때만",
-    "tune.importance": "중요도는 가장 좋은 10분의 1에 드는 데 그 설정이 얼마나 작용했는지를 나타냅니다 (PED-ANOVA). "
+    "tune.importance": "중요도는 가장 좋은 10분의 1에 드는 데 그 설정이 얼마나 작용했는지를 나타냅니다(PED-ANOVA). "
     "시도가 50번쯤보다 적으면 대략의 값입니다.",
     "tune.importance.few": "끝난 시도가 10번보다 적으면 설정의 중요도를 말할 수 없습니다.",
     "tune.command": "가장 좋은 설정으로 학습하기",
@@ -169,3 +161,10 @@ TUNE_KOREAN: dict[str, Entry] = {
     "tune.footer": "photograft가 만들었습니다. 이 페이지는 파일 하나이며, 보이는 모든 것을 담고 있고 네트워크를 "
     "쓰지 않습니다.",
 }
+
+TUNE_WORDS = Words(TUNE_ENGLISH, TUNE_KOREAN)
+
+
+def tune_texts_in(language: str) -> Texts:
+    """Return the texts in "ko", else in English."""
+    return texts_in(language, TUNE_WORDS)
