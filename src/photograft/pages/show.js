@@ -4,6 +4,7 @@ import { knows, list, measured, number, percent, say } from './texts.js';
 const SHOWN = 5;
 const LEAST = 0.01; // less is not worth a bar of its own
 const FEW_CLASSES = 12;
+const LONG = 18; // letters of a label that is set smaller
 
 /** An element. Attributes that are functions are listeners; children are elements or text, never markup. */
 export function make(tag, attributes = {}, ...children) {
@@ -51,6 +52,12 @@ export function tell(row) {
   return say(key, { label: labelOf(row), share: percent(row.probability) });
 }
 
+/** The status of a photo: of several heads the one that wants a look most. */
+export function statusOf(row) {
+  const all = [row, ...Object.values(row.heads || {})].map((each) => each.status);
+  return ['rejected', 'unfamiliar', 'unsure'].find((status) => all.includes(status)) || 'ok';
+}
+
 /** The label as it is shown: of several all that are given, of factors their values. */
 export function labelOf(row) {
   if (row.labels && row.labels.length) return row.labels.map((each) => each.label).join(', ');
@@ -79,14 +86,23 @@ function showHeadline(row, level) {
   if (row.status === 'unfamiliar') return [chip, heading(say('unfamiliar-title'))];
   const several = Boolean(row.labels);
   if (several && !row.labels.length) return [heading(say('none-title'))];
-  const name = heading(row.status === 'unsure' ? `${labelOf(row)}?` : labelOf(row));
-  if (several) return [chip, name].filter(Boolean);
-  return [chip, name, showShare(row.probability)].filter(Boolean);
+  const parts = partsOf(row);
+  const name = heading('');
+  name.append(...parts.flatMap((part, i) => [i ? ' ' : '', make('span', {}, part)]), row.status === 'unsure' ? '?' : '');
+  if (parts.join().length > LONG) name.classList.add('is-long');
+  return [chip, name, several ? null : showShare(row)].filter(Boolean);
 }
 
-function showShare(probability) {
-  const text = percent(probability);
-  return make('p', { class: 'share' }, make('span', { class: 'unseen' }, `${say('probability')} `), text);
+/** Labels, or values of factors, none of which is broken where it fits a line. */
+function partsOf(row) {
+  if (row.labels) return row.labels.map((each, i) => each.label + (i < row.labels.length - 1 ? ',' : ''));
+  const values = Object.values(row.factors || {}).map((each) => each.label);
+  return values.length ? values.map((value, i) => value + (i < values.length - 1 ? ' ·' : '')) : [row.label];
+}
+
+function showShare({ probability, factors }) {
+  const together = factors && Object.keys(factors).length > 1 ? make('small', {}, ` ${say('together')}`) : null;
+  return make('p', { class: 'share' }, make('span', { class: 'unseen' }, `${say('probability')} `), percent(probability), together);
 }
 
 function showMeaning(row, classes) {

@@ -3,6 +3,7 @@
 const TEXTS = {
   en: {
     'probability': 'Probability', 'more': '{n} more', 'more-small': '{n} more, each below 1\u00a0%', 'folded': 'Its answers all the same',
+    'together': 'that all of it is right',
     'status-unsure': 'not sure', 'status-unfamiliar': 'unfamiliar', 'status-rejected': 'not read',
     'unsure': 'The model is not sure of this one. With so low a probability it is wrong too often to rely on.',
     'unsure-do': 'Decide for yourself, or try another photo: closer, sharper, in better light.',
@@ -26,10 +27,11 @@ const TEXTS = {
     'tested-several': 'All labels right on {share} of {n} photos that it had not seen (95 % interval {low} to {high}).',
     'tested-factors': 'Everything right on {share} of {n} photos that it had not seen (95 % interval {low} to {high}).',
     'knows': 'Tells {n} classes apart: {classes}.', 'knows-several': 'Gives any of {n} labels: {classes}.',
-    'knows-factors': 'Tells {classes}.', 'and-more': '{classes} and {n} more',
+    'knows-factors': 'Tells {classes}.', 'knows-heads': 'Answers {n} questions about a photo: {classes}.', 'and-more': '{classes} and {n} more',
   },
   ko: {
     'probability': '확률', 'more': '{n}개 더', 'more-small': '{n}개 더, 모두 1\u00a0% 미만', 'folded': '그래도 답을 보기',
+    'together': '모두 맞을 확률',
     'status-unsure': '확신 없음', 'status-unfamiliar': '낯선 사진', 'status-rejected': '읽지 못함',
     'unsure': '모델이 이 사진은 확신하지 못합니다. 확률이 이만큼 낮은 답은 그대로 믿기에는 틀리는 일이 잦습니다.',
     'unsure-do': '직접 판단하거나, 더 가까이서 밝고 선명하게 찍은 다른 사진을 넣어 보세요.',
@@ -53,7 +55,7 @@ const TEXTS = {
     'tested-several': '처음 보는 사진 {n}장 가운데 {share}에서 모든 레이블을 맞혔습니다(95 % 신뢰구간 {low}~{high}).',
     'tested-factors': '처음 보는 사진 {n}장 가운데 {share}에서 모든 항목을 맞혔습니다(95 % 신뢰구간 {low}~{high}).',
     'knows': '클래스 {n}개를 구별합니다: {classes}.', 'knows-several': '레이블 {n}개 가운데 맞는 것을 모두 붙입니다: {classes}.',
-    'knows-factors': '구별하는 항목: {classes}.', 'and-more': '{classes} 외 {n}개',
+    'knows-factors': '구별하는 항목: {classes}.', 'knows-heads': '사진 한 장에 {n}가지로 답합니다: {classes}.', 'and-more': '{classes} 외 {n}개',
   },
 };
 
@@ -88,7 +90,11 @@ export function percent(share) {
 }
 
 /** A measured share, as fine as `n` photos can tell. */
-export const measured = (share, n) => `${(share * 100).toFixed(n < 500 ? 0 : 1)}\u00a0%`;
+export function measured(share, n) {
+  const digits = n < 500 ? 0 : 1;
+  const most = 100 - 10 ** -digits; // not all is said to be right where one was wrong
+  return `${(share < 1 ? Math.min(share * 100, most) : 100).toFixed(digits)}\u00a0%`;
+}
 
 export const number = (n) => new Intl.NumberFormat(language).format(n);
 

@@ -1,6 +1,6 @@
 // Many photos: a table that fills while the server answers, filters by status, and the CSV file.
-import { labelOf, make, rejection } from './show.js';
-import { knows, number, percent, say } from './texts.js';
+import { labelOf, make, rejection, statusOf } from './show.js';
+import { number, percent, say } from './texts.js';
 import { askPredictions } from './ask.js';
 import { toCsv } from './csv.js';
 
@@ -128,18 +128,23 @@ function makeLine(item, open) {
 
 function fillLine({ line, row }) {
   const [, , answer, share, state] = line.children;
-  line.className = `is-${row.status}`;
-  answer.textContent = row.status === 'rejected' ? rejection(row).what : lineLabel(row);
-  share.textContent = row.probability === null || (row.labels && !row.labels.length) ? '' : percent(row.probability);
-  state.replaceChildren(make('span', { class: 'mark' }, say(`is-${row.status}`)));
-  line.hidden = batch.filter !== 'all' && batch.filter !== row.status;
+  const status = statusOf(row);
+  line.className = `is-${status}`;
+  const heads = Object.entries(row.heads || {});
+  const told = heads.length > 1 && row.status !== 'rejected' ? heads : [['', row]];
+  answer.replaceChildren(...told.map(([name, each]) => make('div', { title: name || null }, lineLabel(each))));
+  share.replaceChildren(...told.map(([, each]) => make('div', {}, lineShare(each))));
+  state.replaceChildren(make('span', { class: 'mark' }, say(`is-${status}`)));
+  line.hidden = batch.filter !== 'all' && batch.filter !== status;
 }
 
 function lineLabel(row) {
+  if (row.status === 'rejected') return rejection(row).what;
   if (row.labels && !row.labels.length) return say('none-title');
-  const heads = Object.values(row.heads || {});
-  return heads.length > 1 ? heads.map(labelOf).join(' / ') : labelOf(row);
+  return labelOf(row) + (row.status === 'ok' ? '' : '?');
 }
+
+const lineShare = (row) => (row.status === 'rejected' || row.labels ? '' : percent(row.probability));
 
 /** Small pictures are made when their rows come into sight: a thousand photos at once would fill the memory. */
 function watchThumbnails(items) {
@@ -191,7 +196,7 @@ function tellDone() {
   $('told').textContent = say('done', { n: number(batch.items.length), counts });
 }
 
-const countOf = (status) => batch.items.filter((item) => item.row && item.row.status === status).length;
+const countOf = (status) => batch.items.filter((item) => item.row && statusOf(item.row) === status).length;
 
 function showFilters() {
   const there = STATUSES.filter(countOf);
@@ -212,7 +217,7 @@ function showFilters() {
 
 function filter(name) {
   batch.filter = name;
-  for (const { line, row } of batch.items) line.hidden = name !== 'all' && !(row && row.status === name);
+  for (const { line, row } of batch.items) line.hidden = name !== 'all' && !(row && statusOf(row) === name);
   showFilters();
 }
 

@@ -1,7 +1,7 @@
 // The page of `photograft serve`: one photo, or many as a table. Nothing is stored, here or at the server.
 import './words.js';
 import { make, tellTested } from './show.js';
-import { fillIn, list, number, percent, say } from './texts.js';
+import { fillIn, list, measured, number, percent, say } from './texts.js';
 import { askModel } from './ask.js';
 import { listenToGiven } from './given.js';
 import { offerCamera } from './camera.js';
@@ -143,19 +143,27 @@ function tokenForm() {
 // ---------------------------------------------------------------- what the model is
 
 function showModel() {
-  const { classes = [], factors = [], several, limits = {}, name, tested } = model;
+  const { limits = {}, name } = model;
   $('name').textContent = name;
   document.title = name;
-  $('knows').textContent = tellClasses(classes, factors, several);
-  $('tested').textContent = tellTested(tested, { several, factors });
+  $('knows').textContent = tellClasses(model);
+  $('tested').replaceChildren(...tellAllTested(model).map((text) => make('span', {}, text)));
   $('limits').textContent = limits.body_bytes ? say('limits', { size: megabytes(limits.body_bytes) }) : '';
   $('facts').replaceChildren(...facts().flatMap(([term, text]) => [make('dt', {}, term), make('dd', {}, text)]));
 }
 
-function tellClasses(classes, factors, several) {
+function tellClasses({ classes = [], factors = [], several, heads = [] }) {
+  if (heads.length > 1) return say('knows-heads', { n: number(heads.length), classes: list(heads.map((head) => head.name)) });
   const names = factorNames(factors);
   if (names.length) return say('knows-factors', { classes: list(names) });
   return say(several ? 'knows-several' : 'knows', { n: number(classes.length), classes: list(classes) });
+}
+
+/** A sentence on the test, or one per head. */
+function tellAllTested({ tested, several, factors = [], heads = [] }) {
+  const names = factorNames(factors);
+  if (heads.length < 2) return [tellTested(tested, { several, factors: names })].filter(Boolean);
+  return heads.map((head) => [head.name, tellTested(head.tested)]).filter(([, text]) => text).map((each) => each.join(': '));
 }
 
 /** Factors come as names, or as {name: values} or [{name, classes}], of which the names are enough. */
@@ -168,8 +176,8 @@ function facts() {
   const score = (each) => tellTested(each, { several, factors: names });
   const rows = [
     [say('fact-name'), model.name],
-    names.length ? [say('fact-factors'), names.join(', ')] : [say('fact-classes'), classes.join(', ')],
-    [say('fact-tested'), score(tested)],
+    names.length ? [say('fact-factors'), names.join(', ')] : [say('fact-classes'), heads.length > 1 ? '' : classes.join(', ')],
+    [say('fact-tested'), heads.length > 1 ? '' : [score(tested), tellFactors(tested)].filter(Boolean).join(' ')],
     ...(heads.length > 1 ? heads.map((head) => [say('fact-head', head), `${list(head.classes)}. ${score(head.tested)}`]) : []),
     [say('fact-holds'), score(tested) ? say('fact-holds-text') : ''],
     [say('fact-unsure'), tellUnsure((decisions || {}).unsure)],
@@ -178,6 +186,12 @@ function facts() {
     [say('fact-network'), plain(network)], [say('fact-contract'), plain(contract)], [say('fact-version'), version],
   ];
   return rows.filter(([, text]) => text);
+}
+
+/** How often each factor was right, as far as that is known. */
+function tellFactors(tested) {
+  const known = Object.entries((tested || {}).factors || {}).filter(([, each]) => each.accuracy);
+  return known.length ? `${known.map(([name, each]) => `${name} ${measured(each.accuracy, tested.n)}`).join(', ')}.` : '';
 }
 
 function tellUnsure(unsure) {
