@@ -36,6 +36,7 @@ from photograft.cli import (
     report,
     review,
     runs,
+    serve,
     split,
     train,
     tune,
@@ -70,6 +71,7 @@ app.command("review")(review.review)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
 app.command("verify")(verify.verify)
+app.command("serve")(serve.serve)
 app.add_typer(runs.app, name="runs")
 runs.app.command("compare")(compare.compare)
 runs.app.command("diff")(compare.diff)

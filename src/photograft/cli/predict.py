@@ -88,25 +88,10 @@ def _count(predictions: Iterator[Prediction], progress: Progress) -> Iterator[Pr
 
 
 def _to_json(prediction: Prediction, top: int, *, several: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "path": prediction.path.encode("utf-8", "backslashreplace").decode(),
-        "status": prediction.status,
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "top": _ranked(prediction.top[:top]),
-    }
-    if prediction.reason:
-        return row | {"reason": prediction.reason}
-    if prediction.factors:
-        row["factors"] = {
-            name: {"label": factor.label, "probability": factor.probability, "top": _ranked(factor.top[:top])}
-            for name, factor in prediction.factors.items()
-        }
-    return row | ({"labels": _ranked(prediction.labels)} if several else {})
+    from photograft.inference.rows import prediction_row
 
-
-def _ranked(named: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
-    return [{"label": label, "probability": chance} for label, chance in named]
+    path = prediction.path.encode("utf-8", "backslashreplace").decode()
+    return {"path": path} | prediction_row(prediction, top=top, several=several)
 
 
 def _to_line(prediction: Prediction, top: int, *, several: bool) -> str:

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, TypeVar, cast, final
@@ -57,6 +57,7 @@ class DecodePool:
         self._ticks = math.ceil((3 * timeout_s + 5) / _TICK_S)
         self._lock = threading.Lock()
         self._in_flight = 0
+        self._closed = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._workers: list[_Worker] = []
         self._threads: list[threading.Thread] = []
@@ -70,7 +71,23 @@ class DecodePool:
             ImageRejected: if the file cannot be used as a photo.
             PhotograftError: if decoder processes cannot be started, or the pool is closed.
         """
-        return self._submit(data if annotation is None else Boxed(data, annotation)).result()
+        try:
+            return self.submit(data if annotation is None else Boxed(data, annotation)).result()
+        except CancelledError as error:
+            raise PhotograftError("the decoder pool was closed") from error
+
+    def submit(self, photo: bytes | Boxed) -> Future[Decoded]:
+        """Have one file decoded; what comes of it is that of `decode`."""
+        future: Future[Decoded] = Future()
+        with self._lock:
+            if self._closed:
+                raise PhotograftError("the decoder pool is closed")
+            self._in_flight += 1
+            if self._in_flight > len(self._workers) and len(self._workers) < self._size:
+                self._add_worker()
+            self._jobs.put((photo, future))
+        future.add_done_callback(self._count_done)
+        return future
 
     def map(self, items: Iterable[tuple[_Key, bytes | Boxed]]) -> Iterator[tuple[_Key, Decoded | ImageRejected]]:
         """Decode many files in parallel and yield the results in their order.
@@ -90,7 +107,7 @@ class DecodePool:
         try:
             for key, job in items:
                 size = 0 if job is None else len(job.data if isinstance(job, Boxed) else job)
-                pending.append((key, size, None if job is None else self._submit(job)))
+                pending.append((key, size, None if job is None else self.submit(job)))
                 n_bytes += size
                 del job
                 while pending and (
@@ -109,6 +126,8 @@ class DecodePool:
 
     def close(self) -> None:
         """End the processes; photos that still wait are given up."""
+        with self._lock:
+            self._closed = True  # what came before is given up here, what comes later is refused: nobody waits for ever
         self._finalizer()
 
     def __enter__(self) -> Self:
@@ -118,18 +137,6 @@ class DecodePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _submit(self, photo: bytes | Boxed) -> Future[Decoded]:
-        future: Future[Decoded] = Future()
-        with self._lock:
-            if not self._finalizer.alive:
-                raise PhotograftError("the decoder pool is closed")
-            self._in_flight += 1
-            if self._in_flight > len(self._workers) and len(self._workers) < self._size:
-                self._add_worker()
-            self._jobs.put((photo, future))
-        future.add_done_callback(self._count_done)
-        return future
 
     def _count_done(self, _: Future[Decoded]) -> None:
         with self._lock:
@@ -253,6 +260,8 @@ class _Worker:
     def _ask(self, photo: bytes | Boxed) -> Decoded:
         data, annotation = (photo.data, photo.annotation) if isinstance(photo, Boxed) else (photo, None)
         with self._lock:
+            if self._given_up:
+                raise PhotograftError("the decoder pool was closed")
             self._ticks_left = self._ticks
         try:
             send(cast(BinaryIO, self._process.stdin), pack_annotation(annotation), data)
@@ -266,21 +275,27 @@ class _Worker:
         """Replace a dead process; says what ended it, or raises ``timeout``."""
         self.end()
         code, killed_by_watch, timeout_s = self._process.returncode, self._killed_by_watch, self._greeting["timeout_s"]
-        with self._lock:
-            if self._given_up:
-                raise PhotograftError("the decoder pool was closed")
-            self._killed_by_watch = False
-            self._process = self._start()
+        self._replace()
         if killed_by_watch or code == -getattr(signal, "SIGPROF", 0):
             remedy = "leave the photo out, save it again, or raise the setting data.timeout_s"
             raise ImageRejected("timeout", f"decoding it takes longer than {timeout_s:g} seconds; {remedy}")
         return _name_end(code)
 
+    def _replace(self) -> None:
+        with self._lock:
+            if self._given_up:
+                raise PhotograftError("the decoder pool was closed")
+            self._killed_by_watch = False
+            self._process = self._start()
+
     def _await_ready(self) -> None:
-        if self._is_ready and self._process.poll() is None:
+        with self._lock:
+            late = self._killed_by_watch  # the watch came just after the answer: no photo's fault
+        if self._is_ready and self._process.poll() is None and not late:
             return
         if self._is_ready:
-            self._bury()
+            self.end()
+            self._replace()
         try:
             receive(cast(BinaryIO, self._process.stdout))
         except (EOFError, OSError) as error:

@@ -1,13 +1,15 @@
-"""A server on this machine for one page: it ends well on Ctrl-C, on SIGTERM, and when the page says so."""
+"""A socket of this machine and a server on it, which ends well on Ctrl-C, on SIGTERM, and when the page says so."""
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -18,23 +20,51 @@ HOST = "127.0.0.1"
 _DRAIN_S = 3
 
 
-def bind(port: int) -> socket.socket:
-    """A socket of the loopback address; port 0 takes one that is free. Raises ConfigError where it is taken."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def bind(port: int, host: str = HOST) -> socket.socket:
+    """A socket of an address of this machine; port 0 takes one that is free. Raises ConfigError where it is taken."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        bound = socket.socket(family, kind)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ConfigError(f"--host: {host} is no address of this machine ({error}).") from error
     try:
         if hasattr(signal, "SIGHUP"):  # elsewhere the option would let two servers share a port
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((HOST, port))
+        bound.bind(address)
     except (OSError, OverflowError) as error:
         bound.close()
         raise ConfigError(f"--port: {port} cannot be used ({error}); leave --port out to take a free one.") from error
     return bound
 
 
-def serve(app: ASGIApp, bound: socket.socket, *, started: Callable[[], None], ended: threading.Event) -> None:
-    """Answer requests until a signal comes or `ended` is set; `started` is called once requests are answered."""
+def serve(
+    app: ASGIApp,
+    bound: socket.socket,
+    *,
+    started: Callable[[], None],
+    ended: threading.Event,
+    protocol: Any = "auto",
+    drain_s: float = _DRAIN_S,
+    tick: Callable[[], None] | None = None,
+) -> int | None:
+    """Answer requests until a signal comes or `ended` is set; gives the signal that ended it at once, if any.
+
+    A first signal lets requests that were begun end within `drain_s` seconds, a second one ends them.
+
+    Args:
+        app: What answers.
+        bound: A socket that nobody listens on yet.
+        started: Called once requests are answered.
+        ended: What ends the server from within.
+        protocol: What uvicorn takes as `http`.
+        drain_s: See above.
+        tick: Called about every tenth of a second.
+    """
     config = uvicorn.Config(
         app,
+        http=protocol,
         log_level="critical",
         access_log=False,
         server_header=False,
@@ -42,17 +72,26 @@ def serve(app: ASGIApp, bound: socket.socket, *, started: Callable[[], None], en
         proxy_headers=False,
         ws="none",
         lifespan="off",
-        timeout_graceful_shutdown=_DRAIN_S,
+        timeout_graceful_shutdown=max(1, math.ceil(drain_s)),
     )
-    _Server(config, started, ended).run(sockets=[bound])
+    server = _Server(config, started, ended, tick)
+    server.run(sockets=[bound])
+    return server.forced
 
 
 class _Server(uvicorn.Server):
     """A server for which a signal is the usual way to end, and nothing that the caller must hear of."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], ended: threading.Event) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        started: Callable[[], None],
+        ended: threading.Event,
+        tick: Callable[[], None] | None,
+    ) -> None:
         super().__init__(config)
-        self._when_started, self._ended = started, ended
+        self._when_started, self._ended, self._tick = started, ended, tick
+        self.forced: int | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -60,6 +99,8 @@ class _Server(uvicorn.Server):
             self._when_started()
 
     async def on_tick(self, counter: int) -> bool:
+        if self._tick is not None:
+            self._tick()
         return await super().on_tick(counter) or self._ended.is_set()
 
     @contextmanager
@@ -76,4 +117,5 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit
+        self.forced = sig if self.should_exit else None
         self.should_exit = True

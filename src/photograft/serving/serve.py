@@ -1,0 +1,119 @@
+"""`serve`: answer requests about photos with a finished model, until a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from photograft.config.serve import ServeConfig
+from photograft.errors import ConfigError, MissingExtraError
+from photograft.inference.heads import open_heads
+from photograft.workflow.narrator import Narrator, Silent
+
+
+def serve(
+    models: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    open_to_all: bool = False,
+    allow_hosts: Sequence[str] = (),
+    index: str | os.PathLike[str] | None = None,
+    min_probability: float | None = None,
+    config: ServeConfig | None = None,
+    verbose: bool = False,
+    narrator: Narrator | None = None,
+    opened: Callable[[str], None] | None = None,
+    ended: threading.Event | None = None,
+) -> int | None:
+    """Serve a model over HTTP until Ctrl-C, SIGTERM or `ended`.
+
+    Args:
+        models: A run or bundle, and further runs, bundles or head packs on the same network.
+        host: The address to listen on; another than this machine's own needs a token, or `open_to_all`.
+        port: The port; 0 takes one that is free.
+        token: What requests must name; None asks for nothing.
+        open_to_all: Listen on another address without a token.
+        allow_hosts: Further host names that requests may be addressed to; `*` for any.
+        index: An index of photos to search similar ones in.
+        min_probability: Below it a photo is unsure; the model has a limit of its own.
+        config: Limits of requests.
+        verbose: Tell of every request.
+        narrator: Who is told what happens.
+        opened: Called with the address once requests are answered.
+        ended: Ends the server when it is set.
+
+    Returns:
+        The signal that ended it before the last requests were answered, if any did.
+
+    Raises:
+        MissingExtraError: FastAPI or uvicorn is not installed.
+        ConfigError: The port is taken, or the address needs a token.
+        ModelError: The models cannot be loaded, or do not share a network.
+    """
+    for module in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError("The server", "serve")
+    from photograft.serving.access import ServiceAccess, is_loopback
+    from photograft.serving.api import make_app
+    from photograft.serving.connections import Connections, Pace
+    from photograft.serving.guard import token_cookie
+    from photograft.serving.server import bind
+    from photograft.serving.server import serve as run
+    from photograft.serving.service import Service
+
+    narrator, config, ended = narrator or Silent(), config or ServeConfig(), ended or threading.Event()
+    if not is_loopback(host) and not token and not open_to_all:
+        raise ConfigError(
+            f"--host: {host} can be reached from other machines, so everybody could ask. Give a --token, "
+            "or --open where that is meant."
+        )
+    paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(each) for each in models]
+    with contextlib.ExitStack() as stack:
+        heads = stack.enter_context(open_heads(paths, min_probability=min_probability))
+        bound = stack.enter_context(bind(port, host))
+        service = Service(heads, config, say=narrator.say)
+        stack.callback(service.close)
+        taken = int(bound.getsockname()[1])
+        access = ServiceAccess(host=host, port=taken, token=token, hosts=allow_hosts)
+        cookie = None if token is None else token_cookie(taken, token)
+        app = make_app(service, access, verbose=verbose, cookie=cookie)
+        connections = Connections(Pace(config.connections, config.read_seconds, 1000 * config.slowest_kb))
+        failed: list[BaseException] = []
+
+        def started() -> None:
+            task = asyncio.get_running_loop().create_task(service.warm_up())
+            task.add_done_callback(warmed)
+
+        def warmed(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()):
+                failed.append(error)
+                ended.set()
+            elif opened is not None:
+                opened(f"http://{_shown(host)}:{taken}/" + (f"?token={token}" if token else ""))
+
+        forced = run(
+            app,
+            bound,
+            started=started,
+            ended=ended,
+            protocol=connections,
+            drain_s=config.drain_seconds,
+            tick=connections.end_slow,
+        )
+        if failed:
+            raise failed[0]
+    return forced
+
+
+def _shown(host: str) -> str:
+    """The host of an address that can be opened on this machine."""
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
