@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,37 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """A photo to be scored: what its source says of it, and the SHA-256 of its bytes, empty where unreadable."""
 
     found: Found
     sha256: str
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Photos to be scored, while their files are open.
+
+    `truth` is what is true of them, as `Classifier.predict_table` takes it, and `boxed` says that photos have boxes
+    which the model was trained on.
+    """
+
+    source: Source
+    config: Config
+    rows: list[Row]
+    truth: dict[str, Any]
+    notes: list[str]
+    boxed: bool
+
+    def read(
+        self, rows: Sequence[Row], advance: Callable[[], None] = lambda: None, *, whole: bool = False
+    ) -> Iterator[PhotoInput | ImageRejected]:
+        """The photos of some rows with their boxes, or `whole` ones; the reason where a file cannot be read."""
+        return _read(rows, self.source, self.config, advance, boxed=self.boxed and not whole)
+
+    def groups(self) -> IntArray:
+        """A number per row, equal for photos of one group and for copies of a file."""
+        return _number(row.found.group or row.sha256 for row in self.rows)
 
 
 def evaluate(
@@ -92,22 +119,34 @@ def evaluate(
         DataError: No class of the photos is known to the model, or too many files are damaged.
     """
     narrator, bundle = narrator or Silent(), read_bundle(Path(model))
-    config = load_config(None, [*_as_trained(bundle, Path(photos)), *settings])
-    with open_source(Path(photos), config, Clock(), min_classes=1) as source:
-        _require_kind(source, bundle)
-        rows, truth, notes = _choose(source, _edited(source, config), bundle)
-        boxed = bundle.contract.box.source != "none" and any(row.found.annotation for row in rows)
+    with open_labelled(bundle, Path(photos), settings=settings) as labelled:
+        rows, source, config = labelled.rows, labelled.source, labelled.config
         with Classifier(bundle, data=config.data) as classifier:
 
             def predict(*, whole: bool) -> Predictions:
                 with narrator.progress(len(rows), "Testing whole photos" if whole else "Testing") as progress:
-                    inputs = _read(rows, source, config, progress.advance, boxed=boxed and not whole)
-                    table = classifier.predict_table(inputs, **truth)
+                    inputs = labelled.read(rows, progress.advance, whole=whole)
+                    table = classifier.predict_table(inputs, **labelled.truth)
                 return table.renamed(tuple(row.found.name for row in rows))
 
             predictions = predict(whole=False)
-            whole = predict(whole=True) if boxed else None
-    return _score(rows, predictions, whole, source, config, bundle, notes)
+            whole = predict(whole=True) if labelled.boxed else None
+    return _score(rows, predictions, whole, source, config, bundle, labelled.notes)
+
+
+@contextmanager
+def open_labelled(bundle: Bundle, photos: Path, *, settings: Sequence[str] = ()) -> Iterator[Labelled]:
+    """Labelled photos, read as those that the model was trained on, unless `settings` say otherwise.
+
+    Raises:
+        DataError: No class of the photos is known to the model, or they have other kinds of labels.
+    """
+    config = load_config(None, [*_as_trained(bundle, photos), *settings])
+    with open_source(photos, config, Clock(), min_classes=1) as source:
+        _require_kind(source, bundle)
+        rows, truth, notes = _choose(source, _edited(source, config), bundle)
+        boxed = bundle.contract.box.source != "none" and any(row.found.annotation for row in rows)
+        yield Labelled(source, config, rows, truth, notes, boxed)
 
 
 def _require_kind(source: Source, bundle: Bundle) -> None:
@@ -120,7 +159,7 @@ def _require_kind(source: Source, bundle: Bundle) -> None:
 
 
 def _score(
-    rows: Sequence[_Row],
+    rows: Sequence[Row],
     predictions: Predictions,
     whole: Predictions | None,
     source: Source,
@@ -168,24 +207,24 @@ def _as_trained(bundle: Bundle, photos: Path) -> list[str]:
     return [f"{name}={write_value(value)}" for name, value in (limits | labels | boxes).items()]
 
 
-def _edited(source: Source, config: Config) -> list[_Row]:
+def _edited(source: Source, config: Config) -> list[Row]:
     """Every row that no edit leaves out, with its hash and with the edits applied."""
     rows = []
     for found in in_reading_order(source.listing.files, source.files):
         try:
             content, _ = source.files.read(found.path, max_file_mb=config.data.max_file_mb)
         except ImageRejected:
-            rows.append(_Row(found, ""))
+            rows.append(Row(found, ""))
             continue
         sha256 = hash_bytes(content)
         edited = source.edits.apply(found, sha256) if source.edits else None
         if edited is None or not edited.excluded:
-            rows.append(_Row(edited.found if edited else found, sha256))
+            rows.append(Row(edited.found if edited else found, sha256))
     return rows
 
 
 def _read(
-    rows: Sequence[_Row], source: Source, config: Config, advance: Callable[[], None], *, boxed: bool
+    rows: Sequence[Row], source: Source, config: Config, advance: Callable[[], None], *, boxed: bool
 ) -> Iterator[PhotoInput | ImageRejected]:
     for row in rows:
         found = row.found
@@ -197,7 +236,7 @@ def _read(
         advance()
 
 
-def _choose(source: Source, rows: list[_Row], bundle: Bundle) -> tuple[list[_Row], dict[str, Any], list[str]]:
+def _choose(source: Source, rows: list[Row], bundle: Bundle) -> tuple[list[Row], dict[str, Any], list[str]]:
     """The photos to score, what is true of them, as `Classifier.predict_table` takes it, and what was left out."""
     index = {_form(name): i for i, name in enumerate(bundle.classes)} | {n: i for i, n in enumerate(bundle.classes)}
     classes = sorted({label for row in rows for label in _labels(row)} | set(source.listing.classes))
@@ -226,13 +265,13 @@ def _choose(source: Source, rows: list[_Row], bundle: Bundle) -> tuple[list[_Row
     return known, {"member_NK": member_NK}, notes
 
 
-def _labels(row: _Row) -> tuple[str, ...]:
+def _labels(row: Row) -> tuple[str, ...]:
     """The labels of a photo, of which there is one at most where the model gives one."""
     found = row.found
     return found.labels or (() if found.label is None else (found.label,))
 
 
-def _rejected(rows: Sequence[_Row], reasons: tuple[str, ...]) -> tuple[Photo, ...]:
+def _rejected(rows: Sequence[Row], reasons: tuple[str, ...]) -> tuple[Photo, ...]:
     rejected = []
     for row, text in zip(rows, reasons, strict=True):
         if text:
