@@ -72,10 +72,10 @@ export function rejection(row) {
   return { what: say(known), remedy: say(`${known}-do`), detail: known === code ? rest.join(': ').split('; ')[0] : row.reason };
 }
 
-/** How good the model was tested to be, in one sentence; empty where that is not known. */
-export function tellTested(tested, { several = false, factors = [] } = {}) {
-  if (!tested || !tested.n || tested.accuracy === undefined || tested.accuracy === null) return '';
-  const key = several ? 'tested-several' : factors.length ? 'tested-factors' : 'tested';
+/** How good a model was tested to be, in one sentence, from what its bundle says; empty where that is not known. */
+export function tellTested(tested) {
+  if (!tested || !tested.n || !Number.isFinite(tested.accuracy)) return '';
+  const key = 'micro_f1' in tested ? 'tested-several' : Object.keys(tested.factors || {}).length ? 'tested-factors' : 'tested';
   const [share, low, high] = ['accuracy', 'accuracy_low', 'accuracy_high'].map((name) => measured(tested[name], tested.n));
   return say(key, { share, low, high, n: number(tested.n) });
 }

@@ -35,7 +35,7 @@ export const hasMany = () => batch !== null;
 /** Asks for all items that have no answer yet. */
 async function run(mine) {
   const left = mine.items.filter((item) => !item.row);
-  const requests = divide(left, mine.options.model.limits || {});
+  const requests = divide(left, mine.options.model.limits);
   mine.stopped = false;
   mine.asking = new AbortController();
   tellProgress();
@@ -83,8 +83,8 @@ async function findUnreadable(part) {
 }
 
 /** Items in groups that fit into a request each. */
-function divide(items, { files = FILES_PER_REQUEST, body_bytes: bytes = Infinity }) {
-  const most = Math.max(1, Math.min(files || FILES_PER_REQUEST, FILES_PER_REQUEST));
+function divide(items, { files, body_bytes: bytes }) {
+  const most = Math.min(files, FILES_PER_REQUEST);
   const parts = [];
   let size = Infinity;
   for (const item of items) {
@@ -108,8 +108,8 @@ function refuseTooLarge(item, model) {
 
 /** Why a file is not even sent; empty where it is. */
 export function tooLarge(file, model) {
-  const most = (model.limits || {}).body_bytes;
-  return most && file.size > most * ROOM ? say('too-large', { size: megabytes(most) }) : '';
+  const most = model.limits.body_bytes;
+  return file.size > most * ROOM ? say('too-large', { size: megabytes(most) }) : '';
 }
 
 export const rejected = (item, reason) => ({ name: item.name, status: 'rejected', label: null, probability: null, top: [], reason });

@@ -71,8 +71,8 @@ function showPicture(item) {
 
 function showAnswer({ item, model }) {
   const { row } = item;
-  const classesOf = Object.fromEntries((model.heads || []).map((head) => [head.name, head.classes]));
-  $('answers').replaceChildren(...showAnswers(row, { classes: model.classes || [], classesOf }));
+  const classesOf = Object.fromEntries(model.heads.map((head) => [head.name, head.classes]));
+  $('answers').replaceChildren(...showAnswers(row, { classes: model.classes, classesOf }));
   $('told').textContent = tell(row);
   document.title = row.status === 'rejected' ? model.name : `${labelOf(row)} – ${model.name}`;
   if (row.status === 'rejected') {

@@ -65,7 +65,7 @@ async function take(items) {
   }
 }
 
-const topOf = ({ classes = [] }) => Math.max(1, Math.min(classes.length || 1, MOST_CLASSES));
+const topOf = ({ classes }) => Math.min(classes.length, MOST_CLASSES);
 
 function open(item) {
   item.top = topOf(model);
@@ -99,7 +99,7 @@ const telling = () => ({ model, problem: showTrouble, waiting: tellWaiting, solv
 
 function showTrouble(error, again, left = 0) {
   if (error.code === 'no_token') {
-    tellProblem(error.message, tokenForm());
+    tellProblem(error.message, tokenForm(again));
     return;
   }
   const text = left ? `${error.message} ${say('left', { n: number(left) })}` : error.message;
@@ -131,75 +131,81 @@ function tellWaiting(text) {
   }
 }
 
-function tokenForm() {
+/** The server gives the right token back as a cookie, and the photos are still here. */
+function tokenForm(again) {
   const input = make('input', { type: 'password', id: 'token', autocomplete: 'off', required: true });
-  const enter = (event) => {
+  const enter = async (event) => {
     event.preventDefault();
-    location.assign(`/?${new URLSearchParams({ token: input.value.trim() })}`);
+    const answer = await fetch(`/?${new URLSearchParams({ token: input.value.trim() })}`).catch(() => null);
+    if (answer && answer.ok) {
+      solved();
+      again();
+    } else {
+      input.value = '';
+      input.setCustomValidity(say('token-wrong'));
+      input.reportValidity();
+    }
   };
+  input.addEventListener('input', () => input.setCustomValidity(''));
   return make('form', { submit: enter }, make('label', { for: 'token' }, say('token')), input, make('button', { type: 'submit' }, say('enter')));
 }
 
 // ---------------------------------------------------------------- what the model is
 
 function showModel() {
-  const { limits = {}, name } = model;
+  const { limits, name } = model;
   $('name').textContent = name;
   document.title = name;
   $('knows').textContent = tellClasses(model);
   $('tested').replaceChildren(...tellAllTested(model).map((text) => make('span', {}, text)));
-  $('limits').textContent = limits.body_bytes ? say('limits', { size: megabytes(limits.body_bytes) }) : '';
+  $('limits').textContent = say('limits', { size: megabytes(limits.body_bytes) });
   $('facts').replaceChildren(...facts().flatMap(([term, text]) => [make('dt', {}, term), make('dd', {}, text)]));
 }
 
-function tellClasses({ classes = [], factors = [], several, heads = [] }) {
+function tellClasses({ classes, factors, several, heads }) {
   if (heads.length > 1) return say('knows-heads', { n: number(heads.length), classes: list(heads.map((head) => head.name)) });
-  const names = factorNames(factors);
+  const names = Object.keys(factors);
   if (names.length) return say('knows-factors', { classes: list(names) });
   return say(several ? 'knows-several' : 'knows', { n: number(classes.length), classes: list(classes) });
 }
 
 /** A sentence on the test, or one per head. */
-function tellAllTested({ tested, several, factors = [], heads = [] }) {
-  const names = factorNames(factors);
-  if (heads.length < 2) return [tellTested(tested, { several, factors: names })].filter(Boolean);
+function tellAllTested({ tested, heads }) {
+  if (heads.length < 2) return [tellTested(tested)].filter(Boolean);
   return heads.map((head) => [head.name, tellTested(head.tested)]).filter(([, text]) => text).map((each) => each.join(': '));
 }
 
-/** Factors come as names, or as {name: values} or [{name, classes}], of which the names are enough. */
-const factorNames = (factors) => (Array.isArray(factors) ? factors.map((each) => each.name || each) : Object.keys(factors || {}));
-
 /** Rows of "About this model": what is not known is left out. */
 function facts() {
-  const { classes = [], factors = [], several, heads = [], tested, decisions = {}, network, contract, index, version } = model;
-  const names = factorNames(factors);
-  const score = (each) => tellTested(each, { several, factors: names });
+  const { classes, factors, heads, tested, decisions, network, contract, index, version } = model;
+  const one = heads.length < 2;
+  const names = Object.keys(factors);
   const rows = [
-    [say('fact-name'), model.name],
-    names.length ? [say('fact-factors'), names.join(', ')] : [say('fact-classes'), heads.length > 1 ? '' : classes.join(', ')],
-    [say('fact-tested'), heads.length > 1 ? '' : [score(tested), tellFactors(tested)].filter(Boolean).join(' ')],
-    ...(heads.length > 1 ? heads.map((head) => [say('fact-head', head), `${list(head.classes)}. ${score(head.tested)}`]) : []),
-    [say('fact-holds'), score(tested) ? say('fact-holds-text') : ''],
-    [say('fact-unsure'), tellUnsure((decisions || {}).unsure)],
-    [say('fact-unfamiliar'), say((decisions || {}).unfamiliar ? 'fact-unfamiliar-text' : 'fact-unfamiliar-none')],
+    [say('fact-name'), one ? model.name : ''],
+    [say('fact-classes'), one && !names.length ? classes.join(', ') : ''],
+    ...(one ? names.map((name) => [name, factors[name].join(', ')]) : []),
+    [say('fact-tested'), one ? [tellTested(tested), tellFactors(tested)].filter(Boolean).join(' ') : ''],
+    ...(one ? [] : heads.map((head) => [say('fact-head', head), `${list(head.classes)}. ${tellTested(head.tested)}`])),
+    [say('fact-holds'), say('fact-holds-text')],
+    [say('fact-unsure'), one ? tellUnsure(decisions.unsure) : ''],
+    [say('fact-unfamiliar'), one ? say(decisions.unfamiliar ? 'fact-unfamiliar-text' : 'fact-unfamiliar-none') : ''],
     [say('fact-index'), index ? say('fact-index-text', { n: number(index.photos) }) : ''],
-    [say('fact-network'), plain(network)], [say('fact-contract'), plain(contract)], [say('fact-version'), version],
+    [say('fact-network'), short(network)], [say('fact-contract'), short(contract)], [say('fact-version'), version],
   ];
   return rows.filter(([, text]) => text);
 }
 
-/** How often each factor was right, as far as that is known. */
+/** How often each factor was right. */
 function tellFactors(tested) {
-  const known = Object.entries((tested || {}).factors || {}).filter(([, each]) => each.accuracy);
+  const known = Object.entries(tested.factors || {}).filter(([, each]) => Number.isFinite(each.accuracy));
   return known.length ? `${known.map(([name, each]) => `${name} ${measured(each.accuracy, tested.n)}`).join(', ')}.` : '';
 }
 
 function tellUnsure(unsure) {
   if (!unsure || !unsure.min_probability) return '';
-  const values = { share: percent(unsure.min_probability), precision: unsure.precision ? percent(unsure.precision) : '' };
-  return say(unsure.precision ? 'fact-unsure-text' : 'fact-unsure-plain', values);
+  return say('fact-unsure-text', { share: percent(unsure.min_probability), precision: percent(unsure.precision) });
 }
 
-const plain = (value) => (typeof value === 'string' ? value : value ? Object.values(value).filter((each) => typeof each !== 'object').join(', ') : '');
+const short = (hash) => hash.slice(0, 12);
 
 start();
