@@ -11,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,10 @@ def slow_jpeg(side: int, copies: int) -> bytes:
 
 
 def worker_pids(parent: int) -> list[int]:
-    children = Path(f"/proc/{parent}/task")
-    pids = {int(p) for t in children.iterdir() for p in (t / "children").read_text().split()}
+    pids: set[int] = set()
+    for thread in Path(f"/proc/{parent}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            pids.update(map(int, (thread / "children").read_text().split()))
     return sorted(p for p in pids if b"photograft.data.worker" in Path(f"/proc/{p}/cmdline").read_bytes())
 
 
@@ -203,6 +206,58 @@ def test_a_worker_that_is_stuck_without_cpu_is_stopped_by_the_clock(monkeypatch:
             pool.decode(png(1))
         assert caught.value.verdict == "timeout"
         assert pool.decode(png(1)).format == "PNG"
+
+
+@linux
+def test_a_worker_killed_by_the_clock_just_after_its_answer_fails_no_other_photo() -> None:
+    with DecodePool(CONTRACT, workers=1) as pool:
+        first = pool.decode(png(0))
+        (worker,) = pool._workers
+        worker._ticks_left = 1
+        worker.tick()  # the watch kills it where it has answered and the program has not noticed
+        worker._ticks_left = None
+        assert worker._killed_by_watch
+        assert pool.decode(png(0)).pixel_sha256 == first.pixel_sha256
+
+
+@posix
+def test_photos_of_other_threads_survive_those_that_are_stopped() -> None:
+    slow, found = slow_jpeg(2048, 1500), []
+
+    def decode(data: bytes) -> None:
+        try:
+            found.append((data is slow, pool.decode(data).format))
+        except ImageRejected as rejected:
+            found.append((data is slow, rejected.verdict))
+
+    with DecodePool(CONTRACT, workers=2, timeout_s=0.3) as pool:
+        photos = [slow, *(png(seed) for seed in range(6)), slow, *(png(seed) for seed in range(6))]
+        threads = [threading.Thread(target=decode, args=(data,)) for data in photos]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30)
+    assert sorted(found) == [(False, "PNG")] * 12 + [(True, "timeout")] * 2
+
+
+@posix
+def test_who_waits_for_a_pool_that_is_closed_hears_of_it() -> None:
+    pool, heard = DecodePool(CONTRACT, workers=1), []
+
+    def wait() -> None:
+        with pytest.raises(PhotograftError, match="closed") as caught:
+            pool.decode(slow_jpeg(2048, 1500))
+        heard.append(str(caught.value))
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while pool._in_flight < 3:
+        time.sleep(0.01)
+    pool.close()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(heard) == 3
 
 
 @linux
