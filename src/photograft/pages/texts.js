@@ -1,6 +1,6 @@
 // Words of the pages, in English and Korean: by the language of the browser, or by ?lang=ko in the address.
 
-const TEXTS = {
+export const TEXTS = {
   en: {
     'probability': 'Probability', 'more': '{n} more', 'more-small': '{n} more, each below 1\u00a0%', 'folded': 'Its answers all the same',
     'together': 'that all of it is right',

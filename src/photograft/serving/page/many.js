@@ -30,7 +30,11 @@ export function stopMany() {
   if (batch) batch.asking.abort();
 }
 
-export const hasMany = () => batch !== null;
+/** The item that stands `step` before or behind another one among those that the table shows; undefined at its ends. */
+export function neighbourOf(item, step) {
+  const shown = batch.items.filter((each) => each === item || !each.line.hidden);
+  return shown[shown.indexOf(item) + step];
+}
 
 /** Asks for all items that have no answer yet. */
 async function run(mine) {
@@ -185,7 +189,7 @@ function tellProgress() {
   $('progress').value = done;
   $('progress').hidden = done === n;
   $('stop').hidden = done === n;
-  $('stop').textContent = say(batch.stopped ? 'again' : 'stop');
+  $('stop').textContent = say(batch.stopped ? 'go-on' : 'stop');
   $('download').disabled = done === 0;
   showFilters();
 }

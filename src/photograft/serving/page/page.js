@@ -6,13 +6,14 @@ import { askModel } from './ask.js';
 import { listenToGiven } from './given.js';
 import { offerCamera } from './camera.js';
 import { leaveOne, listenToOne, showOne } from './one.js';
-import { hasMany, listenToMany, megabytes, rejected, showMany, stopMany, tooLarge } from './many.js';
+import { listenToMany, megabytes, neighbourOf, rejected, showMany, stopMany, tooLarge } from './many.js';
 
 const MOST_CLASSES = 20; // per photo, of which the first ones are shown at once
 
 const $ = (id) => document.getElementById(id);
 
 let model = null;
+let opened = null; // the item of the table that is shown by itself
 
 async function start() {
   fillIn();
@@ -22,6 +23,8 @@ async function start() {
   listenToMany();
   offerCamera((file) => take([{ file, name: say('taken') }]), (text) => tellProblem(text));
   $('back').addEventListener('click', backToTable);
+  $('before').addEventListener('click', () => openFromTable(neighbourOf(opened, -1)));
+  $('after').addEventListener('click', () => openFromTable(neighbourOf(opened, 1)));
   await learnModel();
 }
 
@@ -52,7 +55,7 @@ async function take(items) {
   if (!model) return;
   if (items.length === 1) {
     stopMany();
-    $('back-line').hidden = true;
+    $('in-table').hidden = true;
     const [item] = items;
     const reason = tooLarge(item.file, model);
     if (reason) item.row = rejected(item, reason);
@@ -75,16 +78,21 @@ function open(item) {
 }
 
 function openFromTable(item) {
-  $('back-line').hidden = false;
+  const focused = document.activeElement;
+  opened = item;
+  $('in-table').hidden = false;
+  $('before').disabled = !neighbourOf(item, -1);
+  $('after').disabled = !neighbourOf(item, 1);
   open(item);
-  $('back').focus();
+  if (focused.disabled || !$('one').contains(focused)) $('back').focus();
 }
 
 function backToTable() {
-  if (!hasMany()) return;
   leaveOne();
   solved();
   show('many');
+  document.title = model.name;
+  opened.line.querySelector('button').focus();
 }
 
 function show(view) {
