@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.inference.tiny_bundles import Draft, decided, several_labels, two_factors
+from tests.inference.tiny_bundles import Draft, decided, several_labels, two_factors, with_golden
 
 import photograft
 from photograft.contract import Box, make_contract
 from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, ImageRejected, ModelError
 from photograft.inference.classifier import Prediction
-from photograft.inference.golden import draw_golden_pictures, play_golden
+from photograft.inference.golden import draw_golden_pictures
 from photograft.inference.heads import Heads, head_name, open_heads
-from photograft.models.bundle import Bundle, read_bundle, seal_bundle
+from photograft.models.bundle import seal_bundle
 from photograft.models.packs import pack_content
 
 PICTURES = list(draw_golden_pictures().values())
@@ -40,19 +40,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def heads(folders: list[Path]) -> Iterator[Heads]:
     with open_heads(folders, workers=1) as heads:
         yield heads
-
-
-def with_golden(folder: Path) -> Bundle:
-    """The bundle with golden outputs."""
-    files = draw_golden_pictures()
-    (folder / "golden").mkdir(exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    with photograft.load(folder) as classifier:
-        golden = play_golden(classifier, files)
-    info = read_bundle(folder).info
-    seal_bundle(folder, info.model_copy(update={"golden": golden}))
-    return read_bundle(folder)
 
 
 def assert_same(one: Prediction, other: Prediction) -> None:

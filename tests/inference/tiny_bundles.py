@@ -12,7 +12,9 @@ import pytest
 from photograft.contract import Contract, Crops, make_contract, picture_px
 from photograft.data.hashing import hash_file
 from photograft.evaluation.unfamiliar import fit_familiar
-from photograft.models.bundle import read_bundle, seal_bundle, write_bundle, write_head
+from photograft.inference.classifier import Classifier
+from photograft.inference.golden import draw_golden_pictures, play_golden
+from photograft.models.bundle import Bundle, read_bundle, seal_bundle, write_bundle, write_head
 from photograft.models.bundle_rows import (
     BundleInfo,
     ContractRow,
@@ -166,3 +168,16 @@ def decided(folder: Path, *, limit: float = 100.0, min_probability: float = 0.75
 
 
 _MIDDLE = np.array([2.4, -2.4], np.float32)
+
+
+def with_golden(folder: Path) -> Bundle:
+    """The bundle with golden pictures and what it says of them."""
+    files = draw_golden_pictures()
+    (folder / "golden").mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    bundle = read_bundle(folder)
+    with Classifier(bundle) as classifier:
+        golden = play_golden(classifier, files)
+    seal_bundle(folder, bundle.info.model_copy(update={"golden": golden}))
+    return read_bundle(folder)

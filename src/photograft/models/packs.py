@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -88,14 +88,15 @@ def pack_content(bundle: Bundle, *, name: str, familiar: bool = True) -> bytes:
         "card": card.read_text("utf-8") if card.is_file() else "",
     }
     text = json.dumps(content, allow_nan=False)
-    metadata = {"format": _FORMAT, "version": str(_VERSION), "pack": text, "sha256": _digest(text, tensors)}
-    return save_tensors(tensors, metadata)
+    written = {"version": _VERSION, "sha256": _digest(text, tensors), "pack": text}
+    # One key: safetensors writes several in any order, and the same bundle should give the same file.
+    return save_tensors(tensors, {_FORMAT: json.dumps(written)})
 
 
 def is_pack(path: Path) -> bool:
     """Whether a file says that it is a pack, of this version or another; reads only its beginning."""
     try:
-        return _metadata(path).get("format") == _FORMAT
+        return _FORMAT in _metadata(path)
     except (OSError, ValueError):
         return False
 
@@ -113,14 +114,9 @@ def read_pack(path: Path) -> Pack:
         raise ModelError(f"{path} does not exist.") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} is no head pack: {error}.") from error
-    if metadata.get("format") != _FORMAT:
+    if _FORMAT not in metadata:
         raise ModelError(f"{path} is no head pack: `photograft heads export RUN` writes one.")
-    if metadata.get("version") != str(_VERSION):
-        raise ModelError(
-            f"{path} is a head pack of format {metadata.get('version')!r}, this release of photograft reads format "
-            f"{_VERSION}: pip install -U photograft"
-        )
-    tensors, text = _checked(path, metadata)
+    tensors, text = _checked(path, metadata[_FORMAT])
     content = json.loads(text)
     info = parse_info(json.dumps(content["bundle"]), path)
     sums = {str(name): str(sha256) for name, sha256 in content["golden"].items()}
@@ -194,24 +190,34 @@ def _counterpart(row: NetworkRow, info: BundleInfo, base: Bundle, path: Path) ->
     raise ModelError(f"{path} does not fit {base.folder}: it wants {'; '.join(wrong)}. {remedy}")
 
 
-def _metadata(path: Path) -> dict[str, str]:
+def _metadata(path: Path) -> dict[str, Any]:
     """The metadata in the header of a safetensors file; ValueError where it is none."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if not 2 <= size <= min(_LONGEST_HEADER, path.stat().st_size):
             raise ValueError("it is no safetensors file")
         header = json.loads(file.read(size))
-    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
-    return {str(key): str(value) for key, value in metadata.items()} if isinstance(metadata, dict) else {}
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def _checked(path: Path, metadata: Mapping[str, str]) -> tuple[_Tensors, str]:
+def _checked(path: Path, metadata: Any) -> tuple[_Tensors, str]:
     """Its tensors and its text, as they were written."""
     try:
-        tensors, text = load_tensors(path.read_bytes()), metadata["pack"]
+        head = json.loads(metadata)
+        version, sha256, text = head["version"], head["sha256"], str(head["pack"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise IntegrityError(f"{path} is damaged ({error}); copy the pack again.") from error
+    if version != _VERSION:
+        raise ModelError(
+            f"{path} is a head pack of format {version!r}, this release of photograft reads format {_VERSION}: "
+            "pip install -U photograft"
+        )
+    try:
+        tensors = load_tensors(path.read_bytes())
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise IntegrityError(f"{path} is damaged ({error}); copy the pack again.") from error
-    if metadata.get("sha256") != _digest(text, tensors):
+    if sha256 != _digest(text, tensors):
         raise IntegrityError(f"{path} was changed or damaged; copy the pack again.")
     return tensors, text
 
