@@ -145,3 +145,64 @@ class Health(Answer):
     """Whether the server lives, or is ready."""
 
     status: Literal["ok", "ready"]
+
+
+class Server(Answer):
+    """The server, in the Open Inference Protocol."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class Live(Answer):
+    """Whether the server lives, in the Open Inference Protocol."""
+
+    live: Literal[True]
+
+
+class Ready(Answer):
+    """Whether the models are ready, in the Open Inference Protocol."""
+
+    ready: Literal[True]
+
+
+class ModelReady(Answer):
+    """Whether a model is ready, in the Open Inference Protocol."""
+
+    name: str
+    ready: Literal[True]
+
+
+class TensorFacts(Answer):
+    """What a tensor is; -1 stands for any size."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class Tensors(Answer):
+    """What a model takes and gives, in the Open Inference Protocol; `parameters` name the classes."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorFacts]
+    outputs: list[TensorFacts]
+    parameters: dict[str, list[str]]
+
+
+class Output(TensorFacts):
+    """A tensor of an answer, its values one after the other."""
+
+    data: list[str | float]
+
+
+class Inferred(Answer):
+    """An answer in the Open Inference Protocol."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[Output]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated, Any
 
@@ -18,38 +17,30 @@ from photograft.inference.rows import prediction_row
 from photograft.serving import answers, metrics
 from photograft.serving.about import describe_model
 from photograft.serving.access import ServiceAccess
+from photograft.serving.api_inference import add_inference
+from photograft.serving.api_similar import add_similar
+from photograft.serving.describe import ERRORS, json_answer, photo_body
 from photograft.serving.guard import Guard, Refused, error_body
 from photograft.serving.page_app import add_page
 from photograft.serving.service import Service
+from photograft.serving.similar import SimilarPhotos
 from photograft.serving.uploads import Bodies, Upload, photos_in
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": answers.Error, "description": what}
-    for status, what in {
-        400: "not HTTP as it is understood here",
-        401: "the token is missing",
-        403: "another host name or site",
-        404: "there is no such thing",
-        405: "this address does not take such a request",
-        408: "the request did not arrive in time",
-        413: "too large, or too many photos",
-        422: "the request is not what is understood here",
-        500: "a mistake of the server's",
-        503: "the server has enough to do; Retry-After says when to try again",
-    }.items()
-}
-_BINARY = {"type": "string", "format": "binary", "minLength": 1}
 _TAKEN = 1000
 
 
-def make_app(service: Service, access: ServiceAccess, *, verbose: bool, cookie: str | None) -> ASGIApp:
+def make_app(
+    service: Service, access: ServiceAccess, *, similar: SimilarPhotos | None, verbose: bool, cookie: str | None
+) -> ASGIApp:
     """The application, guarded; `cookie` is the header that gives the token to a browser."""
     app = FastAPI(
         title="photograft", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False, responses=ERRORS
     )
     bodies = Bodies(most_bytes=service.body_bytes, most_held=int(service.config.uploads_mb * 1_000_000))
     _add_predict(app, service, bodies)
-    _add_state(app, service)
+    add_similar(app, service, bodies, similar)
+    add_inference(app, service, bodies)
+    _add_state(app, service, None if similar is None else similar.index.n)
     add_page(app, cookie=cookie)
     _add_errors(app)
 
@@ -60,21 +51,6 @@ def make_app(service: Service, access: ServiceAccess, *, verbose: bool, cookie: 
             service.say(f"{scope['request_id']} {scope['method']} {route} {status} {1000 * seconds:.1f} ms")
 
     return Guard(app, access=access, say=service.say, answered=answered)
-
-
-def photo_body(*, many: bool) -> dict[str, Any]:
-    """How a route describes that it takes photos."""
-    files = {"type": "array", "items": _BINARY, "minItems": 1} if many else _BINARY
-    form = {"type": "object", "properties": {"files": files}, "required": ["files"], "additionalProperties": False}
-    raw = {"schema": _BINARY}
-    content = {"multipart/form-data": {"schema": form}, "application/octet-stream": raw, "image/*": raw}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def json_answer(document: Any, status: int = 200) -> Response:
-    """An answer in JSON. Names that are no text were made printable before."""
-    body = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return Response(body, status_code=status, media_type="application/json")
 
 
 def _add_predict(app: FastAPI, service: Service, bodies: Bodies) -> None:
@@ -114,13 +90,13 @@ def _photo_row(
     return row if len(rows) == 1 else row | {"heads": rows}
 
 
-def _add_state(app: FastAPI, service: Service) -> None:
+def _add_state(app: FastAPI, service: Service, indexed: int | None) -> None:
     ok: dict[int | str, dict[str, Any]] = {200: {"model": answers.Health}}
 
     @app.get("/v1/model", responses={200: {"model": answers.Model, "description": "the model"}})
     async def model() -> Response:
         """What the model is, and how good it was tested to be."""
-        return json_answer(describe_model(service, indexed=None))
+        return json_answer(describe_model(service, indexed=indexed))
 
     @app.get("/healthz", responses=ok)
     async def live() -> Response:
@@ -130,8 +106,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
     @app.get("/readyz", responses=ok)
     async def ready() -> Response:
         """Whether the network is loaded and the decoders are there."""
-        if not service.ready.is_set():
-            raise Refused(503, "starting", "The model is being loaded.", {"retry-after": "1"})
+        service.refuse_unready()
         return json_answer({"status": "ready"})
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

@@ -67,6 +67,8 @@ def serve(
     from photograft.serving.server import bind
     from photograft.serving.server import serve as run
     from photograft.serving.service import Service
+    from photograft.serving.similar import SimilarPhotos
+    from photograft.workflow.search import open_index
 
     narrator, config, ended = narrator or Silent(), config or ServeConfig(), ended or threading.Event()
     if not is_loopback(host) and not token and not open_to_all:
@@ -83,7 +85,10 @@ def serve(
         taken = int(bound.getsockname()[1])
         access = ServiceAccess(host=host, port=taken, token=token, hosts=allow_hosts)
         cookie = None if token is None else token_cookie(taken, token)
-        app = make_app(service, access, verbose=verbose, cookie=cookie)
+        similar = None
+        if index is not None:
+            similar = SimilarPhotos(stack.enter_context(open_index(Path(index))), service)
+        app = make_app(service, access, similar=similar, verbose=verbose, cookie=cookie)
         connections = Connections(Pace(config.connections, config.read_seconds, 1000 * config.slowest_kb))
         failed: list[BaseException] = []
 

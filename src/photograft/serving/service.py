@@ -13,6 +13,7 @@ from photograft.inference.golden import draw_golden_pictures
 from photograft.inference.heads import Heads
 from photograft.serving.batching import Answered, Batcher, House
 from photograft.serving.decoding import Decoder, Photo
+from photograft.serving.guard import Refused
 from photograft.serving.metrics import Metrics, resident_bytes
 
 
@@ -48,9 +49,18 @@ class Service:
         try:
             said = (await self.answer(data)).predictions
         except ImageRejected as rejected:
-            return dict.fromkeys(self.heads.names, Prediction("", "rejected", None, None, (), str(rejected)))
+            return self.rejected(rejected)
         self.metrics.photos.labels(said[self.heads.names[0]].status).inc()
         return said
+
+    def rejected(self, rejected: ImageRejected) -> dict[str, Prediction]:
+        """What every head says of a photo that cannot be used."""
+        return dict.fromkeys(self.heads.names, Prediction("", "rejected", None, None, (), str(rejected)))
+
+    def refuse_unready(self) -> None:
+        """Raise Refused until the network is loaded and the decoders are there."""
+        if not self.ready.is_set():
+            raise Refused(503, "starting", "The model is being loaded.", {"retry-after": "1"})
 
     async def predict_each(self, photos: Sequence[bytes]) -> list[dict[str, Prediction]]:
         """What every head says of several photos, in their order."""

@@ -114,7 +114,11 @@ class _Parts:
     def on_part_begin(self) -> None:
         self._n += 1
         if self._n > self.most:
-            raise Refused(413, "too_many_photos", f"A request may hold {self.most} photos at most.")
+            raise Refused(
+                413,
+                "too_many_photos",
+                f"One request takes {'one photo' if self.most == 1 else f'{self.most} photos at most'}.",
+            )
         self._disposition, self._data = b"", []
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
