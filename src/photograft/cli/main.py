@@ -29,6 +29,7 @@ from photograft.cli import (
     edits,
     evaluate,
     explain,
+    export,
     heads,
     predict,
     pretrain,
@@ -36,6 +37,7 @@ from photograft.cli import (
     report,
     review,
     runs,
+    search,
     serve,
     split,
     train,
@@ -70,7 +72,9 @@ app.command("report")(report.report)
 app.command("review")(review.review)
 app.command("predict")(predict.predict)
 app.command("explain")(explain.explain)
+app.add_typer(search.app, name="search")
 app.command("verify")(verify.verify)
+app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.add_typer(runs.app, name="runs")
 runs.app.command("compare")(compare.compare)

@@ -1,0 +1,304 @@
+"""The folder of an index: what is in it, how it is read, and how it is replaced as a whole.
+
+`index.json` alone says which other files are the index, each with its SHA-256. A writer puts new files beside the old
+ones and replaces `index.json` last; what nothing names any more is removed by the next writer. So a writer that is
+killed leaves the old index or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from photograft.contract import Contract, canonical_json
+from photograft.errors import ConfigError, IntegrityError, ModelError
+from photograft.retrieval.calibration import SameClass
+from photograft.retrieval.directions import derived_names
+from photograft.retrieval.exact import Vectors
+from photograft.retrieval.rows import Rows
+from photograft.retrieval.thumbnails import FOLDER as THUMBNAILS
+from photograft.retrieval.thumbnails import thumbnail_files
+from photograft.retrieval.vectors import HALF, digest_of, open_vectors
+from photograft.tracking.atomic import write_atomically
+
+FORMAT = 1
+INDEX = "index.json"
+DERIVED = "derived"
+"""The folder in an index of what follows from the vectors and may be deleted at any time."""
+
+_LOCK = ".lock"
+_OURS = re.compile(r"(rows-\d+\.jsonl|vectors-\d+\.npy|network-[0-9a-f]+\.onnx)")
+_TRIES = 20
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the index by its name in the folder."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """Where photos come from: the absolute `path` of a folder, an archive or a table, or of the folder of `files`.
+
+    `labels` says whether labels are read, `settings` how, as `--set` takes them.
+    """
+
+    path: str
+    files: tuple[str, ...] | None = None
+    labels: bool = True
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NetworkOfIndex:
+    """What embeds: the network's file in the index, what tells its features in the cache, and how photos reach it.
+
+    `model` names where it came from, for people. `tuned` says that it was fine-tuned on photos of its own. `limits` are
+    those of reading a file, as in a bundle.
+    """
+
+    file: StoredFile
+    id: str
+    model: str
+    size: int
+    contract: Contract
+    views: tuple[str, ...]
+    tuned: bool
+    limits: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """What every vector depends on beside the photo: network, contract and views."""
+        parts = {"network": self.file.sha256, "contract": self.contract.id, "views": self.views}
+        return hashlib.sha256(canonical_json(parts)).hexdigest()
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """The content of index.json.
+
+    `n_vectors` contents have a vector each, `n_rows` files a row. `salt` makes ids opaque. `version` is that of the
+    program that wrote it, `decoder` that of its decoder.
+    """
+
+    generation: int
+    salt: str
+    version: str
+    decoder: str
+    network: NetworkOfIndex
+    sources: tuple[SourceRow, ...]
+    rows: StoredFile
+    vectors: StoredFile
+    n_rows: int
+    n_vectors: int
+    classes: tuple[str, ...] = ()
+    same: SameClass | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An index that was read: its rows were compared with their checksum, its vectors are mapped and were not yet."""
+
+    folder: Path
+    info: IndexInfo
+    rows: Rows
+    vectors_ND: Vectors
+
+    def checked_vectors(self) -> Vectors:
+        """The vectors after comparing their file with its checksum, which reads all of it."""
+        check_file(self.folder, self.info.vectors)
+        return self.vectors_ND
+
+    def checked_network(self) -> Path:
+        """The network's file after comparing it with its checksum."""
+        return check_file(self.folder, self.info.network.file)
+
+
+def is_index(folder: Path) -> bool:
+    """Whether there is a finished index in the folder."""
+    return (folder / INDEX).is_file()
+
+
+def read_stored(folder: Path) -> Stored:
+    """Read an index, also while another process replaces it.
+
+    Raises:
+        ModelError: There is no index, or it is of a newer release.
+        IntegrityError: One of its files is missing or damaged; the message names it.
+    """
+
+    def read() -> Stored:
+        info = read_info(folder)
+        lines = (folder / info.rows.file).read_bytes()
+        if hashlib.sha256(lines).hexdigest() != info.rows.sha256:
+            raise _damaged(folder / info.rows.file)
+        rows = Rows(lines, n_vectors=info.n_vectors)
+        vectors_ND = open_vectors(folder / info.vectors.file, n=info.n_vectors, size=info.network.size, kind=HALF)
+        return Stored(folder, info, rows, vectors_ND)
+
+    return _while_replaced(folder, read)
+
+
+def read_info(folder: Path) -> IndexInfo:
+    """Read index.json alone."""
+    file = folder / INDEX
+    try:
+        raw = json.loads(file.read_bytes())
+        stated, seal, number = raw["index"], raw["sha256"], raw["format"]
+    except FileNotFoundError as error:
+        raise ModelError(_no_index(folder)) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(file) from error
+    if number != FORMAT:
+        raise ModelError(
+            f"{file} has format {number!r}, this release of photograft reads format {FORMAT}: pip install -U photograft"
+        )
+    if hashlib.sha256(_text(stated)).hexdigest() != seal:
+        raise _damaged(file)
+    try:
+        return _parse(stated)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ModelError(f"{file} may come from a newer release ({error}): pip install -U photograft") from error
+
+
+def write_info(folder: Path, info: IndexInfo) -> None:
+    """Make these files the index, and remove those that are none any more."""
+    stated = {**asdict(info), "network": {**asdict(info.network), "contract": info.network.contract.model_dump()}}
+    document = {"format": FORMAT, "index": stated, "sha256": hashlib.sha256(_text(stated)).hexdigest()}
+    write_atomically(folder / INDEX, json.dumps(document, indent=1) + "\n")
+
+
+def remove_leftovers(folder: Path, info: IndexInfo, thumbnails: set[str]) -> None:
+    """Remove the files of an index that it does not name, of the kinds that are written here alone."""
+    named = {info.rows.file, info.vectors.file, info.network.file.file}
+    unnamed = [file for file in folder.iterdir() if _OURS.fullmatch(file.name) and file.name not in named]
+    unnamed += [file for file in thumbnail_files(folder) if file.name not in thumbnails]
+    unnamed += [file for file in (folder / DERIVED).glob("compared-*") if not _is_derived(file, info)]
+    unnamed += [file for place in (folder, folder / DERIVED) for file in place.glob(".*.tmp")]
+    for file in unnamed:
+        with suppress(OSError):  # on Windows a file that somebody reads stays until the next time
+            file.unlink()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Hold the index against other writers; the lock of a process that died frees itself.
+
+    Raises:
+        ConfigError: Another process is writing it, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(f"Another process is writing the index {folder}; wait for it.") from error
+    except OSError as error:
+        raise ConfigError(f"The index {folder} cannot be written ({error}); choose another folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def refuse_other_folder(folder: Path) -> None:
+    """Raise ConfigError where the folder holds anything that is no index, finished or not."""
+    if folder.is_file():
+        raise ConfigError(f"--index: {folder} is a file; give a folder.")
+    if not folder.is_dir() or is_index(folder):
+        return
+    known = {_LOCK, THUMBNAILS, DERIVED}
+    others = [name for name in os.listdir(folder) if name not in known and not _OURS.fullmatch(name)]  # noqa: PTH208
+    others = [name for name in others if not name.endswith(".tmp")]
+    if others:
+        raise ConfigError(
+            f"--index: {folder} holds other files ({', '.join(sorted(others)[:3])}); choose an empty or a new folder."
+        )
+
+
+def _while_replaced(folder: Path, read: Callable[[], _T]) -> _T:
+    """What `read` gives, tried again where a file went because the index was replaced meanwhile."""
+    for _ in range(_TRIES):
+        before = (folder / INDEX).read_bytes() if is_index(folder) else b""
+        try:
+            return read()
+        except FileNotFoundError as error:
+            if (folder / INDEX).read_bytes() == before:
+                raise IntegrityError(f"{error.filename} is missing: {_REMEDY}") from error
+    raise IntegrityError(f"{folder} is replaced again and again; try again later.")
+
+
+_REMEDY = "copy the index again, or build it again (`photograft search build`)."
+
+
+def check_file(folder: Path, stored: StoredFile) -> Path:
+    """A file of the index after comparing it with its checksum; raises IntegrityError."""
+    try:
+        if digest_of(folder / stored.file) == stored.sha256:
+            return folder / stored.file
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{folder / stored.file} is missing: {_REMEDY}") from error
+    raise _damaged(folder / stored.file)
+
+
+def _damaged(file: Path) -> IntegrityError:
+    return IntegrityError(f"{file} was changed or is damaged: {_REMEDY}")
+
+
+def _no_index(folder: Path) -> str:
+    if (folder / _LOCK).exists():
+        return f"{folder} holds no finished index: its build was stopped; run `photograft search build` again."
+    why = "it holds no index.json" if folder.is_dir() else "there is no such folder"
+    return f"{folder} is no index ({why}); `photograft search build MODEL PHOTOS --index DIR` makes one."
+
+
+def _is_derived(file: Path, info: IndexInfo) -> bool:
+    return file.name in derived_names(info.vectors.sha256)
+
+
+def _text(stated: Any) -> bytes:
+    # Names that are not UTF-8 on disk are lone surrogates, which only escapes can hold.
+    return json.dumps(stated, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _parse(stated: dict[str, Any]) -> IndexInfo:
+    network = stated["network"]
+    same = stated.pop("same")
+    return IndexInfo(
+        **{
+            **stated,
+            "network": NetworkOfIndex(
+                **{
+                    **network,
+                    "file": StoredFile(**network["file"]),
+                    "contract": Contract.model_validate_json(json.dumps(network["contract"])),
+                    "views": tuple(network["views"]),
+                }
+            ),
+            "sources": tuple(_source(each) for each in stated["sources"]),
+            "rows": StoredFile(**stated["rows"]),
+            "vectors": StoredFile(**stated["vectors"]),
+            "classes": tuple(stated["classes"]),
+            "same": None if same is None else SameClass(**same),
+        }
+    )
+
+
+def _source(raw: dict[str, Any]) -> SourceRow:
+    files = raw["files"]
+    return SourceRow(raw["path"], None if files is None else tuple(files), raw["labels"], tuple(raw["settings"]))
