@@ -96,7 +96,7 @@ def _print(group: HeadGroup, *, before: str) -> None:
         size, views = _px(group.heads[0], row.contract), group.heads[0].info.views_of(row.id).names
         tuned = "" if row.cut == "head" else f", tuned from {row.cut} on"
         console.print_text(
-            f"{before}{row.source['name']}{tuned}: {size} px, {', '.join(views)}; network {row.sha256[:12]}, "
+            f"{before}{row.source['name']}{tuned}: {size} px, {', '.join(views)}, {row.outputs['embedding']:,} numbers; network {row.sha256[:12]}, "
             f"contract {row.contract[:12]}"
         )
         before = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,9 @@ from photograft.models.packs import ENDING, Pack, read_pack, stand_on
 from photograft.values import FloatArray, PixelArray
 
 
-def open_heads(paths: Sequence[Path], *, min_probability: float | None = None, workers: int | None = None) -> Heads:
+def open_heads(
+    paths: Sequence[str | os.PathLike[str]], *, min_probability: float | None = None, workers: int | None = None
+) -> Heads:
     """Open run folders, bundle folders and pack files as heads of one network; a single bundle may be of any kind.
 
     A pack has no network: one of the others must be a bundle with it. `workers` are the decoder processes. Below
@@ -27,12 +30,13 @@ def open_heads(paths: Sequence[Path], *, min_probability: float | None = None, w
     Raises:
         ModelError: They do not share one network and contract (the message says what differs), or one is damaged.
     """
-    if not paths:
+    places = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+    if not places:
         raise ConfigError("Name at least one bundle.")
-    names = [head_name(path) for path in paths]
+    names = [head_name(path) for path in places]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"Two heads are called {', '.join(twice)}: rename one of the folders or files.")
-    bundles = _read(paths)
+    bundles = _read(places)
     several = len(bundles) > 1
     classifiers = {
         name: Classifier(
