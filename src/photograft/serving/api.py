@@ -1,6 +1,6 @@
 """The server as a web application: routes of photos and of the server itself, errors, and the guard around them."""
 
-from __future__ import annotations
+# No postponed annotations: FastAPI reads those of the routes, which name what is only known where they are added.
 
 import time
 from typing import Annotated, Any
@@ -134,6 +134,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, _: ClientDisconnect) -> Response:
         return answer(request, Refused(400, "gone", "The client went away."))  # nobody reads it
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, _: Exception) -> Response:  # the guard says on the terminal what it was
+        return answer(request, Refused(500, "unexpected", "Something went wrong; the server's log says what."))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

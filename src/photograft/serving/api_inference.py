@@ -1,6 +1,6 @@
 """Routes of the Open Inference Protocol (version 2). Every head is a model there."""
 
-from __future__ import annotations
+# No postponed annotations: FastAPI reads those of the routes, which name what is only known where they are added.
 
 import asyncio
 from typing import Annotated, Any

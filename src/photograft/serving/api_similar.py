@@ -1,6 +1,6 @@
 """Routes of what goes beyond a label: similar photos with their thumbnails, and heat maps."""
 
-from __future__ import annotations
+# No postponed annotations: FastAPI reads those of the routes, which name what is only known where they are added.
 
 import re
 from collections.abc import AsyncIterator
