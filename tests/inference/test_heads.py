@@ -110,10 +110,12 @@ def test_a_limit_is_for_heads_that_give_one_label(folders: list[Path]) -> None:
 
 def test_what_differs_is_named(folders: list[Path], tmp_path: Path) -> None:
     large = Draft(tmp_path / "large").network("large", 28).target("label", ("a", "b"), ["large"]).write()
-    with pytest.raises(ModelError, match=r"network large \(SHA-256 \w{12}\), not small .*resize.px 28, not 16"):
+    with pytest.raises(
+        ModelError, match=r"network large of 84 numbers \(SHA-256 \w{12}\), not small .*resize.px 28, not 16"
+    ):
         open_heads([folders[0], large])
     flip = Draft(tmp_path / "flip").network("small", 16, flip=True).target("label", ("a", "b"), ["small"]).write()
-    with pytest.raises(ModelError, match=r"it wants views whole, whole-flipped, not whole. Heads fit"):
+    with pytest.raises(ModelError, match=r"it wants views whole and whole-flipped, not whole. Heads fit"):
         open_heads([folders[0], flip])
     cropped = make_contract(16, box=Box(source="voc", margin=0.2))
     other = Draft(tmp_path / "box").network("small", 16, contract=cropped).target("label", ("a", "b"), ["small"])

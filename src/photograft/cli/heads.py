@@ -93,11 +93,11 @@ def list_(
 
 def _print(group: HeadGroup, *, before: str) -> None:
     for row in group.heads[0].info.networks:
-        size, views = _px(group.heads[0], row.contract), group.heads[0].info.views_of(row.id).names
+        size, views = _px(group.heads[0], row.contract), ", ".join(group.heads[0].info.views_of(row.id).names)
         tuned = "" if row.cut == "head" else f", tuned from {row.cut} on"
         console.print_text(
-            f"{before}{row.source['name']}{tuned}: {size} px, {', '.join(views)}, {row.outputs['embedding']:,} numbers; network {row.sha256[:12]}, "
-            f"contract {row.contract[:12]}"
+            f"{before}{row.source['name']}{tuned}: {size} px, {views}, {row.outputs['embedding']:,} numbers; "
+            f"network {row.sha256[:12]}, contract {row.contract[:12]}"
         )
         before = ""
     if len(group.heads) > 1:

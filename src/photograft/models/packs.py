@@ -173,7 +173,7 @@ def differences(row: NetworkRow, info: BundleInfo, other_row: NetworkRow, other:
         yield f"contract {row.contract[:12]} ({'; '.join(changed)})"
     views, other_views = (each.views_of(r.id).names for each, r in ((info, row), (other, other_row)))
     if views != other_views:
-        yield f"views {', '.join(views)}, not {', '.join(other_views)}"
+        yield f"views {' and '.join(views)}, not {' and '.join(other_views)}"
 
 
 def _counterpart(row: NetworkRow, info: BundleInfo, base: Bundle, path: Path) -> dict[str, str]:
@@ -268,7 +268,7 @@ def _origin(row: NetworkRow) -> tuple[str, str]:
 
 def _named(row: NetworkRow) -> str:
     tuned = "" if row.cut == "head" else f" tuned from {row.cut} on"
-    return f"{row.source['name']}{tuned} (SHA-256 {row.sha256[:12]})"
+    return f"{row.source['name']}{tuned} of {row.outputs['embedding']:,} numbers (SHA-256 {row.sha256[:12]})"
 
 
 def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
