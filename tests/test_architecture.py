@@ -20,7 +20,7 @@ LAYERS = ORDER.split(">")
 HEIGHT = {name: len(LAYERS) - i for i, names in enumerate(LAYERS) for name in names.split()}
 TORCH_MODELS = (
     *("backbone", "library", "trunks", "architectures", "autoencoder", "decoder", "weights", "points", "graft", "head"),
-    *("moments", "onnx_export", "saliency"),
+    *("moments", "onnx_export", "saliency", "export_timm"),
 )
 TORCH_TRAINING = ("loop", "losses", "optim", "checkpoint", "lr_finder", "measure", "pretraining")
 TORCH_FILES = {
@@ -32,7 +32,7 @@ TORCH_FILES = {
 MAY_IMPORT = {
     "torch": TORCH_FILES,
     "torchvision": TORCH_FILES,
-    "timm": {"models/backbone.py", "models/library.py"},
+    "timm": {"models/backbone.py", "models/library.py", "models/export_timm.py"},
     "sklearn": {"estimator.py"},
 }
 

@@ -12,25 +12,15 @@ from photograft.models.bundle_rows import BundleInfo, FactorRow, NetworkRow, Tar
 def model_card(*, run: str, info: BundleInfo, tested: Mapping[str, Any]) -> str:
     """Markdown with a YAML head: what the model is, how to use it, how it was tested and what it is not for."""
     return f"""---
-license: {_licence_id({network.source["licence"] for network in info.networks})}
+license: {licence_id(info)}
 pipeline_tag: image-classification
 library_name: photograft
-base_model: {_base_models(info)}
+base_model: {_yaml_of(base_models(info))}
 ---
 
-# {_plain(run)}
+# {plain(run)}
 
-{_what_it_says(info)} Made by photograft.
-
-{_how_it_works(info)}
-
-{_classes(info)}
-
-## How well it does
-
-{_score(info, tested)}
-
-The score holds for photos like those it was tested on. {_unknown_things(info)}
+{card_body(info, tested)}
 
 ## Use
 
@@ -43,13 +33,28 @@ How a file becomes pixels is part of the bundle (`bundle.json`, `contracts`).
 """
 
 
+def card_body(info: BundleInfo, tested: Mapping[str, Any]) -> str:
+    """What the model is, its classes, how well it does and what it is not for, as Markdown."""
+    return f"""{_what_it_says(info)} Made by photograft.
+
+{_how_it_works(info)}
+
+{_classes(info)}
+
+## How well it does
+
+{_score(info, tested)}
+
+The score holds for photos like those it was tested on. {_unknown_things(info)}"""
+
+
 def _what_it_says(info: BundleInfo) -> str:
     n, factors = len(info.classes), _factors(info)
     if _is_several(info):
         return f"Gives a photo any number of {n} labels."
     if not factors:
         return f"An image classifier for {n} classes."
-    names = ", ".join(_plain(factor.name) for factor in factors)
+    names = ", ".join(plain(factor.name) for factor in factors)
     if info.joint is None:
         return f"An image classifier for {n} classes, combinations of {len(factors)} factors: {names}."
     return (
@@ -81,7 +86,7 @@ def _on(network: NetworkRow, info: BundleInfo) -> str:
     """What the heads on a network predict, and with which weights."""
     heads = {head.id for head in info.heads if head.network == network.id}
     shares = [
-        f"{_plain(target.name)} (weight {member.weight:.2f})" if len(target.members) > 1 else _plain(target.name)
+        f"{plain(target.name)} (weight {member.weight:.2f})" if len(target.members) > 1 else plain(target.name)
         for target in info.targets
         for member in target.members
         if member.head in heads
@@ -94,16 +99,16 @@ def _classes(info: BundleInfo) -> str:
     if not factors:
         title = "Labels" if _is_several(info) else "Classes"
         return f"## {title}\n\n" + _list(_described(info.targets[0]))
-    parts = [f"### {_plain(factor.name)}\n\n" + _list(_plain(name) for name in factor.classes) for factor in factors]
+    parts = [f"### {plain(factor.name)}\n\n" + _list(plain(name) for name in factor.classes) for factor in factors]
     return "## Factors\n\n" + "\n\n".join(parts)
 
 
 def _described(target: TargetRow) -> Iterator[str]:
     if target.thresholds is None:
-        yield from map(_plain, target.classes)
+        yield from map(plain, target.classes)
         return
     for name, threshold in zip(target.classes, target.thresholds, strict=True):
-        yield f"{_plain(name)}, from probability {threshold:.2f} on"
+        yield f"{plain(name)}, from probability {threshold:.2f} on"
 
 
 def _list(lines: Iterator[str]) -> str:
@@ -137,7 +142,7 @@ def _factor_scores(tested: Mapping[str, Any]) -> str:
     """A table of every factor, where there are some, with the combinations as its last row."""
     if not tested.get("factors"):
         return ""
-    scores = {_plain(name): each for name, each in tested["factors"].items()} | {"all of them right": tested}
+    scores = {plain(name): each for name, each in tested["factors"].items()} | {"all of them right": tested}
     rows = [f"| {name} | {each['accuracy']:.3f} | {each['macro_f1']:.3f} |" for name, each in scores.items()]
     return "\n\n| factor | accuracy | macro-F1 |\n|---|--:|--:|\n" + "\n".join(rows)
 
@@ -169,18 +174,23 @@ def _is_several(info: BundleInfo) -> bool:
     return info.kinds[info.targets[0].name] == "sigmoid"
 
 
-def _base_models(info: BundleInfo) -> str:
-    """One name, or a YAML list of them."""
-    names = list(dict.fromkeys(str(network.source["name"]) for network in info.networks))
-    return names[0] if len(names) == 1 else "".join(f"\n- {name}" for name in names)
+def base_models(info: BundleInfo) -> list[str]:
+    """Names of the networks that the model was made from."""
+    return list(dict.fromkeys(str(network.source["name"]) for network in info.networks))
 
 
-def _licence_id(licences: set[str]) -> str:
+def licence_id(info: BundleInfo) -> str:
     """The hub's name of the licence; `other` where there are several, or the network's page has to be read."""
-    licence = next(iter(licences))
+    licences = {network.source["licence"] for network in info.networks}
+    licence = str(next(iter(licences)))
     return licence.lower() if len(licences) == 1 and " " not in licence else "other"
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name that cannot end its line or start Markdown."""
     return "".join("\\" + c if c in "\\`*_{}[]<>#|" else " " if c in "\r\n" else c for c in name)
+
+
+def _yaml_of(names: list[str]) -> str:
+    """One name, or a YAML list of them."""
+    return names[0] if len(names) == 1 else "".join(f"\n- {name}" for name in names)

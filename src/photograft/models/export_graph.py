@@ -11,6 +11,9 @@ import numpy.typing as npt
 OPSET = 18
 """The oldest set of operations that the nodes here are written in: since 18, reductions take their axes as an input."""
 
+OWN = "photograft/"
+"""What names of nodes and constants that are added here begin with, unlike those of the networks."""
+
 
 class GraphParts:
     """Nodes that are collected; every method adds one and gives the name of its result."""
@@ -23,7 +26,7 @@ class GraphParts:
         """A node of any kind with one result."""
         from onnx import helper
 
-        name = f"photograft/{kind.lower()}_{len(self.nodes)}"
+        name = f"{OWN}{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
@@ -66,5 +69,5 @@ class GraphParts:
         """The same tensor under the name of an output."""
         from onnx import helper
 
-        self.nodes.append(helper.make_node("Identity", [name], [new], name=f"photograft/{new}"))
+        self.nodes.append(helper.make_node("Identity", [name], [new], name=f"{OWN}{new}"))
         return new
