@@ -59,3 +59,52 @@ def test_exit_code_is_documented(code: int) -> None:
 
 def errors_page() -> str:
     return (DOCS / "reference" / "errors.md").read_text("utf-8")
+
+
+def test_both_readmes_hold_the_same_commands_and_output() -> None:
+    english, korean = (README_BLOCK.findall(text) for text in readmes())
+    assert english and korean == english
+
+
+@pytest.mark.parametrize("what", ["headings", "code", "links", "figures"])
+def test_both_readmes_say_the_same_in_every_section(what: str) -> None:
+    english, korean = (sections(text) for text in readmes())
+    assert len(korean) == len(english)
+    for number, (one, other) in enumerate(zip(english, korean, strict=True)):
+        found = parts(other)[what]
+        assert found == parts(one)[what], f"README.ko.md, section {number}: not the same {what} as in README.md"
+
+
+def test_both_readmes_have_the_same_tables() -> None:
+    english, korean = (re.findall(r"^\|.*\|$", README_BLOCK.sub("", text), re.MULTILINE) for text in readmes())
+    assert len(korean) == len(english)
+    for one, other in zip(english, korean, strict=True):
+        assert [figures(cell) for cell in other.split("|")] == [figures(cell) for cell in one.split("|")]
+
+
+README_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def readmes() -> list[str]:
+    """README.md and README.ko.md without the line that leads from one to the other."""
+    texts = [(DOCS.parent / name).read_text("utf-8") for name in ("README.md", "README.ko.md")]
+    return [re.sub(r"^\[\w+\]\(README(\.ko)?\.md\)\n\n", "", text, flags=re.MULTILINE) for text in texts]
+
+
+def sections(text: str) -> list[str]:
+    return re.split(r"^(?=#)", README_BLOCK.sub("", text), flags=re.MULTILINE)
+
+
+def parts(section: str) -> dict[str, list[str]]:
+    """What a translation keeps, in any order, since sentences of other languages have another."""
+    return {
+        "headings": re.findall(r"^#+", section, re.MULTILINE),
+        "code": sorted(re.findall(r"`[^`]+`", section)),
+        "links": sorted(re.findall(r"\]\(([^)]+)\)", section)),
+        "figures": figures(section),
+    }
+
+
+def figures(text: str) -> list[str]:
+    """Numbers of several digits, sorted; small ones may be words in one language and digits in the other."""
+    return sorted(number for number in re.findall(r"\d[\d.,]*\d", text))
