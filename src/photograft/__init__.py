@@ -34,6 +34,11 @@ _WHERE = {
     "report": "photograft.workflow.render",
     "load": "photograft.inference.classifier",
     "evaluate": "photograft.workflow.evaluate",
+    "build_index": "photograft.workflow.search_build",
+    "add_photos": "photograft.workflow.search_build",
+    "remove_photos": "photograft.workflow.search_build",
+    "update_index": "photograft.workflow.search_build",
+    "open_index": "photograft.workflow.search",
     "verify": "photograft.inference.verify",
     "compare_runs": "photograft.workflow.compare",
     "diff_runs": "photograft.workflow.run_diff",
@@ -50,7 +55,9 @@ __all__ = [
     "PhotograftError",
     "__version__",
     "add_heads",
+    "add_photos",
     "advise",
+    "build_index",
     "check",
     "compare_runs",
     "diff_runs",
@@ -60,8 +67,10 @@ __all__ = [
     "load",
     "load_config",
     "open_heads",
+    "open_index",
     "plan",
     "pretrain",
+    "remove_photos",
     "report",
     "resume",
     "resume_pretraining",
@@ -70,6 +79,7 @@ __all__ = [
     "split",
     "train",
     "tune",
+    "update_index",
     "verify",
 ]
 
@@ -90,6 +100,8 @@ if TYPE_CHECKING:
     from photograft.workflow.recipes import run_recipe
     from photograft.workflow.render import report
     from photograft.workflow.run_diff import diff_runs
+    from photograft.workflow.search import open_index
+    from photograft.workflow.search_build import add_photos, build_index, remove_photos, update_index
     from photograft.workflow.split import split
     from photograft.workflow.train import plan, resume, train
     from photograft.workflow.tune import resume_tuning, tune

@@ -11,12 +11,12 @@ from photograft.errors import ConfigError
 VERBS: tuple[str, ...] = (
     "train", "plan", "pretrain", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "recipes",
     "doctor", "cache", "compare", "diff", "runs", "run", "prune", "tune", "explain",
-    "heads", "pack", "added_head",
+    "heads", "pack", "added_head", "search", "search_build",
 )  # fmt: skip
 """The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`,
 `recipes` of `recipes run`, `runs` of `runs list`, `run` of `runs show`, `heads`, `pack` and `added_head` of
-`heads list`, `heads export` and `heads add`, and `compare`, `diff` and `prune` of the verbs of `runs` that are called
-so."""
+`heads list`, `heads export` and `heads add`, `search` of `search query`, `search_build` of its other verbs, and
+`compare`, `diff` and `prune` of the verbs of `runs` that are called so."""
 
 
 def load_schema(verb: str) -> dict[str, Any]:
