@@ -59,7 +59,7 @@ def parts_of_strangeness(embedding_ND: FloatArray, familiar: Familiar) -> tuple[
     beyond a kind would look most familiar.
     """
     features_ND = (np.asarray(embedding_ND, np.float32) - familiar.centre_D) / familiar.scale_D
-    inside_NR = features_ND @ familiar.basis_RD.astype(np.float32).T
+    inside_NR = features_ND @ familiar.directions_RD.T
     square_N = np.einsum("nd,nd->n", features_ND, features_ND) - np.einsum("nr,nr->n", inside_NR, inside_NR)
     white_NR = (inside_NR @ familiar.whiten_RR).astype(np.float64)
     mean_KR = familiar.mean_KR.astype(np.float64)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ class Familiar:
     whiten_RR: FloatArray
     mean_KR: FloatArray
     weights_2: FloatArray
+
+    @cached_property
+    def directions_RD(self) -> FloatArray:
+        """The basis as it is computed with: kept, since to change its type takes longer than to judge a photo."""
+        return self.basis_RD.astype(np.float32)
 
 
 def familiar_file(familiar: Familiar) -> bytes:
