@@ -30,8 +30,9 @@ def quantise(fused: Any, pixels_NHWC: PixelArray) -> bytes:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory(prefix="photograft-int8-") as folder:
-        prepared, quantised = Path(folder, "prepared.onnx"), Path(folder, "quantised.onnx")
-        quant_pre_process(fused, str(prepared), skip_symbolic_shape=True)
+        whole, prepared, quantised = (Path(folder, f"{name}.onnx") for name in ("whole", "prepared", "quantised"))
+        whole.write_bytes(fused.SerializeToString())  # a model in memory would be given on without its constants
+        quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
         nodes = onnx.load(str(prepared)).graph.node
         quantize_static(
             str(prepared),

@@ -58,7 +58,7 @@ def open_timm(folder: Path, *, several: bool) -> Callable[[PixelArray], FloatArr
 
     def run(pixels_NHWC: PixelArray) -> FloatArray:
         with torch.no_grad():
-            x = torch.from_numpy(np.ascontiguousarray(pixels_NHWC)).permute(0, 3, 1, 2).float() / 255
+            x = torch.from_numpy(np.array(pixels_NHWC)).permute(0, 3, 1, 2).float() / 255
             logits = network((x - mean) / std)
             probabilities = logits.sigmoid() if several else logits.softmax(dim=1)
             return np.asarray(probabilities.numpy(), np.float32)

@@ -76,14 +76,15 @@ def export(
     if to not in FORMS:
         raise ConfigError(f"--to: {to!r} is none of {', '.join(FORMS)}.")
     bundle = read_bundle(path)
-    require_one_contract(bundle)
+    if to != "web":
+        require_one_contract(bundle)
     folder = Path(out) if out is not None else Path(f"{_name_of(path)}-{to}")
     with _whole_folder(folder, force=force) as temporary:
         if to == "web":
             from photograft.workflow.export_web import export_web
 
             export_web(bundle, temporary, runtime=None if runtime is None else Path(runtime), narrator=narrator)
-            document = _read_record(temporary)
+            document: dict[str, Any] = {}
         else:
             document = _export_files(path, bundle, to, temporary, photos, narrator)
         document = {"to": to, "bundle": str(bundle.folder), **document, "files": _sizes(temporary)}
@@ -188,14 +189,6 @@ def _whole_folder(folder: Path, *, force: bool) -> Iterator[Path]:
         temporary.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _read_record(folder: Path) -> dict[str, Any]:
-    """What a form that verifies itself has written down; empty where it has not."""
-    try:
-        return dict(json.loads((folder / RECORD).read_bytes()))
-    except FileNotFoundError:
-        return {}
 
 
 def _sizes(folder: Path) -> dict[str, int]:

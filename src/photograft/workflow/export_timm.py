@@ -69,20 +69,35 @@ def _require_one_network(bundle: Bundle) -> NetworkRow:
         raise ModelError(
             f"--to timm: {bundle.folder} has {what}, and timm opens one network with one classifier. {_OTHER}"
         )
-    if info.kinds[info.targets[0].name] == "ordinal":
-        raise ModelError(
-            f"--to timm: classes in an order (loss ordinal) are no linear classifier: train with "
-            f"--set model.loss=softmax. {_OTHER}"
-        )
     (row,) = info.networks
-    views = info.views_of(row.id).names
-    if views != ("whole",):
-        setting = "input.flip=false" if "whole-flipped" in views else "input.crops=whole"
+    if wanted := _settings_wanted(bundle, row):
+        settings = " ".join(f"--set {setting}" for setting in wanted)
         raise ModelError(
-            f"--to timm: {bundle.folder} averages {len(views)} views of a photo, and timm looks at one: train with "
-            f"--set {setting}. {_OTHER}"
+            f"--to timm: {bundle.folder} does more than timm's network with its classifier: "
+            f"{'; '.join(wanted.values())}. Train it with {settings}. {_OTHER}"
         )
     return row
+
+
+def _settings_wanted(bundle: Bundle, row: NetworkRow) -> dict[str, str]:
+    """Settings by which a training would give what timm can open, and why each is wanted."""
+    info, views = bundle.info, bundle.info.views_of(row.id)
+    wanted = {}
+    if info.kinds[info.targets[0].name] == "ordinal":
+        wanted["model.loss=softmax"] = "it predicts classes in an order, which is no linear classifier"
+    if views.flip:
+        wanted["input.flip=false"] = "it averages a photo with its mirror image"
+    if views.crops != "whole":
+        wanted["input.crops=whole"] = "it averages five crops of a photo"
+    last = (row.outputs.get("feature_map") or [row.outputs["embedding"]])[0]
+    if row.outputs["embedding"] != last:
+        wanted["model.embedding=last"] = (
+            f"its head stands on {row.outputs['embedding']:,} numbers, of several stages or states of the network, and "
+            f"not on the last {last:,} alone"
+        )
+        if row.cut != "head":
+            wanted["train.blend=false"] = "it may average the tuned network with the frozen one"
+    return wanted
 
 
 def _backbone_of(row: NetworkRow, run: Path | None) -> Backbone:

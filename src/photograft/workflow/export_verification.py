@@ -243,7 +243,7 @@ def _answer(seen: _Seen, bundle: Bundle) -> BoolArray | IntArray:
     """What is answered, (N, 1) of classes, or (N, K) of labels that are given."""
     if bundle.several:
         return np.asarray(seen.probabilities_NK >= np.array(bundle.info.targets[0].thresholds))
-    return seen.probabilities_NK.argmax(axis=1)[:, None]
+    return np.asarray(seen.probabilities_NK.argmax(axis=1)[:, None])
 
 
 def _right(probabilities_NK: DoubleArray, bundle: Bundle, photos: ExportPhotos, used_N: BoolArray) -> BoolArray | None:
