@@ -19,6 +19,7 @@ from PIL import Image
 
 from photograft.config.serve import serve_config
 from photograft.serving.serve import serve
+from photograft.workflow.search_build import build_index
 from photograft.workflow.train import TrainedRun
 
 CHROMIUM = next(
@@ -215,6 +216,73 @@ def test_the_camera(chromium: Any, address: str) -> None:
     with opened(chromium, address, size=PHONE, has_touch=True, is_mobile=True) as page:
         assert page.locator("#camera").is_hidden() and page.locator("#shot-label").is_visible()
         assert page.locator("#shot").get_attribute("capture") == "environment"
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
+def test_where_it_looked_in_turned_photos(chromium: Any, address: str, tmp_path: Path, kind: str) -> None:
+    """A shape that lies in the lower right of the upright photo is hot there, however the file holds it."""
+    photo = Image.new("RGB", (120, 200), (90, 90, 90))
+    photo.paste((250, 210, 20), (70, 130, 110, 180))
+    turns = {3: Image.Transpose.ROTATE_180, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90}
+    heat = """() => {
+      const canvas = document.querySelector('canvas.heat');
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const box = (each) => document.querySelector(each).getBoundingClientRect();
+      const [photo, map] = [box('#photo'), box('canvas.heat')];
+      let [x, y, all] = [0, 0, 0];
+      for (let i = 0; i < data.length / 4; i += 1) {
+        x += data[4 * i + 3] * (i % canvas.width + 0.5);
+        y += data[4 * i + 3] * (Math.floor(i / canvas.width) + 0.5);
+        all += data[4 * i + 3];
+      }
+      const covers = Math.abs(photo.width - map.width) + Math.abs(photo.height - map.height) < 1;
+      return [document.querySelector('#photo').naturalWidth, x / all / canvas.width, y / all / canvas.height, covers];
+    }"""
+    with opened(chromium, address) as page:
+        for orientation, turn in turns.items():
+            path = tmp_path / f"turned {orientation}.{kind}"
+            exif = Image.Exif()
+            exif[0x112] = orientation
+            photo.transpose(turn).save(path, exif=exif)
+            choose(page, path)
+            page.locator("#file-name", has_text=path.name).wait_for()
+            page.locator("#answers .label").wait_for()
+            page.locator("#heat").click()
+            page.locator("canvas.heat").wait_for()
+            width, x, y, covers = page.evaluate(heat)
+            assert width == 120 and covers
+            assert x > 0.5 and y > 0.5
+            page.locator("#heat").click()
+            assert page.locator("canvas.heat").count() == 0
+
+
+def test_where_it_looked_for_another_answer(chromium: Any, address: str, tulip: Path) -> None:
+    with opened(chromium, address) as page:
+        choose(page, tulip)
+        answer(page)
+        page.get_by_role("button", name="Where it looked").click()
+        page.get_by_text("What speaks for “노란 튤립”.").wait_for()
+        assert page.locator("#heat").get_attribute("aria-pressed") == "true"
+        page.get_by_label("For which answer").select_option("daisy")
+        page.get_by_text("What speaks for “daisy”.").wait_for()
+
+
+def test_similar_photos(chromium: Any, tiny_run: TrainedRun, photo_folder: Path, tulip: Path, tmp_path: Path) -> None:
+    index = tmp_path / "색인"
+    build_index(tiny_run.bundle, [photo_folder], index=index)
+    with serving(tiny_run.bundle, index=index) as address, opened(chromium, address) as page:
+        choose(page, tulip)
+        page.locator("#similar").wait_for()
+        assert page.locator("#similar-title").inner_text() == "Most similar of 60 photos"
+        tiles = page.locator("#matches li")
+        assert tiles.count() == 12
+        assert tiles.first.locator(".match-label").inner_text() == "노란 튤립"
+        assert tulip.name in tiles.first.locator(".path").get_attribute("title")
+        tiles.last.scroll_into_view_if_needed()
+        page.wait_for_load_state("networkidle")
+        widths = "[...document.querySelectorAll('#matches img')].map((each) => each.naturalWidth)"
+        assert min(page.evaluate(widths)) > 0
+        assert page.locator("#matches").inner_text().count("same kind") in (0, 12)
 
 
 def test_many_photos_as_a_table_and_a_file(

@@ -3,6 +3,7 @@ import { labelOf, make, showAnswers, tell } from './show.js';
 import { number, percent, say } from './texts.js';
 import { askHeatMap, askPredictions, askSimilar } from './ask.js';
 import { clearHeat, drawHeat, isPart } from './heat.js';
+import { uprightUrl } from './upright.js';
 
 const SIMILAR = 12;
 const HEAT_LABELS = 8;
@@ -20,7 +21,7 @@ export async function showOne(item, { model, problem, waiting }) {
   leaveOne();
   const mine = { item, model, problem, waiting, signal: asking.signal };
   shown = mine;
-  showPicture(item);
+  showPicture(mine);
   try {
     if (!item.row) {
       $('answers').setAttribute('aria-busy', 'true');
@@ -53,7 +54,8 @@ export function leaveOne() {
   clearHeat();
 }
 
-function showPicture(item) {
+async function showPicture(mine) {
+  const { item } = mine;
   const picture = $('photo');
   $('file-name').textContent = item.name;
   picture.hidden = false;
@@ -66,7 +68,9 @@ function showPicture(item) {
     $('no-photo').textContent = say(known);
     $('no-photo').hidden = false;
   };
-  picture.src = URL.createObjectURL(item.file);
+  const url = await uprightUrl(item.file);
+  if (shown === mine) picture.src = url;
+  else URL.revokeObjectURL(url);
 }
 
 function showAnswer({ item, model }) {
