@@ -14,7 +14,7 @@ export async function showMany(items, ask, open) {
   const lines = items.map((item) => waitingLine(item));
   $('rows').replaceChildren(...lines);
   $('download').disabled = true;
-  $('stop').disabled = false;
+  $('stop').hidden = false;
   for (const [i, item] of items.entries()) {
     head(run, i);
     const row = await ask(item);
@@ -24,7 +24,7 @@ export async function showMany(items, ask, open) {
     if (run.stopped) break;
   }
   head(run, run.rows.length);
-  $('stop').disabled = true;
+  $('stop').hidden = true;
   $('download').disabled = false;
   $('told').textContent = $('many-title').textContent;
 }
