@@ -9,10 +9,11 @@ Shape letters: N photos, S photos of a sample, D numbers per photo, E directions
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,24 +23,30 @@ from safetensors.numpy import save as save_tensors
 from photograft.data.hashing import hash_file
 from photograft.errors import IntegrityError
 from photograft.retrieval.exact import Vectors, unit_length
-from photograft.retrieval.vectors import BLOCK, SINGLE, open_vectors, write_vectors
+from photograft.retrieval.vectors import BLOCK, SINGLE, open_vectors, rows_in_blocks, write_vectors
 from photograft.tracking.atomic import write_atomically
-from photograft.values import FloatArray
+from photograft.values import FloatArray, IntArray
 
 _REVISION = "1"
 _SAMPLE = 2048
 _DIRECTIONS = 256
 _FEWEST = 32
 """Photos from which on their own spread says more than it misleads."""
+_LEAST_CHANGE, _MOST_CHANGE = 0.7, 1.5
+"""To which share of their number photos may shrink or grow before directions are found anew."""
 
 
 @dataclass(frozen=True)
 class Directions:
-    """What embeddings are compared along: centre, scale, and main directions (None: all numbers as they are)."""
+    """What embeddings are compared along: centre, scale, and main directions (None: all numbers as they are).
+
+    They were found on an index of `n` photos.
+    """
 
     mean_D: FloatArray
     scale_D: FloatArray
     basis_DE: FloatArray | None = None
+    n: int = 0
 
     @property
     def size(self) -> int:
@@ -95,19 +102,41 @@ def open_compared(folder: Path, read: Callable[[], Vectors], *, n: int, vectors_
         return kept
     vectors_ND = read()
     sample = np.unique(np.linspace(0, max(n - 1, 0), min(n, _SAMPLE)).round().astype(np.int64))
-    directions = find_directions(np.asarray(vectors_ND[sample], np.float32))
+    directions = replace(find_directions(np.asarray(vectors_ND[sample], np.float32)), n=n)
+    return _write(folder, key, n, directions, lambda: _along(directions, vectors_ND))
+
+
+def follow(before: Compared, kept: IntArray, vectors_ND: Vectors, folder: Path, *, vectors_sha256: str) -> Compared:
+    """The photos of an index that was changed, as they are compared.
+
+    The first vectors are those of the rows `kept` of what was there before, which are taken over: so an approximate
+    index needs to learn of the new ones only. Where the number of photos has changed much, all is found anew.
+    """
+    n, directions = len(vectors_ND), before.directions
+    if not _LEAST_CHANGE * directions.n <= n <= _MOST_CHANGE * directions.n or directions.n < _FEWEST:
+        return open_compared(folder, lambda: vectors_ND, n=n, vectors_sha256=vectors_sha256)
 
     def blocks() -> Iterator[Vectors]:
-        for start in range(0, n, BLOCK):
-            yield directions.along(vectors_ND[start : start + BLOCK])
+        yield from rows_in_blocks(before.rows_NE, kept)
+        yield from _along(directions, vectors_ND[len(kept) :])
 
+    return _write(folder, f"{vectors_sha256[:16]}-{_REVISION}", n, directions, blocks)
+
+
+def _along(directions: Directions, vectors_ND: Vectors) -> Iterator[Vectors]:
+    for start in range(0, len(vectors_ND), BLOCK):
+        yield directions.along(vectors_ND[start : start + BLOCK])
+
+
+def _write(folder: Path, key: str, n: int, directions: Directions, blocks: Callable[[], Iterator[Vectors]]) -> Compared:
     (rows, made_of), size = _files(folder, key), directions.size
     with suppress(OSError):  # an index on a disk that cannot be written is compared in memory
         folder.mkdir(exist_ok=True)
         sha256 = write_vectors(rows, blocks(), n=n, size=size, kind=SINGLE)
-        basis = {} if directions.basis_DE is None else {"basis": directions.basis_DE}
-        tensors = {"mean": directions.mean_D, "scale": directions.scale_D, **basis}
-        write_atomically(made_of, save_tensors(tensors, metadata={"made_of": json.dumps([key, sha256])}))
+        basis: dict[str, np.ndarray] = {} if directions.basis_DE is None else {"basis": directions.basis_DE}
+        fitted = np.array(directions.n, np.int64)
+        tensors: dict[str, np.ndarray] = {"mean": directions.mean_D, "scale": directions.scale_D, "n": fitted, **basis}
+        write_atomically(made_of, save_tensors(tensors, metadata={"made_of": _seal(tensors, key, sha256)}))
         return Compared(directions, open_vectors(rows, n=n, size=size, kind=SINGLE), key)
     rows_NE = np.concatenate([np.zeros((0, size), np.float32), *blocks()])
     return Compared(directions, rows_NE, key)
@@ -122,15 +151,24 @@ def _files(folder: Path, key: str) -> tuple[Path, Path]:
     return folder / f"compared-{key}.npy", folder / f"compared-{key}.safetensors"
 
 
+def _seal(tensors: Mapping[str, np.ndarray], key: str, rows_sha256: str) -> str:
+    """What the files were made of, and SHA-256 of what they hold."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return json.dumps([key, rows_sha256, digest.hexdigest()])
+
+
 def _read(folder: Path, key: str, n: int) -> Compared | None:
     rows, made_of = _files(folder, key)
     try:
         with safe_open(made_of, framework="numpy") as opened:
-            said = json.loads((opened.metadata() or {}).get("made_of", "null"))
+            said = (opened.metadata() or {}).get("made_of")
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no mapping
-        if said != [key, hash_file(rows)]:
+        if said != _seal(tensors, key, hash_file(rows)):
             return None
-        directions = Directions(tensors["mean"], tensors["scale"], tensors.get("basis"))
+        directions = Directions(tensors["mean"], tensors["scale"], tensors.get("basis"), int(tensors["n"]))
         return Compared(directions, open_vectors(rows, n=n, size=directions.size, kind=SINGLE), key)
     except (OSError, SafetensorError, IntegrityError, ValueError, KeyError):
         return None

@@ -27,6 +27,7 @@ from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import embed_views, merge_views
 from photograft.inference.classifier import PhotoInput, array_to_image
 from photograft.models.bundle import Bundle, read_bundle
+from photograft.retrieval.approximate import open_approximate
 from photograft.retrieval.calibration import SameClass
 from photograft.retrieval.copies import Picture, find_copies
 from photograft.retrieval.directions import open_compared
@@ -35,6 +36,7 @@ from photograft.retrieval.rows import IndexRow
 from photograft.retrieval.store import DERIVED, IndexInfo, Stored, read_stored
 from photograft.retrieval.thumbnails import read_thumbnail
 from photograft.values import BoolArray, FloatArray, PixelArray
+from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.search_sources import is_below
 
 _NAMED = 8
@@ -73,7 +75,12 @@ class Asked:
     height: int
 
 
-def open_index(folder: str | os.PathLike[str], model: str | os.PathLike[str] | None = None) -> PhotoIndex:
+def open_index(
+    folder: str | os.PathLike[str],
+    model: str | os.PathLike[str] | None = None,
+    *,
+    narrator: Narrator | None = None,
+) -> PhotoIndex:
     """Open an index that `build_index` made, with the network in it.
 
     With `model`, a run or bundle, it is made sure that its network embeds as that of the index does.
@@ -82,7 +89,7 @@ def open_index(folder: str | os.PathLike[str], model: str | os.PathLike[str] | N
         ModelError: There is no index, or `model` embeds otherwise.
         IntegrityError: A file of the index is missing or damaged; the message names it.
     """
-    index = PhotoIndex(read_stored(Path(folder)))
+    index = PhotoIndex(read_stored(Path(folder)), narrator or Silent())
     if model is not None and not index.reads(read_bundle(Path(model))):
         raise ModelError(
             f"The index {folder} was made with another network, contract or views than those of {model}: build it "
@@ -99,7 +106,7 @@ class PhotoIndex:
     'shoes/red/0412.jpg'
     """
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: Stored, narrator: Narrator) -> None:
         self._stored = stored
         self._network = network = stored.info.network
         self._pool = DecodePool(network.contract, workers=1, timeout_s=float(network.limits.get("timeout_s", 10.0)))
@@ -111,6 +118,8 @@ class PhotoIndex:
             n=stored.info.n_vectors,
             vectors_sha256=stored.info.vectors.sha256,
         )
+        rows_NE, key = self._compared.rows_NE, self._compared.key
+        self._approximate = open_approximate(rows_NE, stored.folder / DERIVED, key=key, say=narrator.say)
 
     @property
     def info(self) -> IndexInfo:
@@ -264,7 +273,10 @@ class PhotoIndex:
             )
         query_1E = self._compared.directions.along(embedding_D[None])
         among_N = None if label is None and folder is None else self._among(label, folder)
-        rows_1T, cosine_1T = nearest(self._compared.rows_NE, query_1E, top=top, among_N=among_N)
+        if self._approximate is None:
+            rows_1T, cosine_1T = nearest(self._compared.rows_NE, query_1E, top=top, among_N=among_N)
+        else:
+            rows_1T, cosine_1T = self._approximate.nearest(query_1E, top=top, among_N=among_N)
         found = rows_1T[0] >= 0
         return rows_1T[0][found].tolist(), cosine_1T[0][found].tolist()
 

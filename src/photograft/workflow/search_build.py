@@ -196,7 +196,9 @@ def _rewrite(
         rows += scanned
         if not any(row.verdict == "ok" for row in rows) and scopes:
             raise DataError("None of these files can be used as a photo, so there is nothing to search.")
-        info = publish(folder, network, known, sources, rows, places=reader.places, store=reader.store)
+        info = publish(
+            folder, network, known, sources, rows, places=reader.places, store=reader.store, narrator=narrator
+        )
     seconds = time.perf_counter() - started
     return count_changes(known, info, rows, folder=folder, n_computed=reader.n_computed, seconds=seconds)
 
@@ -234,7 +236,7 @@ def _keep_network(network: Path, file: Path, stated: NetworkOfIndex) -> None:
 
 
 def _refuse_inside(folder: Path, scopes: Sequence[Scope]) -> None:
-    folders = [Path(scope.source.path) for scope in scopes]
+    folders = [Path(scope.source.path) for scope in scopes if scope.source.files is None]
     require_outside(folder, [each for each in folders if each.is_dir()], option="--index")
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import photograft
 from photograft.data.images import DECODER_VERSION
 from photograft.features.extract import FeatureStore
+from photograft.retrieval.approximate import open_approximate
 from photograft.retrieval.calibration import calibrate
-from photograft.retrieval.directions import open_compared
+from photograft.retrieval.directions import Compared, follow, open_compared
 from photograft.retrieval.exact import Vectors, unit_length
 from photograft.retrieval.rows import IndexRow, Place, in_order, opaque_id, write_rows
 from photograft.retrieval.store import (
@@ -32,6 +33,7 @@ from photograft.retrieval.store import (
 from photograft.retrieval.thumbnails import ThumbnailWriter, is_full_of, read_thumbnail
 from photograft.retrieval.vectors import BLOCK, HALF, open_vectors, rows_in_blocks, write_vectors
 from photograft.tracking.atomic import write_atomically
+from photograft.workflow.narrator import Narrator
 
 _GENERATION = re.compile(r"(?:rows|vectors)-(\d+)\.")
 
@@ -45,6 +47,7 @@ def publish(
     *,
     places: Mapping[str, Place],
     store: FeatureStore,
+    narrator: Narrator,
 ) -> IndexInfo:
     """Write the index of these rows and make it the one that counts.
 
@@ -62,7 +65,7 @@ def publish(
     for row in rows:
         if row.vector >= 0:
             labels[row.vector] = tuple(dict.fromkeys((*labels[row.vector], *row.labels)))
-    compared = open_compared(folder / DERIVED, lambda: vectors_ND, n=len(contents), vectors_sha256=vectors.sha256)
+    compared = _compare(folder, known, contents, vectors_ND, vectors.sha256, narrator)
     lines = write_rows(in_order(rows, len(contents)))
     file = f"rows-{generation:06d}.jsonl"
     write_atomically(folder / file, lines)
@@ -122,6 +125,28 @@ def _write_vectors(
     file, n = f"vectors-{generation:06d}.npy", len(contents)
     sha256 = write_vectors(folder / file, blocks(), n=n, size=network.size, kind=HALF)
     return StoredFile(file, sha256), open_vectors(folder / file, n=n, size=network.size, kind=HALF)
+
+
+def _compare(
+    folder: Path,
+    known: Stored | None,
+    contents: Sequence[str],
+    vectors_ND: Vectors,
+    vectors_sha256: str,
+    narrator: Narrator,
+) -> Compared:
+    """How the photos are compared; for very many also the index that finds them quickly, so that no query makes it."""
+    derived, n = folder / DERIVED, len(contents)
+    if known is None:
+        compared = open_compared(derived, lambda: vectors_ND, n=n, vectors_sha256=vectors_sha256)
+    else:
+        info, old = known.info, {known.rows[i].sha256: i for i in range(known.info.n_vectors)}
+        before = open_compared(derived, known.checked_vectors, n=info.n_vectors, vectors_sha256=info.vectors.sha256)
+        kept = np.array([old[content] for content in contents if content in old], dtype=np.int64)
+        same = vectors_sha256 == info.vectors.sha256
+        compared = before if same else follow(before, kept, vectors_ND, derived, vectors_sha256=vectors_sha256)
+    open_approximate(compared.rows_NE, derived, key=compared.key, say=narrator.say)
+    return compared
 
 
 def _compact(folder: Path, places: dict[str, Place]) -> dict[str, Place]:
