@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from photograft.cli import console
+from photograft.cli.language import Language
 
 _RUNS = Path("runs")
 _RunsDir = Annotated[Path, typer.Option("--runs-dir", help="Folder in which the runs are.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-
-
-class Language(StrEnum):
-    """Languages of the page."""
-
-    en = "en"
-    ko = "ko"
 
 
 def compare(
@@ -38,7 +31,9 @@ def compare(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page, one file, to send to somebody.")
     ] = None,
-    language: Annotated[Language, typer.Option("--language", help="Of the page.")] = Language.en,
+    language: Annotated[
+        Language, typer.Option("--language", help="Of the page; auto: as this computer speaks.")
+    ] = Language.auto,
     runs_dir: _RunsDir = _RUNS,
     json_output: _Json = False,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from photograft.cli import console
+from photograft.cli.language import Language
 
 PARTIAL = 6
 
@@ -20,13 +21,6 @@ class Method(StrEnum):
     cam = "cam"
     occlusion = "occlusion"
     gradient = "gradient"
-
-
-class Language(StrEnum):
-    """Of the page."""
-
-    en = "en"
-    ko = "ko"
 
 
 def explain(
@@ -46,7 +40,9 @@ def explain(
         str | None, typer.Option("--class", metavar="NAME", help="Explain this class, not the predicted one.")
     ] = None,
     top: Annotated[int, typer.Option("--top", min=0, help="How many training photos to name per photo.")] = 6,
-    language: Annotated[Language, typer.Option("--language", help="Of the page.")] = Language.en,
+    language: Annotated[
+        Language, typer.Option("--language", help="Of the page; auto: as this computer speaks.")
+    ] = Language.auto,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Show why the model said what it said of photos: where it looked, and the training photos most like them.

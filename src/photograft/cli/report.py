@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from photograft.cli import console
+from photograft.cli.language import Language
 
 
 def report(
@@ -18,8 +19,14 @@ def report(
             min=1, metavar="SECONDS", help="First try the model on worse photos (noise, blur, poor light) for so long."
         ),
     ] = None,
+    language: Annotated[
+        Language | None,
+        typer.Option("--language", help="Of the page; auto: as this computer speaks. By default as trained."),
+    ] = None,
 ) -> None:
     """Render the report of a run again and print its path."""
     from photograft.workflow.render import report as workflow
 
-    console.print_text(str(workflow(run, robustness_s=robustness, narrator=console)))
+    console.print_text(
+        str(workflow(run, robustness_s=robustness, language=language and language.value, narrator=console))
+    )

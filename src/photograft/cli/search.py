@@ -9,7 +9,7 @@ import typer
 
 from photograft.cli import console
 from photograft.cli.choosing import Assignments
-from photograft.cli.explain import Language
+from photograft.cli.language import Language
 
 if TYPE_CHECKING:
     from photograft.workflow.search_change import Change
@@ -98,7 +98,9 @@ def query(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the photo and those like it.")
     ] = None,
-    language: Annotated[Language, typer.Option("--language", help="Of the page.")] = Language.en,
+    language: Annotated[
+        Language, typer.Option("--language", help="Of the page; auto: as this computer speaks.")
+    ] = Language.auto,
     json_output: JsonOutput = False,
 ) -> None:
     """Find the photos of an index that are most like a photo. Exit code 6 if some photos could not be used."""
@@ -107,7 +109,7 @@ def query(
     from photograft.workflow.search_page import Question, answer_lines, ask, write_page
 
     question = Question(tuple(expand_inputs(photos)), top, label, folder, near_duplicates)
-    with open_index(index) as opened:
+    with open_index(index, narrator=console) as opened:
         answers = ask(opened, question, narrator=console)
         document = answers.to_json()
         if html is not None:

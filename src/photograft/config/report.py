@@ -10,7 +10,12 @@ from photograft.config.section import Section
 
 
 class ReportConfig(Section):
-    """What the report shows."""
+    """What the report shows, and in which language."""
+
+    language: Literal["auto", "en", "ko"] = "auto"
+    """Language of the report and of every other page: English or Korean. `auto` is that of this computer (LC_ALL,
+    LC_MESSAGES, LANG; on Windows that of the system), Korean where that is Korean, else English. What commands print,
+    and what they write for programs, is English."""
 
     thumbnails: bool = True
     """Show the worst mistakes as small pictures. Turn off when photos must not leave this machine."""

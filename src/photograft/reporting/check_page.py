@@ -17,6 +17,7 @@ from photograft.reporting.check_document import (
 from photograft.reporting.check_texts import check_texts_in
 from photograft.reporting.html import Pictures, render_template
 from photograft.reporting.texts import Texts
+from photograft.reporting.translate import translate
 
 _LISTED = 20  # cases written out per finding; --json lists more
 _REMEDIES = 3
@@ -70,7 +71,7 @@ def _finding(
         names = [name for names in pictured(document, issue) for name in names if addresses.get(name)]
         gallery = [_picture(document, name, addresses) for name in names]
     return {
-        "title": issue["title"],
+        "title": texts.name("title", issue["kind"]) if f"title.{issue['kind']}" in texts.table else issue["title"],
         "count": _count(issue, texts),
         "must_fix": issue["must_fix"],
         "why": texts.name("why", issue["kind"]) if f"why.{issue['kind']}" in texts.table else "",
@@ -88,13 +89,13 @@ def _picture(document: Mapping[str, Any], name: str, addresses: Mapping[str, str
 
 
 def _line(case: Mapping[str, Any], texts: Texts) -> str:
-    paths = case["paths"][:NAMED]
+    message, paths = translate(case["message"], texts.language), case["paths"][:NAMED]
     unnamed = [path for path in paths if path not in case["message"]]
     if len(unnamed) < len(paths) or not unnamed:
-        return str(case["message"])
+        return message
     more = case["n_paths"] - len(unnamed)
     tail = ", ".join([*unnamed, *([texts.say("data.more", n=more)] if more else [])])
-    return f"{case['message']} ({tail})"
+    return f"{message} ({tail})"
 
 
 def _count(issue: Mapping[str, Any], texts: Texts) -> str:

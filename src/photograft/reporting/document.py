@@ -98,9 +98,10 @@ def thumbnail_paths(report: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _summarise(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document in JSON's own types, with what it comes to in words."""
+    """The document in JSON's own types, with what it comes to in English words."""
     plain: dict[str, Any] = clean_value(document)
-    return plain | {"summary": describe_result(plain), "next_steps": advise(plain)}
+    english = plain | {"language": "en"}  # a page says them in its own language, made from the same numbers
+    return plain | {"summary": describe_result(english), "next_steps": advise(english)}
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:

@@ -14,7 +14,10 @@ def export_lines(document: Mapping[str, Any]) -> list[str]:
         on = f"Compared on {photos['n']:,} {photos['what']}"
         rejected = f"; {photos['rejected']} could not be read" if photos["rejected"] else ""
         labels = "" if photos["labelled"] else ", so there is no accuracy"
-        lines += ["", f"{on}{rejected}{labels}."]
+        seen = ""
+        if photos["seen"]:
+            seen = f" The model was trained on {photos['seen']:,} of them: the change counts, the accuracy is too high."
+        lines += ["", f"{on}{rejected}{labels}.{seen}"]
     elif lines:
         lines += ["", "Compared on the golden pictures alone: --photos FOLDER compares on photos."]
     if document.get("calibration"):

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from photograft.reporting.clean import clean_text
 from photograft.reporting.contents import list_contents
 from photograft.reporting.texts import Texts
+from photograft.reporting.translate import translate
 
 PICTURE_BYTES = 3_000_000
 """Pictures of a page; a third more as base64, so that the file stays under 5 MB."""
@@ -41,6 +42,7 @@ def render_template(name: str, *, texts: Texts, **values: Any) -> str:
     environment.filters["percent"] = lambda share: "–" if share is None else texts.percent(share)
     environment.filters["whole_percent"] = lambda share: "–" if share is None else texts.percent(share, 0)
     environment.filters["plain"] = show_plain
+    environment.filters["said"] = lambda text: translate(text, texts.language)
     environment.filters["contents"] = list_contents
     template = environment.get_template(name)
     css = Markup(_read("report.css"))

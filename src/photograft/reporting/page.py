@@ -29,6 +29,7 @@ from photograft.reporting.sentences import (
 from photograft.reporting.sentences import what_was_judged as name_of_photos
 from photograft.reporting.texts import Texts
 from photograft.reporting.training_section import show_training
+from photograft.reporting.translate import translate
 
 OPEN_TILES = 8
 """Photos of a gallery that are shown openly; the others are behind a click, and on paper."""
@@ -68,7 +69,7 @@ def render_html(
         summary=describe_result(report),
         basis=describe_basis(report),
         next_steps=advise(report),
-        warnings=_warnings(report),
+        warnings=[translate(warning, texts.language) for warning in _warnings(report)],
         classes=classes,
         counted=any(row["scores"] is None or row["photos"] != row["scores"]["support"] for row in classes),
         labels=composite_texts_in(report["language"]) if headline and has_labels(headline) else None,
@@ -85,7 +86,7 @@ def render_html(
         robustness=show_robustness(report, pictures=shown_worse),
         doubts=show_doubts(report, thumbnails, pictures),
         open_tiles=OPEN_TILES,
-        notes=[_sentence(note) for note in report["photos"]["notes"]],
+        notes=[_sentence(translate(note, texts.language)) for note in report["photos"]["notes"]],
         mistakes=_mistakes(report, thumbnails, whys or {}, pictures),
         issues=[_issue(issue, texts) for issue in report["issues"] if issue["kind"] not in _own_sections(report)],
         scores=_scores(report, texts),
@@ -178,16 +179,15 @@ def _issue(issue: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
         heading = texts.say("issue.other", kind=kind, n=max(n_paths, issue["n"])) if n_paths else kind
     lines = []
     for case in issue["cases"]:
+        message = translate(case["message"], texts.language)
         named = [path for path in case["paths"] if path not in case["message"]]
         more = case["n_paths"] - len(case["paths"])
         tail = [*named, *([texts.say("data.more", n=more)] if named and more else [])]
-        lines.append(
-            f"{case['message']} ({', '.join(tail)})" if len(named) == len(case["paths"]) > 0 else case["message"]
-        )
+        lines.append(f"{message} ({', '.join(tail)})" if len(named) == len(case["paths"]) > 0 else message)
     unlisted = issue["n"] - len(lines)
     return {
         "heading": heading,
-        "remedies": issue["remedies"],
+        "remedies": [translate(remedy, texts.language) for remedy in issue["remedies"]],
         "first": lines[:3],
         "rest": lines[3:],
         "n_rest": issue["n"] - len(lines[:3]),

@@ -41,7 +41,7 @@ class Pretrained:
     notes: Sequence[str] = ()
 
 
-def build_pretrained(result: Pretrained, settings: Mapping[str, Any]) -> dict[str, Any]:
+def build_pretrained(result: Pretrained, settings: Mapping[str, Any], *, language: str = "en") -> dict[str, Any]:
     """The document that report.json holds."""
     errors = {
         name: {"mse": error.mse, "mse_low": error.low, "mse_high": error.high, "psnr_db": error.psnr_db}
@@ -51,7 +51,7 @@ def build_pretrained(result: Pretrained, settings: Mapping[str, Any]) -> dict[st
         "format": _FORMAT,
         "kind": "pretrain",
         "run": result.run,
-        "language": "en",
+        "language": language,
         "backbone": result.backbone,
         "px": result.px,
         "photos": dict(result.photos),

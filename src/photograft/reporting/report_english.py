@@ -83,6 +83,8 @@ REPORT_ENGLISH: dict[str, str | tuple[str, str]] = {
     "what.test with leaks": "with the test photos that have a duplicate, or a photo of their group, in training",
     "what.out-of-fold": "cross-validation",
     "what.val": "validation",
+    "what.validation": "validation",
+    "what.test without leaks": "test without leaks",
     "notice": "Please note",
     # Classes
     "classes": "Class by class",
@@ -236,6 +238,7 @@ REPORT_ENGLISH: dict[str, str | tuple[str, str]] = {
         "Replace or delete {n:,} files that could not be used.",
     ),
     "next.quality": "Train again with --quality good: it is usually more accurate and takes a few minutes.",
+    "list.quoted": "“{name}”",
     "list.more": "{names} and {n} more",
     "list.and": "{names} and {last}",
     # Settings and versions

@@ -69,6 +69,8 @@ REPORT_KOREAN: dict[str, str | tuple[str, str]] = {
     "what.test with leaks": "중복이거나 같은 그룹인 사진이 학습에 쓰인 테스트 사진까지 포함",
     "what.out-of-fold": "교차 검증",
     "what.val": "검증",
+    "what.validation": "검증",
+    "what.test without leaks": "중복이 학습에 쓰이지 않은 테스트",
     "notice": "유의하십시오",
     # Classes
     "classes": "클래스별 성적",
@@ -186,6 +188,7 @@ REPORT_KOREAN: dict[str, str | tuple[str, str]] = {
     "next.opened": "새 테스트 사진을 모으십시오. 지금 것은 {n}번 열었습니다.",
     "next.rejected": "사용할 수 없는 파일 {n:,}개를 바꾸거나 지우십시오.",
     "next.quality": "--quality good으로 다시 학습하십시오. 대개 더 정확하고 몇 분이면 됩니다.",
+    "list.quoted": "‘{name}’",
     "list.more": "{names} 외 {n}개",
     "list.and": "{names}, {last}",
     # Settings and versions

@@ -10,6 +10,7 @@ from photograft.reporting.composite_section import say_weak_factor
 from photograft.reporting.composite_texts import composite_texts_in, has_labels, texts_about
 from photograft.reporting.texts import Texts, texts_in
 from photograft.reporting.training import training_sections
+from photograft.reporting.translate import translate
 
 Document = Mapping[str, Any]
 
@@ -119,7 +120,7 @@ def correct_count(evaluation: Document) -> int:
 
 def join_names(names: Sequence[str], texts: Texts, *, most: int = 4) -> str:
     """Return "“a”, “b” and “c”", cut after `most` names."""
-    quoted = [f"“{name}”" for name in names]
+    quoted = [texts.say("list.quoted", name=name) for name in names]
     if len(quoted) > most:
         return texts.say("list.more", names=", ".join(quoted[:most]), n=len(quoted) - most)
     if len(quoted) < 2:
@@ -212,7 +213,7 @@ def _split(report: Document, texts: Texts) -> str:
     parts, sentences = report["split"]["parts"], []
     if parts["test"]:
         sentences.append(texts.say("rests.split.parts", **parts))
-    statement = report["split"]["statement"].strip()
+    statement = translate(report["split"]["statement"].strip(), texts.language)
     if statement:
         sentences.append(statement[:1].upper() + statement[1:] + ("" if statement.endswith(".") else "."))
     if report["split"]["leaked"]:

@@ -72,12 +72,15 @@ def check(
     issues = (*found, *duplicates.issues, *_nothing_to_tell_apart(manifest))
     document = build_check(manifest, issues, duplicates=duplicates, seconds=clock.seconds)
     if html is not None:
+        shown = document | {"language": config.report.language}
         rows = {clean_text(photo.name): photo for photo in manifest.photos}  # as the document names them
         wanted = {name: rows[name] for name in thumbnail_names(document) if name in rows}
-        write_atomically(Path(html), render_check(document, draw_thumbnails(manifest.root, wanted, config)))
+        write_atomically(Path(html), render_check(shown, draw_thumbnails(manifest.root, wanted, config)))
         narrator.say(f"Page: {html}")
     if preview is not None:
-        write_atomically(Path(preview), render_preview(_preview_rows(manifest, config)))
+        write_atomically(
+            Path(preview), render_preview(_preview_rows(manifest, config), language=config.report.language)
+        )
         narrator.say(f"Preview: {preview}")
     return document
 

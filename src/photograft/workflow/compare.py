@@ -17,6 +17,7 @@ from photograft.reporting.finished_run import FinishedRun, read_finished_run
 from photograft.reporting.run_names import name_runs
 from photograft.reporting.run_pair import RunPair, compare_pair
 from photograft.tracking.atomic import write_atomically
+from photograft.workflow.language import page_language
 from photograft.workflow.runs import RUNS_DIR, find_run
 from photograft.workflow.thumbnails import draw_thumbnails
 
@@ -62,7 +63,7 @@ def compare_runs(
     *runs: str | os.PathLike[str],
     against: str | os.PathLike[str] | None = None,
     shared: bool = False,
-    language: str = "en",
+    language: str = "auto",
     runs_dir: str | os.PathLike[str] = RUNS_DIR,
 ) -> RunComparison:
     """Compare finished runs on the same photos: score, classes, photos that one alone has right, settings.
@@ -73,7 +74,7 @@ def compare_runs(
         runs: Two or more: folders, their names in `runs_dir`, or the beginnings of them.
         against: The run that the others are compared with; by default the first. It may be one more.
         shared: Where the photos differ, compare on those alone that both judged without having been trained on them.
-        language: Of the page: "en" or "ko".
+        language: Of the page: "en", "ko" or "auto", which is that of the user.
         runs_dir: Where runs are looked for by name.
 
     Raises:
@@ -91,7 +92,8 @@ def compare_runs(
     read = [read_finished_run(path, name=name) for path, name in zip(paths, names, strict=True)]
     pairs = _pairs(read, read[place], shared=shared)
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    document = build_compare(read, pairs, reference=read[place], created=created, shared=shared, language=language)
+    spoken = page_language(language)
+    document = build_compare(read, pairs, reference=read[place], created=created, shared=shared, language=spoken)
     return RunComparison(document, tuple(read), tuple(pairs))
 
 

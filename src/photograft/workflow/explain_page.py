@@ -18,6 +18,7 @@ from photograft.reporting.thumbnails import make_thumbnail
 from photograft.tracking.atomic import write_atomically
 from photograft.tracking.run_folder import name_stem, open_run, photos_root
 from photograft.workflow.explain import Answer, Explanation, run_of
+from photograft.workflow.language import page_language
 from photograft.workflow.neighbours import open_neighbours
 from photograft.workflow.thumbnails import draw_thumbnails
 from photograft.workflow.untouched import require_outside
@@ -57,9 +58,9 @@ def explanations_document(
 
 
 def write_explanations(
-    file: Path, model: str | os.PathLike[str], explanations: Sequence[Explanation], *, language: str = "en"
+    file: Path, model: str | os.PathLike[str], explanations: Sequence[Explanation], *, language: str = "auto"
 ) -> None:
-    """Write the page of the explanations."""
+    """Write the page of the explanations, in "en", "ko" or the user's language."""
     run = run_of(Path(model))
     names = {near.name for each in explanations for near in each.neighbours}
     thumbnails: dict[str, bytes] = {}
@@ -73,7 +74,7 @@ def write_explanations(
     pictures = [_pictures(each, thumbnails) for each in explanations]
     document = explanations_document(model, explanations)
     try:
-        write_atomically(file, render_explanations(document, pictures, language=language, hidden=hidden))
+        write_atomically(file, render_explanations(document, pictures, language=page_language(language), hidden=hidden))
     except OSError as error:
         raise ConfigError(f"--html: {file} cannot be written ({error}); give another file.") from error
 

@@ -386,6 +386,7 @@ def _write_report(
         seconds=dict(clock.seconds),
         warnings=warnings,
         worst=trained.config.report.worst,
+        language=trained.config.report.language,
         repeats=repeats_of(trained),
         training=_trainings(trained),
         folds=results.folds,

@@ -334,7 +334,7 @@ def _finish(run: RunFolder, work: _Work, fit: Pretraining, clock: Clock) -> Pret
         split_given=photos.split_given,
         next_command=next_command(run.path, px=config.input.px),
     )
-    document = build_pretrained(result, as_document(config))
+    document = build_pretrained(result, as_document(config), language=config.report.language)
     run.write_json("report.json", document)
     run.write_json("run.json", {**_origin(work), "seconds": {k: round(s, 3) for k, s in clock.seconds.items()}})
     run.seal()

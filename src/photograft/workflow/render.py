@@ -20,6 +20,7 @@ from photograft.tracking.pretrained import open_trained
 from photograft.tracking.run_folder import ROBUSTNESS, RunFolder
 from photograft.values import Photo
 from photograft.workflow.corrupted import draw_corrupted
+from photograft.workflow.language import page_language
 from photograft.workflow.members import member_folder
 from photograft.workflow.mistake_maps import explain_mistakes
 from photograft.workflow.narrator import Narrator
@@ -30,25 +31,33 @@ CONTACT_SHEET = "augmented.jpg"
 """The changed copies that a fine-tuned network saw, as one picture in the folder of the run, or of the member."""
 
 
-def report(run: str | os.PathLike[str], *, robustness_s: float | None = None, narrator: Narrator | None = None) -> Path:
+def report(
+    run: str | os.PathLike[str],
+    *,
+    robustness_s: float | None = None,
+    language: str | None = None,
+    narrator: Narrator | None = None,
+) -> Path:
     """Render report.html of a finished run again; gives its path.
 
     Photos that were moved, changed or deleted since are shown without a picture, unless the cache still has it. With
-    `robustness_s` the model is first tried on worse photos, for about so many seconds.
+    `robustness_s` the model is first tried on worse photos, for about so many seconds. `language` is "en", "ko" or
+    "auto" (the user's locale); by default what the run was trained with.
     """
     folder = open_trained(Path(run))
     with folder.locked():
         if robustness_s is not None:
             _try_worse_photos(folder, robustness_s, narrator)
-        return render_report(folder)
+        return render_report(folder, language=language)
 
 
-def render_report(run: RunFolder) -> Path:
-    """Write report.html from the run's report.json."""
+def render_report(run: RunFolder, *, language: str | None = None) -> Path:
+    """Write report.html from the run's report.json, in the language of the run's settings unless another is given."""
     document, root = _read(run)
     if (run.path / ROBUSTNESS).is_file():
         document["robustness"] = _read_robustness(run)
     config = load_config(run.path / "config.resolved.yaml")
+    document["language"] = page_language(language or config.report.language)
     paths = thumbnail_paths(document) if config.report.thumbnails else ()
     # The report's names are made printable; the manifest has them as they are.
     photos = {clean_text(p.name): p for p in read_manifest((run.path / "manifest.csv").read_bytes(), root).photos}

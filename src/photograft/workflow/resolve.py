@@ -9,6 +9,7 @@ from photograft.config import Config
 from photograft.errors import ConfigError, MissingExtraError
 from photograft.models.catalogue import RUN, is_run_name
 from photograft.models.own_names import is_own_name, read_own_name
+from photograft.workflow.language import page_language
 
 _PX = {"fast": 224, "good": 320, "best": 320}
 _ROBUSTNESS_S = {"fast": 0.0, "good": 15.0, "best": 60.0}
@@ -56,7 +57,8 @@ def _whole(path: Path | None) -> Path | None:
 
 
 def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config, dict[str, str]]:
-    """Settle what does not depend on the photos: input size, flip, the time for worse photos.
+    """Settle what does not depend on the photos: input size, flip, what of the report is
+    `auto`.
 
     Gives the config and reasons by dotted name.
 
@@ -82,9 +84,14 @@ def resolve_input(config: Config, *, only_px: int | None = None) -> tuple[Config
     if "HEIF" in config.data.formats:
         _require_heif()
     chosen: dict[str, object] = {"input": config.input.model_copy(update={"px": px, "flip": flip})}
+    shown: dict[str, object] = {}
     if config.report.robustness_s == "auto":
         reasons["report.robustness_s"] = f"auto: the seconds of quality {config.quality}"
-        chosen["report"] = config.report.model_copy(update={"robustness_s": _ROBUSTNESS_S[config.quality]})
+        shown["robustness_s"] = _ROBUSTNESS_S[config.quality]
+    if config.report.language == "auto":
+        reasons["report.language"] = "auto: the language of this computer"
+        shown["language"] = page_language()
+    chosen["report"] = config.report.model_copy(update=shown)
     return config.model_copy(update=chosen), reasons
 
 

@@ -13,6 +13,7 @@ from photograft.errors import ConfigError, ImageRejected
 from photograft.reporting.search_page import SearchPictures, render_answers
 from photograft.reporting.thumbnails import make_thumbnail
 from photograft.tracking.atomic import write_atomically
+from photograft.workflow.language import page_language
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.search import Match, PhotoIndex
 from photograft.workflow.untouched import require_outside
@@ -96,7 +97,7 @@ def answer_lines(document: dict[str, Any]) -> list[str]:
 
 
 def write_page(
-    file: Path, index: PhotoIndex, answers: Answers, *, given: Sequence[str] = (), language: str = "en"
+    file: Path, index: PhotoIndex, answers: Answers, *, given: Sequence[str] = (), language: str = "auto"
 ) -> None:
     """Write the answers as one page with the photos in it.
 
@@ -108,7 +109,7 @@ def write_page(
         SearchPictures(each.jpeg, tuple(index.thumbnail(match.id) or b"" for match in each.matches))
         for each in answers.answers
     ]
-    page = render_answers(answers.to_json(), pictures, language=language)
+    page = render_answers(answers.to_json(), pictures, language=page_language(language))
     try:
         write_atomically(file, page)
     except OSError as error:

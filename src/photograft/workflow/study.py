@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from photograft.config import Config, to_yaml
+from photograft.config import Config, load_config, to_yaml
 from photograft.data.files import printable
 from photograft.errors import ConfigError, ModelError, PhotograftError
 from photograft.evaluation.paired import Judged, compare
@@ -19,6 +19,7 @@ from photograft.reporting.judged import read_judged
 from photograft.reporting.study_document import build_study, comparison_row, variant_row
 from photograft.reporting.study_page import render_study
 from photograft.tracking.run_folder import RunFolder, open_run
+from photograft.workflow.language import page_language
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.pretrain import SHEET, pretrain, resume_pretraining
 from photograft.workflow.resolve import with_whole_paths
@@ -196,6 +197,7 @@ class StudyRuns:
             planned=len(self.variants),
             variants=list(self._rows.values()),
             comparisons=list(self._compared.values()),
+            language=_page_language(self.assignments),
         )
         self.place.write_json(STUDY, self.document)
         self.place.write("study.html", render_study(self.document, sheets=self._sheets()))
@@ -203,6 +205,12 @@ class StudyRuns:
     def _sheets(self) -> dict[str, bytes]:
         files = {title: run / SHEET for title, run in self._runs.items()}
         return {title: file.read_bytes() for title, file in files.items() if file.is_file()}
+
+
+def _page_language(assignments: Sequence[str]) -> str:
+    """That which was set for all variants, else the user's."""
+    asked = [each for each in assignments if each.startswith("report.language=")]
+    return page_language(load_config(None, asked).report.language)
 
 
 def _is_same_name(a: str, b: str) -> bool:

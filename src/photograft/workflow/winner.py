@@ -22,12 +22,13 @@ from photograft.reporting.tune_document import build_tune
 from photograft.reporting.tune_page import render_tune
 from photograft.tracking.run_folder import RunFolder
 from photograft.workflow.fits import Observer
+from photograft.workflow.language import page_language
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.resume import has_begun
 from photograft.workflow.scoring import LOWER_IS_BETTER
-from photograft.workflow.tune_plan import Search, now
 from photograft.workflow.train import resume, train
 from photograft.workflow.trials import TrialRow, Trials
+from photograft.workflow.tune_plan import Search, now
 
 DOCUMENT, PAGE, BEST = "tune.json", "tune.html", "best.yaml"
 _WINNER = "winner"
@@ -103,6 +104,7 @@ def write_document(search: Search, trials: Trials, *, winner: Path | None = None
         data=printable(plan.name),
         created=plan.created,
         written=now(),
+        language=page_language(search.base.report.language),
         plan={
             "trials": plan.trials,
             "minutes": plan.minutes,
