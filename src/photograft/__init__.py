@@ -40,6 +40,7 @@ _WHERE = {
     "update_index": "photograft.workflow.search_build",
     "open_index": "photograft.workflow.search",
     "verify": "photograft.inference.verify",
+    "export": "photograft.workflow.export",
     "compare_runs": "photograft.workflow.compare",
     "diff_runs": "photograft.workflow.run_diff",
     "export_heads": "photograft.workflow.heads",
@@ -62,6 +63,7 @@ __all__ = [
     "compare_runs",
     "diff_runs",
     "evaluate",
+    "export",
     "export_heads",
     "list_recipes",
     "load",
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
     from photograft.workflow.check import check
     from photograft.workflow.compare import compare_runs
     from photograft.workflow.evaluate import evaluate
+    from photograft.workflow.export import export
     from photograft.workflow.heads import add_heads, export_heads
     from photograft.workflow.pretrain import pretrain, resume_pretraining
     from photograft.workflow.recipes import run_recipe

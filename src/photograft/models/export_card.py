@@ -26,7 +26,7 @@ def export_card(*, run: str, info: BundleInfo, form: str, document: Mapping[str,
 
 # {plain(run)} ({form})
 
-{card_body(info, info.tested)}
+{card_body(info, info.tested)} {_statuses(info, form)}
 
 ## What the export changed
 
@@ -42,7 +42,7 @@ def _front_matter(run: str, info: BundleInfo, form: str, document: Mapping[str, 
     bases = base_models(info)
     results = [_result(run, info.tested["what"], _metrics(info.tested))] if info.tested else []
     photos = document.get("photos")
-    if photos is not None and photos["labelled"]:
+    if photos is not None and photos["labelled"] and not photos["seen"]:
         last = document["rows"][-1]
         metric = {"type": "accuracy", "name": f"accuracy of {last['name']}", "value": round(last["accuracy"], 4)}
         results.append(_result(run, photos["what"], [metric]))
@@ -87,8 +87,19 @@ def _changed(document: Mapping[str, Any]) -> str:
         lines.append(f"| {row['name']} | {size} | {rate} | {accuracy} | {same} | {difference} |")
     photos = document["photos"]
     on = "golden pictures alone" if photos is None else f"{photos['n']:,} {plain(photos['what'])}"
+    if photos is not None and photos["seen"]:
+        on += f", {photos['seen']:,} of which the model was trained on: what changed counts, the accuracy is too high"
     speed = "Photos per second are those of the model alone, without decoding, on the machine that exported it."
     return "\n".join(lines) + f"\n\nCompared on {on}. {speed}"
+
+
+def _statuses(info: BundleInfo, form: str) -> str:
+    """Whose the statuses are that the card speaks of."""
+    if form == "web" or (info.decisions.unsure is None and info.decisions.unfamiliar is None):
+        return ""
+    if form == "timm":
+        return "Statuses are given by photograft; this folder gives logits alone."
+    return "Statuses are given by photograft; this file gives what they follow from, and its metadata hold the limits."
 
 
 def _outputs(info: BundleInfo) -> str:

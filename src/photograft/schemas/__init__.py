@@ -10,7 +10,7 @@ from photograft.errors import ConfigError
 
 VERBS: tuple[str, ...] = (
     "train", "plan", "pretrain", "advise", "check", "split", "edits", "evaluate", "predict", "verify", "recipes",
-    "doctor", "cache", "compare", "diff", "runs", "run", "prune", "tune", "explain",
+    "doctor", "cache", "compare", "diff", "runs", "run", "prune", "tune", "explain", "export",
     "heads", "pack", "added_head", "search", "search_build",
 )  # fmt: skip
 """The commands whose `--json` output has a schema; `plan` is that of `train --dry-run`, `edits` of `edits list`,

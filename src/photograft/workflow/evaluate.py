@@ -82,6 +82,7 @@ class Labelled:
     which the model was trained on.
     """
 
+    bundle: Bundle
     source: Source
     config: Config
     rows: list[Row]
@@ -146,7 +147,7 @@ def open_labelled(bundle: Bundle, photos: Path, *, settings: Sequence[str] = ())
         _require_kind(source, bundle)
         rows, truth, notes = _choose(source, _edited(source, config), bundle)
         boxed = bundle.contract.box.source != "none" and any(row.found.annotation for row in rows)
-        yield Labelled(source, config, rows, truth, notes, boxed)
+        yield Labelled(bundle, source, config, rows, truth, notes, boxed)
 
 
 def _require_kind(source: Source, bundle: Bundle) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from photograft.data.files import printable
 from photograft.errors import ConfigError
 from photograft.features.engine_onnx import open_session
 from photograft.inference.classifier import Classifier
@@ -42,7 +43,7 @@ class Exported:
 
     def to_json(self) -> dict[str, Any]:
         """As `photograft export --json` prints it."""
-        return {"export": str(self.folder), **self.document}
+        return {"export": printable(str(self.folder)), **self.document}
 
 
 def export(
@@ -78,6 +79,7 @@ def export(
     bundle = read_bundle(path)
     if to != "web":
         require_one_contract(bundle)
+    _require_parts(to)
     folder = Path(out) if out is not None else Path(f"{_name_of(path)}-{to}")
     with _whole_folder(folder, force=force) as temporary:
         if to == "web":
@@ -87,10 +89,10 @@ def export(
             document: dict[str, Any] = {}
         else:
             document = _export_files(path, bundle, to, temporary, photos, narrator)
-        document = {"to": to, "bundle": str(bundle.folder), **document, "files": _sizes(temporary)}
-        write_atomically(temporary / RECORD, json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
         card = export_card(run=_name_of(path), info=bundle.info, form=to, document=document)
         write_atomically(temporary / "README.md", card)
+        document = {"to": to, "bundle": printable(str(bundle.folder)), **document, "files": _sizes(temporary)}
+        write_atomically(temporary / RECORD, json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return Exported(folder, to, document)
 
 
@@ -120,6 +122,17 @@ def _export_files(
     return {**found, "calibration": calibration, "notes": list(photos.notes)}
 
 
+def _require_parts(to: Form) -> None:
+    """Say which extra is missing before any work is done."""
+    from photograft.models.export_onnx import require_onnx
+    from photograft.models.export_openvino import require_openvino
+
+    if to == "openvino":
+        require_openvino()
+    if to in ("onnx", "onnx-int8", "openvino"):
+        require_onnx(f"--to {to}")
+
+
 def _write_onnx(bundle: Bundle, folder: Path) -> list[Candidate]:
     from photograft.models.export_onnx import fuse
 
@@ -147,9 +160,8 @@ def _onnx_candidate(folder: Path, content: bytes, name: str, *, exact: bool) -> 
 
 def _write_openvino(bundle: Bundle, folder: Path) -> list[Candidate]:
     from photograft.models.export_onnx import fuse
-    from photograft.models.export_openvino import can_bf16, open_openvino, require_openvino, write_openvino
+    from photograft.models.export_openvino import can_bf16, open_openvino, write_openvino
 
-    require_openvino()
     write_openvino(fuse(bundle), folder)
     size = sum((folder / f"model.{ending}").stat().st_size for ending in ("xml", "bin"))
     found = [Candidate("openvino, 32 bits", open_openvino(folder), size, exact=True)]

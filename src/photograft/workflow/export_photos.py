@@ -26,6 +26,7 @@ from photograft.values import BoolArray, IntArray, Photo
 from photograft.workflow.evaluate import Labelled, open_labelled
 from photograft.workflow.explain import run_of
 from photograft.workflow.robustness import Judged, read_photos
+from photograft.workflow.seen import photos_trained_on
 
 CALIBRATION = 64
 """Photos to calibrate on: 128 gave no other accuracy."""
@@ -45,7 +46,7 @@ class ExportPhotos:
 
     `label_N` are class indices; where a photo may have several labels, `member_NK` says which. Both are None where the
     labels are unknown, or say nothing, since the model was trained on these photos. Photos of one group do not count as
-    independent.
+    independent. The model was trained on `n_seen` of the labelled ones.
     """
 
     what: str
@@ -54,6 +55,7 @@ class ExportPhotos:
     label_N: IntArray | None = None
     member_NK: BoolArray | None = None
     group_N: IntArray | None = None
+    n_seen: int = 0
 
     @property
     def labelled(self) -> bool:
@@ -123,9 +125,22 @@ def _of_labelled(labelled: Labelled, name: str, calibrate: bool) -> Chosen:
         return lambda: labelled.read([labelled.rows[i] for i in rows])
 
     known = {key: value[others] for key, value in truth.items()}
-    compared = ExportPhotos(f"labelled photos of {name}", len(others), read(others), group_N=group_N[others], **known)
+    info, rows = labelled.bundle.info, [labelled.rows[i] for i in others]
+    trained_on = photos_trained_on(labelled.bundle.folder.absolute().parent, info.tested.get("fitted_on", ()))
+    compared = ExportPhotos(
+        f"labelled photos of {name}",
+        len(others),
+        read(others),
+        group_N=group_N[others],
+        n_seen=sum(row.sha256 in trained_on for row in rows),
+        **known,
+    )
     calibration = ExportPhotos(name, len(first), read(first)) if calibrate else None
-    return Chosen(compared, calibration, tuple(labelled.notes))
+    left = len(labelled.rows) - len(first) - len(others)
+    more = (
+        (f"{left:,} more photos of {name} are not needed, or are relatives of those that calibrate.",) if left else ()
+    )
+    return Chosen(compared, calibration, (*labelled.notes, *more))
 
 
 def _of_run(run: RunFolder, root: Path, bundle: Bundle, *, calibrate: bool) -> Chosen:

@@ -65,10 +65,10 @@ def verify_export(
     bundle = classifier.bundle
     golden = {each.name: _golden_difference(classifier, each) for each in candidates}
     for each in candidates:
-        if each.exact and not golden[each.name] <= TOLERANCE:
+        if not golden[each.name] <= (TOLERANCE if each.exact else 1.0):
             raise ModelError(
                 f"The export ({each.name}) gives other probabilities of the golden pictures than the bundle: they "
-                f"differ by {golden[each.name]:.2g} (at most {TOLERANCE:g}). Nothing was written."
+                f"differ by {golden[each.name]:.2g} (at most {TOLERANCE if each.exact else 1:g}). Nothing was written."
             )
     rates = _photos_per_second([_bundle_run(classifier), *(each.run for each in candidates)], px=bundle.contract.px)
     size = sum(file.stat().st_size for file in _files_used(bundle))
@@ -221,12 +221,20 @@ def _compare(
         if own_right is not None and right[0] is not None:
             change, low, high = paired_difference(own_right, right[0], group_N[used_N])
             row |= {"accuracy": float(own_right.mean()), "change": change, "change_low": low, "change_high": high}
-    return {"what": photos.what, "n": int(used_N.sum()), "rejected": int((~used_N).sum()), "labelled": photos.labelled}
+    return {
+        "what": photos.what,
+        "n": int(used_N.sum()),
+        "rejected": int((~used_N).sum()),
+        "labelled": photos.labelled,
+        "seen": photos.n_seen,
+    }
 
 
 def _require_same(candidate: Candidate, row: Mapping[str, Any]) -> None:
     """Refuse an export that does not do what the bundle does."""
     difference = row["max_difference"]
+    if not np.isfinite(difference):
+        raise ModelError(f"The export ({candidate.name}) gives values that are no numbers. Nothing was written.")
     if candidate.exact and not difference <= TOLERANCE:
         raise ModelError(
             f"The export ({candidate.name}) gives other probabilities of photos than the bundle: they differ by "
