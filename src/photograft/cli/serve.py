@@ -43,6 +43,10 @@ def serve(
     verbose: Annotated[bool, typer.Option("--verbose", help="Tell of every request on stderr.")] = False,
 ) -> None:
     """Answer requests about photos over HTTP, with a page to try it, until Ctrl-C or SIGTERM."""
+    import os
+
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # NumPy's sums are small here, and its threads would wait for each other
     from photograft.config.serve import serve_config
     from photograft.serving.serve import serve as run
 

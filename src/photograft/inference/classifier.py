@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,8 +101,10 @@ class Classifier:
         workers: int | None = None,
         data: DataConfig | None = None,
         min_probability: float | None = None,
+        engine: Callable[[Path], OnnxEngine] = OnnxEngine,
     ) -> None:
         self.bundle = bundle
+        self._open_engine = engine
         self._min_probability = lowest_probability(bundle, min_probability)
         self.classes = bundle.classes
         self.factors = tuple(factor.name for factor in factors_of(bundle.info.targets, bundle.info.joint))
@@ -210,7 +212,7 @@ class Classifier:
             path = self.bundle.networks[network]
             row = next(row for row in self.bundle.info.networks if row.id == network)
             px = window_px(self.bundle.contracts[row.contract].px, self.bundle.info.views_of(network).crops)
-            engine = OnnxEngine(path)
+            engine = self._open_engine(path)
             if engine.px != px:
                 raise IntegrityError(
                     f"{path} takes {engine.px} px, and contract and views of bundle.json give {px} px: they do not "

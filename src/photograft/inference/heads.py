@@ -5,27 +5,32 @@ from __future__ import annotations
 import os
 import threading
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from photograft.data.files import printable
 from photograft.errors import ConfigError, ModelError
+from photograft.features.engine_onnx import OnnxEngine
 from photograft.inference.classifier import Classifier, Prediction
 from photograft.inference.golden import golden_pictures, replay_golden
-from photograft.models.bundle import Bundle, read_bundle
-from photograft.models.packs import ENDING, Pack, read_pack, stand_on
+from photograft.models.bundle import PACK_ENDING, Bundle, read_bundle
+from photograft.models.packs import Pack, read_pack, stand_on
 from photograft.values import FloatArray, PixelArray
 
 
 def open_heads(
-    paths: Sequence[str | os.PathLike[str]], *, min_probability: float | None = None, workers: int | None = None
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    min_probability: float | None = None,
+    workers: int | None = None,
+    engine: Callable[[Path], OnnxEngine] = OnnxEngine,
 ) -> Heads:
     """Open run folders, bundle folders and pack files as heads of one network; a single bundle may be of any kind.
 
-    A pack has no network: one of the others must be a bundle with it. `workers` are the decoder processes. Below
-    `min_probability` a photo is unsure, by each head that gives one label.
+    A pack has no network: one of the others must be a bundle with it. `workers` are the decoder processes, `engine`
+    is what runs the network. Below `min_probability` a photo is unsure, by each head that gives one label.
 
     Raises:
         ModelError: They do not share one network and contract (the message says what differs), or one is damaged.
@@ -40,7 +45,10 @@ def open_heads(
     several = len(bundles) > 1
     classifiers = {
         name: Classifier(
-            bundle, workers=workers, min_probability=None if several and bundle.several else min_probability
+            bundle,
+            workers=workers,
+            min_probability=None if several and bundle.several else min_probability,
+            engine=engine,
         )
         for name, bundle in zip(names, bundles, strict=True)
     }
@@ -112,7 +120,7 @@ class Heads:
 def head_name(path: Path) -> str:
     """How a run, a bundle folder or a pack is called as a head: the run's name, or that of the folder or file."""
     if path.is_file():
-        name = path.name.removesuffix(ENDING)
+        name = path.name.removesuffix(PACK_ENDING)
         name = name if name != path.name else path.stem
     else:
         folder = path.resolve()

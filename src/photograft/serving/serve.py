@@ -12,6 +12,7 @@ from pathlib import Path
 
 from photograft.config.serve import ServeConfig
 from photograft.errors import ConfigError, MissingExtraError
+from photograft.features.engine_onnx import SideBySideEngine
 from photograft.inference.heads import open_heads
 from photograft.workflow.narrator import Narrator, Silent
 
@@ -78,7 +79,7 @@ def serve(
         )
     paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(each) for each in models]
     with contextlib.ExitStack() as stack:
-        heads = stack.enter_context(open_heads(paths, min_probability=min_probability))
+        heads = stack.enter_context(open_heads(paths, min_probability=min_probability, engine=SideBySideEngine))
         bound = stack.enter_context(bind(port, host))
         service = Service(heads, config, say=narrator.say)
         stack.callback(service.close)

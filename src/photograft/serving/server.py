@@ -23,10 +23,10 @@ _DRAIN_S = 3
 def bind(port: int, host: str = HOST) -> socket.socket:
     """A socket of an address of this machine; port 0 takes one that is free. Raises ConfigError where it is taken."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
-        bound = socket.socket(family, kind)
+        # With the protocol's number, by which asyncio knows that answers in two parts must not wait for each other.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        bound = socket.socket(family, kind, protocol)
     except (OSError, OverflowError, UnicodeError) as error:
         raise ConfigError(f"--host: {host} is no address of this machine ({error}).") from error
     try:
