@@ -7,7 +7,7 @@ const ready = load(new URL('./model/', import.meta.url).href, (n) => postMessage
 ready.then(
   async (model) => {
     postMessage({ kind: 'ready', summary: model.summary });
-    postMessage({ kind: 'checked', ...(await model.check()) });
+    postMessage({ kind: 'checked', ...(await model.check().catch((error) => ({ reason: error.message }))) });
   },
   (error) => postMessage({ kind: 'failed', reason: error.message }),
 );
