@@ -13,7 +13,7 @@ from safetensors.numpy import save as save_tensors
 from tests.inference.tiny_bundles import Draft, decided, two_factors, with_golden
 
 from photograft.errors import IntegrityError, ModelError
-from photograft.models.bundle import Bundle
+from photograft.models.bundle import Bundle, find_bundle
 from photograft.models.decisions import familiar_file
 from photograft.models.packs import (
     _FORMAT,
@@ -101,10 +101,15 @@ def test_what_is_no_pack_is_refused(tmp_path: Path, content: bytes) -> None:
     assert not is_pack(path) and not is_pack(tmp_path)
     with pytest.raises(ModelError, match="is no head pack"):
         read_pack(path)
-    with pytest.raises(ModelError, match="is no head pack"):
+    with pytest.raises(ModelError, match="is a folder, and a head pack is a file"):
         read_pack(tmp_path)
     with pytest.raises(ModelError, match="does not exist"):
         read_pack(tmp_path / "nothing")
+
+
+def test_where_a_bundle_is_wanted_a_pack_is_refused_with_what_to_do(pack: Path) -> None:
+    with pytest.raises(ModelError, match=r"holds no network: `photograft heads add RUN '.*내 pack.heads.safetensors'"):
+        find_bundle(pack)
 
 
 def test_half_a_pack_and_other_safetensors_are_refused(pack: Path) -> None:

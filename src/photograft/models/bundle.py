@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from pydantic import ValidationError
@@ -26,6 +28,9 @@ from photograft.tracking.run_folder import refuse_unfinished
 from photograft.values import FloatArray, Target
 
 FORMAT = 1
+PACK_ENDING: Final = ".heads.safetensors"
+"""How the names of head packs end that photograft writes; a pack may be called otherwise."""
+
 _KNOWN_REQUIREMENTS = frozenset({"core", "composite", "decisions"})
 _CHECKSUMS = "checksums.json"
 
@@ -138,6 +143,11 @@ def find_bundle(path: Path) -> Path:
     refuse_unfinished(path)
     if not path.exists():
         raise ModelError(f"{path} does not exist; give a run folder (runs/...) or a bundle folder (runs/.../model).")
+    if path.name.endswith(PACK_ENDING):
+        raise ModelError(
+            f"{path} is a head pack, which holds no network: `photograft heads add RUN {shlex.quote(str(path))} "
+            "--to FOLDER` makes a bundle of it and the network of a run."
+        )
     raise ModelError(f"{path} is neither a run nor a bundle: it holds no bundle.json and no model/bundle.json.")
 
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,6 @@ from photograft.models.bundle import Bundle, HeadWeights, misfit, parse_info
 from photograft.models.bundle_checks import contradictions
 from photograft.models.bundle_rows import BundleInfo, NetworkRow
 from photograft.models.decisions import as_familiar, familiar_tensors
-
-ENDING: Final = ".heads.safetensors"
-"""How the names of packs end that photograft writes; a pack may be called otherwise."""
 
 _FORMAT, _VERSION = "photograft-heads", 1
 _HEADS, _FAMILIAR = "heads/", "unfamiliar/"
@@ -108,12 +105,17 @@ def read_pack(path: Path) -> Pack:
         ModelError: It is none, or of a later format.
         IntegrityError: It was changed or damaged.
     """
+    if path.is_dir():
+        raise ModelError(
+            f"{path} is a folder, and a head pack is a file: `photograft heads export` writes one of a run."
+        )
     try:
         metadata = _metadata(path)
     except FileNotFoundError as error:
-        raise ModelError(f"{path} does not exist.") from error
+        raise ModelError(f"{path} does not exist; a head pack is the file that `heads export` wrote.") from error
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is no head pack: {error}.") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(f"{path} is no head pack: {why}.") from error
     if _FORMAT not in metadata:
         raise ModelError(f"{path} is no head pack: `photograft heads export RUN` writes one.")
     tensors, text = _checked(path, metadata[_FORMAT])

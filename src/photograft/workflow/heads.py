@@ -16,11 +16,11 @@ from photograft.errors import ConfigError, IntegrityError, ModelError, Photograf
 from photograft.inference.classifier import Classifier
 from photograft.inference.golden import draw_golden_pictures, golden_pictures, replay_golden
 from photograft.inference.heads import head_name
-from photograft.models.bundle import Bundle, find_bundle, parse_info, read_bundle, write_bundle
+from photograft.models.bundle import PACK_ENDING, Bundle, find_bundle, parse_info, read_bundle, write_bundle
 from photograft.models.bundle_checks import contradictions
 from photograft.models.bundle_rows import BundleInfo
 from photograft.models.decisions import familiar_file
-from photograft.models.packs import ENDING, Pack, backbone_key, files_meant, is_pack, pack_content, read_pack, stand_on
+from photograft.models.packs import Pack, backbone_key, files_meant, is_pack, pack_content, read_pack, stand_on
 from photograft.tracking.atomic import write_atomically
 from photograft.tracking.run_folder import name_stem
 
@@ -96,7 +96,7 @@ def export_heads(path: _PathLike, *, to: _PathLike | None = None, familiar: bool
     name = head_name(folder)
     target = Path(to) if to is not None else Path()
     if target.is_dir():
-        target /= f"{name_stem(name) or 'heads'}{ENDING}"
+        target /= f"{name_stem(name) or 'heads'}{PACK_ENDING}"
     if target.exists() and not is_pack(target):
         raise ConfigError(f"--to: {target} is there already, and is no head pack; choose another name.")
     content = pack_content(bundle, name=name, familiar=familiar)
