@@ -158,7 +158,7 @@ function showMatch({ path, label, similarity, same, thumbnail }) {
   const likeness = same === null || same === undefined ? say('alike', { share: similarity.toFixed(2) }) : say('same', { share: percent(same) });
   return make('li', {},
     thumbnail ? make('img', { src: thumbnail, alt: '', loading: 'lazy' }) : make('div', { class: 'blank' }),
-    make('p', { class: 'match-label' }, label || say('no-label')),
+    label ? make('p', { class: 'match-label' }, label) : null,
     make('p', { class: 'soft' }, likeness),
     make('p', { class: 'path soft', title: path }, path));
 }
