@@ -233,7 +233,7 @@ def _print(results: dict[str, Any], plausible: dict[str, Any]) -> None:
     real, made = plausible["real among real"], plausible["made among made"]
     print(
         f"\n{plausible['real']:,} rows are real, {plausible['queries']} real photos ask. Median cosine to the nearest "
-        f"and tenth nearest row: real photos {real[0]:.3f} and {real[1]:.3f}, made ones {made[0]:.3f} and {made[1]:.3f}."
+        f"and tenth nearest row: real photos {real[0]:.3f}, {real[1]:.3f}; made ones {made[0]:.3f}, {made[1]:.3f}."
     )
 
 

@@ -95,14 +95,19 @@ class Approximate:
 
 
 def open_approximate(
-    vectors_ND: Vectors, folder: Path, *, key: str, say: Callable[[str], None] = lambda _: None
+    vectors_ND: Vectors,
+    folder: Path,
+    *,
+    key: str,
+    say: Callable[[str], None] = lambda _: None,
+    exact_rows: int = EXACT_ROWS,
 ) -> Approximate | None:
     """Open the index of these rows, kept in `folder`; None where `exact.nearest` is to be used.
 
-    That is up to 200,000 rows, and without faiss, which `say` is told. `key` names the rows: rows of another key are
-    compared with those that the file was made of, and only new ones are added if they are few.
+    That is up to `exact_rows` rows, and without faiss, which `say` is told. `key` names the rows: rows of another key
+    are compared with those that the file was made of, and only new ones are added if they are few.
     """
-    if len(vectors_ND) <= EXACT_ROWS:
+    if len(vectors_ND) <= exact_rows:
         return None
     try:
         faiss = importlib.import_module("faiss")
