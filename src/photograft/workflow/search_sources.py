@@ -178,8 +178,8 @@ def _joined(before: Scope | None, scope: Scope) -> Scope:
     """Two scopes of one source as one."""
     if before is None:
         return scope
-    source = scope.source
-    for name in before.source.files or ():
+    source = before.source
+    for name in scope.source.files or ():
         source = _with_file(source, name)
     if before.only is None or scope.only is None:
         return Scope(source)
