@@ -324,6 +324,27 @@ def test_many_photos_as_a_table_and_a_file(
         assert page.evaluate(painted) > 1  # small pictures
 
 
+def test_a_table_is_stopped_and_goes_on(chromium: Any, address: str, photo_folder: Path) -> None:
+    photos = sorted(photo_folder.rglob("*.jpg")) * 6
+    with opened(chromium, address, quiet=False) as page:
+        choose(page, *photos)
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("Stopped: ").wait_for()
+        assert page.locator("#problem").is_hidden()  # it was meant
+        page.get_by_role("button", name="Go on").click()
+        finished(page)
+        assert page.locator("#told").inner_text() == f"All {len(photos)} photos are done: {len(photos)} clear."
+        page.locator("#rows button").nth(5).click()
+        assert answer(page)
+        page.go_back()
+        assert page.locator("#many").is_visible() and page.locator("#one").is_hidden()
+        page.locator("#rows tr").nth(7).click()
+        assert answer(page)
+        choose(page, photos[0])
+        page.locator("#file-name", has_text=photos[0].name).wait_for()
+        assert page.locator("#in-table").is_hidden()
+
+
 def test_cells_are_quoted_as_spreadsheets_want_it(chromium: Any, address: str) -> None:
     rows = [
         {"name": 'a "b",\nc.jpg', "row": {"status": "ok", "label": "+1", "probability": 0.5, "reason": ""}},

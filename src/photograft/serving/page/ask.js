@@ -62,13 +62,13 @@ function secondsToWait(answer, tries) {
   return Math.min(seconds, LONGEST_WAIT_S) + Math.random() * 0.5;
 }
 
+/** Told once, not every second: a screen reader would say nothing else. */
 async function wait(seconds, waiting, signal) {
-  const until = performance.now() + seconds * 1000;
-  for (let left = seconds; left > 0; left = (until - performance.now()) / 1000) {
-    if (signal && signal.aborted) throw new DOMException('', 'AbortError');
-    waiting(say('busy', { s: Math.ceil(left) }));
-    await new Promise((resolve) => setTimeout(resolve, Math.min(left, 1) * 1000));
-  }
+  waiting(say('busy', { s: Math.ceil(seconds) }));
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal?.addEventListener('abort', () => { clearTimeout(timer); resolve(); }, { once: true });
+  });
   waiting(null);
 }
 

@@ -22,7 +22,8 @@ async function start() {
   listenToOne();
   listenToMany();
   offerCamera((file) => take([{ file, name: say('taken') }]), (text) => tellProblem(text));
-  $('back').addEventListener('click', backToTable);
+  $('back').addEventListener('click', () => history.back());
+  addEventListener('popstate', backToTable);
   $('before').addEventListener('click', () => openFromTable(neighbourOf(opened, -1)));
   $('after').addEventListener('click', () => openFromTable(neighbourOf(opened, 1)));
   await learnModel();
@@ -77,8 +78,10 @@ function open(item) {
   return showOne(item, telling());
 }
 
+/** The browser's own way back leads to the table too. */
 function openFromTable(item) {
   const focused = document.activeElement;
+  if (document.body.dataset.view === 'many') history.pushState(null, '');
   opened = item;
   $('in-table').hidden = false;
   $('before').disabled = !neighbourOf(item, -1);
@@ -88,6 +91,8 @@ function openFromTable(item) {
 }
 
 function backToTable() {
+  if ($('in-table').hidden) return; // another photo was chosen meanwhile
+  $('in-table').hidden = true;
   leaveOne();
   solved();
   show('many');
@@ -133,7 +138,7 @@ function solved() {
 /** A busy server is waited for; `null` says that it has time again. */
 function tellWaiting(text) {
   if (text === null) solved();
-  else if ($('problem').firstChild?.textContent !== text) {
+  else {
     $('problem').replaceChildren(make('p', {}, text));
     $('problem').hidden = false;
   }
