@@ -116,6 +116,8 @@ def _list(lines: Iterator[str]) -> str:
 
 
 def _score(info: BundleInfo, tested: Mapping[str, Any]) -> str:
+    if not tested:
+        return "It was not tested."
     what = f"{tested['n']:,} photos ({tested['what']}). {tested['leak_statement']}"
     accuracy = (
         f"{tested['accuracy']:.3f} (95 % interval {tested['accuracy_low']:.3f} to {tested['accuracy_high']:.3f}) on "

@@ -7,6 +7,7 @@ Takes `pixels` (N, px, px, 3) uint8 RGB, as the contract gives them. Gives `prob
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -80,9 +81,14 @@ class _Inner:
         self.constants: list[Any] = []
         self._behind: list[tuple[int, list[Any]]] = []
 
-    def take(self, graph: Any, output: str, *, behind: int) -> None:
-        """The nodes that lead to an output, to stand behind so many of our own, and their constants."""
+    def take(self, graph: Any, output: str, renamed: Mapping[str, str], *, behind: int) -> None:
+        """The nodes that lead to an output, to stand behind so many of our own, and their constants.
+
+        They read tensors under names that were `renamed`.
+        """
         nodes = _leading_to(graph, output)
+        for node in nodes:
+            node.input[:] = [renamed.get(name, name) for name in node.input]
         used = {name for node in nodes for name in node.input}
         self._behind.append((behind, nodes))
         self.constants += [each for each in graph.initializer if each.name in used]
@@ -98,7 +104,7 @@ class _Inner:
 
 def _add_network(parts: GraphParts, inner: _Inner, bundle: Bundle, name: str, model: Any, *, prefix: str) -> str:
     """A network behind its views; gives its embedding (N, D), the mean over them."""
-    from onnx import compose, helper
+    from onnx import compose
 
     row = bundle.info.views_of(name)
     px = bundle.contract.px
@@ -106,9 +112,7 @@ def _add_network(parts: GraphParts, inner: _Inner, bundle: Bundle, name: str, mo
     graph = compose.add_prefix(model, prefix).graph
     seen = [_add_view(parts, view, px) for view in views]
     stacked = seen[0] if len(seen) == 1 else parts.add("Concat", *seen, axis=0)
-    own_input = f"{prefix}{PIXELS}"
-    parts.nodes.append(helper.make_node("Identity", [stacked], [own_input], name=own_input))
-    inner.take(graph, f"{prefix}{EMBEDDING}", behind=len(parts.nodes))
+    inner.take(graph, f"{prefix}{EMBEDDING}", {f"{prefix}{PIXELS}": stacked}, behind=len(parts.nodes))
     if len(views) == 1:
         return f"{prefix}{EMBEDDING}"
     size = next(each.outputs["embedding"] for each in bundle.info.networks if each.id == name)
