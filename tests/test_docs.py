@@ -70,9 +70,9 @@ def test_both_readmes_hold_the_same_commands_and_output() -> None:
 def test_both_readmes_say_the_same_in_every_section(what: str) -> None:
     english, korean = (sections(text) for text in readmes())
     assert len(korean) == len(english)
-    for number, (one, other) in enumerate(zip(english, korean, strict=True)):
-        found = parts(other)[what]
-        assert found == parts(one)[what], f"README.ko.md, section {number}: not the same {what} as in README.md"
+    for one, other in zip(english, korean, strict=True):
+        heading = one.partition("\n")[0]
+        assert parts(other)[what] == parts(one)[what], f"README.ko.md has other {what} than README.md: {heading}"
 
 
 def test_both_readmes_have_the_same_tables() -> None:
