@@ -21,7 +21,7 @@ STORED = np.float32
 Vectors = npt.NDArray[np.float32] | npt.NDArray[np.float16]
 """Rows of length 1 (N, D), in memory or mapped."""
 
-_BLOCK_BYTES = 8_000_000
+_BLOCK_BYTES = 32_000_000
 _SCORES_BYTES = 64_000_000
 _ROUNDING = 1e-5
 """More than sums of float32 products of two vectors of length 1 are ever off."""
@@ -84,9 +84,13 @@ def _cosines(block_BD: FloatArray, query_D: DoubleArray) -> DoubleArray:
 
 
 def _blocks(vectors_ND: Vectors, rows_M: IntArray | None) -> Iterator[tuple[slice, FloatArray]]:
-    """Every block of the rows, or of those chosen, as float32, with its place among them."""
+    """Every block of the rows, or of those chosen, as float32, with its place among them.
+
+    Rows that need no copy are one block: threads of BLAS that wait for each other often lose much on a busy machine.
+    """
     n, size = len(vectors_ND) if rows_M is None else len(rows_M), vectors_ND.shape[1]
-    height = max(_BLOCK_BYTES // (4 * max(size, 1)), 1)
+    whole = rows_M is None and vectors_ND.dtype == np.float32
+    height = n if whole else max(_BLOCK_BYTES // (4 * max(size, 1)), 1)
     for start in range(0, n, height):
         place = slice(start, min(start + height, n))
         yield place, np.asarray(vectors_ND[place if rows_M is None else rows_M[place]], np.float32)
