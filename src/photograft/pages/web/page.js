@@ -40,6 +40,7 @@ function ready(summary) {
   document.body.classList.add('is-ready');
   const key = model.several ? 'knows-several' : model.factors.length ? 'knows-factors' : 'knows';
   $('knows').textContent = say(key, { n: number(model.classes.length), classes: list(model.factors.length ? model.factors : model.classes) });
+  $('told').textContent = $('knows').textContent; // that it is ready
   document.title = list(model.factors.length ? model.factors : model.classes, 3);
   $('tested').textContent = tellTested(model.tested, model);
   $('check').textContent = say('check-busy');

@@ -4,7 +4,8 @@ import { load } from './model.js';
 
 const ready = load(new URL('./model/', import.meta.url).href, (n) => postMessage({ kind: 'bytes', n }));
 
-ready.then(
+// The check first, then one photo after the other: a session runs one thing at a time.
+let queue = ready.then(
   async (model) => {
     postMessage({ kind: 'ready', summary: model.summary });
     postMessage({ kind: 'checked', ...(await model.check().catch((error) => ({ reason: error.message }))) });
@@ -12,14 +13,11 @@ ready.then(
   (error) => postMessage({ kind: 'failed', reason: error.message }),
 );
 
-// One after the other: a network is no quicker with two photos at once.
-let queue = ready.catch(() => {});
-
 onmessage = ({ data }) => {
   queue = queue.then(() => answer(data));
 };
 
-async function answer({ id, name, file, frame }) {
+async function answer({ name, file, frame }) {
   try {
     const model = await ready;
     const start = performance.now();
@@ -27,9 +25,9 @@ async function answer({ id, name, file, frame }) {
       ? await model.predict(name, new Uint8Array(await file.arrayBuffer()))
       : await model.predictPicture(name, draw(frame));
     if (frame) frame.close();
-    postMessage({ kind: 'row', id, row, ms: performance.now() - start });
+    postMessage({ kind: 'row', row, ms: performance.now() - start });
   } catch (error) {
-    const reason = file && error.name === 'NotReadableError' ? 'unreadable: the browser cannot read the file' : `timeout: ${error.message}`;
-    postMessage({ kind: 'row', id, row: { name, status: 'rejected', label: null, probability: null, top: [], reason }, ms: 0 });
+    const reason = `unreadable: ${error.message}`;
+    postMessage({ kind: 'row', row: { name, status: 'rejected', label: null, probability: null, top: [], reason }, ms: 0 });
   }
 }
