@@ -75,7 +75,10 @@ def _metrics(tested: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _changed(document: Mapping[str, Any]) -> str:
     rows = document.get("rows")
     if not rows:
-        return "Nothing: the page runs the model's own networks, in 32 bits, and prepares photos by the same contract."
+        return (
+            "Nothing: the page runs the model's own networks, in 32 bits, and prepares photos by the same contract. It "
+            "checks itself against the model's golden pictures whenever it opens."
+        )
     lines = ["| | size | photos per second | accuracy | same answer | largest difference of a probability |"]
     lines.append("|---|--:|--:|--:|--:|--:|")
     for row in rows:
@@ -142,9 +145,9 @@ Without the hint, OpenVINO computes in bf16 on processors that can.
 
 The logits are divided by the model's temperature, so that these are its calibrated probabilities.
 """,
-    "web": """    python -m http.server --directory PATH_OF_THIS_FOLDER
+    "web": """    python -m http.server 8000 --bind 127.0.0.1 --directory PATH_OF_THIS_FOLDER
 
-Then open the address that it prints. Photos never leave the browser.
+Then open http://localhost:8000/; HOSTING.md says more. Photos never leave the browser.
 """,
 }
 _USE["onnx-int8"] = _USE["onnx"]

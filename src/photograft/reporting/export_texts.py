@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_SLOWER = 0.9
+"""Medians of a machine that does other things beside differ by less than a tenth."""
+
 
 def export_lines(document: Mapping[str, Any]) -> list[str]:
     """The table, what it rests on, and what was written."""
@@ -22,7 +25,7 @@ def export_lines(document: Mapping[str, Any]) -> list[str]:
         lines += ["", "Compared on the golden pictures alone: --photos FOLDER compares on photos."]
     if document.get("calibration"):
         lines.append(f"Calibrated on {document['calibration']['n']} photos ({document['calibration']['what']}).")
-    slower = [row for row in (document.get("rows") or [])[1:] if _ratio(row, document["rows"][0]) < 0.95]
+    slower = [row for row in (document.get("rows") or [])[1:] if _ratio(row, document["rows"][0]) < _SLOWER]
     lines += [f"{row['name']} is slower than the bundle on this machine." for row in slower]
     size = sum(document["files"].values())
     return [*lines, f"{document['export']}: {len(document['files'])} files, {size / 1e6:.1f} MB"]

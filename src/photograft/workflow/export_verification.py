@@ -32,7 +32,7 @@ LEAST_AGREEMENT = 0.9
 """The share of photos that a model of fewer bits must name as the bundle does."""
 
 _BATCH = 16
-_PASSES, _ENOUGH_S = (3, 40), 0.6
+_PASSES, _ENOUGH_S = (9, 60), 1.5
 
 
 @dataclass(frozen=True)
