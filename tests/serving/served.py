@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import queue
 import re
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+from PIL import Image
 
 from photograft.config.serve import ServeConfig
 from photograft.serving.serve import serve
@@ -105,3 +108,13 @@ def serving_process(model: Path, *options: str, **environment: str) -> Iterator[
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.communicate(timeout=20)
+
+
+def slow_photo() -> bytes:
+    """A progressive JPEG whose last scan is repeated, so that it costs a decoder many seconds, and few bytes."""
+    coarse = np.random.default_rng(0).integers(0, 256, (2, 2), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(coarse).resize((2048, 2048)).save(buffer, "JPEG", progressive=True, quality=10)
+    data = buffer.getvalue()
+    last_scan = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last_scan * 6000 + data[-2:]

@@ -45,6 +45,7 @@ class Decoder:
         self, contracts: Mapping[str, Contract], *, workers: int | None, photo_s: float, most_pixels: int
     ) -> None:
         allowed = {key: _with_limit(each, most_pixels) for key, each in contracts.items()}
+        self._has_slow = photo_s > _QUICK_S
         quick_s = min(_QUICK_S, photo_s)
         self._quick = {key: DecodePool(each, workers=workers, timeout_s=quick_s) for key, each in allowed.items()}
         self._slow = {key: DecodePool(each, workers=1, timeout_s=photo_s) for key, each in allowed.items()}
@@ -62,7 +63,7 @@ class Decoder:
         try:
             return await _decode(self._quick, data)
         except ImageRejected as rejected:
-            if rejected.verdict != "timeout":
+            if rejected.verdict != "timeout" or not self._has_slow:
                 self._remember(data, rejected)
                 raise
         if self._n_slow >= _SLOW_AT_ONCE:

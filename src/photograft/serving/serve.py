@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,6 +73,8 @@ def serve(
     from photograft.workflow.search import open_index
 
     narrator, config, ended = narrator or Silent(), config or ServeConfig(), ended or threading.Event()
+    if token and not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
+        raise ConfigError("--token: only letters, digits and ._~+/=- can be sent in every place where a token stands.")
     if not is_loopback(host) and not token and not open_to_all:
         raise ConfigError(
             f"--host: {host} can be reached from other machines, so everybody could ask. Give a --token, "
