@@ -154,6 +154,21 @@ def test_what_the_model_does_not_know(chromium: Any, tiny_run: TrainedRun, tulip
         assert "not sure of this one" in page.locator(".meaning").inner_text()
 
 
+def test_several_heads(chromium: Any, tiny_run: TrainedRun, bundle_copy: Path, tulip: Path, noise: Path) -> None:
+    second = bundle_copy.rename(bundle_copy.with_name("둘째"))
+    with serving(tiny_run.bundle, second) as address, opened(chromium, address) as page:
+        assert page.locator("#knows").inner_text().startswith("Answers 2 questions about a photo: ")
+        assert page.locator("#tested").inner_text().count("Right on") == 2
+        choose(page, tulip)
+        assert answer(page) == "노란 튤립"
+        assert page.locator("#answers .head-name").all_inner_texts()[1] == "둘째"
+        choose(page, tulip, noise)
+        finished(page)
+        assert page.locator(".answer-cell").first.locator("div").count() == 2
+        header = downloaded(page)[1].decode("utf-8-sig").partition("\r\n")[0]
+        assert "둘째 label" in header.split(",") and "status" not in header.split(",")
+
+
 def test_a_file_that_is_no_photo(chromium: Any, address: str, tmp_path: Path, tulip: Path) -> None:
     letter = tmp_path / "편지 <b>.jpg"
     letter.write_text("안녕하세요")
@@ -333,7 +348,7 @@ def test_a_table_is_stopped_and_goes_on(chromium: Any, address: str, photo_folde
         assert page.locator("#problem").is_hidden()  # it was meant
         page.get_by_role("button", name="Go on").click()
         finished(page)
-        assert page.locator("#told").inner_text() == f"All {len(photos)} photos are done: {len(photos)} clear."
+        assert page.locator("#told").inner_text() == f"All {len(photos)} photos are done: {len(photos)} answered."
         page.locator("#rows button").nth(5).click()
         assert answer(page)
         page.go_back()
@@ -381,10 +396,10 @@ def test_korean_on_a_phone(chromium: Any, address: str, photo_folder: Path, tuli
         assert answer(page, "unfamiliar") == "배운 적 없는 사진"
         choose(page, noise, *sorted(photo_folder.rglob("*.jpg"))[:9])
         finished(page)
-        assert page.locator("#filters button").all_inner_texts() == ["전체 10", "확실 9", "낯선 사진 1"]
+        assert page.locator("#filters button").all_inner_texts() == ["전체 10", "답함 9", "낯선 사진 1"]
         assert page.evaluate(wide) == PHONE["width"]
         left = page.locator("body").inner_text()
-        assert not {"photos", "Choose", "Status", "clear"} & set(left.split())
+        assert not {"photos", "Choose", "Status", "answered"} & set(left.split())
 
 
 def test_every_text_is_there_in_both_languages(chromium: Any, address: str) -> None:
@@ -412,7 +427,7 @@ def test_a_busy_server_is_asked_again(chromium: Any, tiny_run: TrainedRun, photo
         choose(page, *sorted(photo_folder.rglob("*.jpg"))[:8])
         finished(page)
         assert 503 in busy  # two photos at once are one too many for this server
-        assert page.locator("#told").inner_text() == "All 8 photos are done: 8 clear."
+        assert page.locator("#told").inner_text() == "All 8 photos are done: 8 answered."
         assert page.locator("#problem").is_hidden()
 
 
@@ -428,7 +443,7 @@ def test_too_large_photos_are_not_even_sent(chromium: Any, tiny_run: TrainedRun,
         assert [url for url in asked if "/v1/" in url] == []
         choose(page, large, tulip)
         finished(page)
-        assert page.locator("#told").inner_text() == "All 2 photos are done: 1 clear, 1 not read."
+        assert page.locator("#told").inner_text() == "All 2 photos are done: 1 answered, 1 not read."
 
 
 def test_a_server_that_is_gone_and_comes_back(chromium: Any, tiny_run: TrainedRun, photo_folder: Path) -> None:
@@ -452,7 +467,7 @@ def test_a_server_that_is_gone_and_comes_back(chromium: Any, tiny_run: TrainedRu
                 page.get_by_label("Token").fill("two")
                 page.get_by_role("button", name="Enter").click()
                 finished(page)
-            assert page.locator("#told").inner_text() == f"All {len(photos)} photos are done: {len(photos)} clear."
+            assert page.locator("#told").inner_text() == f"All {len(photos)} photos are done: {len(photos)} answered."
 
 
 def test_a_page_for_keyboards_and_screen_readers(chromium: Any, address: str, photo_folder: Path, tulip: Path) -> None:
