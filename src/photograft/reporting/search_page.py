@@ -34,7 +34,7 @@ def render_answers(document: Mapping[str, Any], pictures: Sequence[SearchPicture
         title=texts.say("search.title.copies" if copies else "search.title", n=len(photos)),
         lead=_lead(document, texts),
         photos=photos,
-        none=texts.say("search.none.copies" if copies else "search.none"),
+        nothing=texts.say("search.none.copies" if copies else "search.none"),
         explained=_explained(document["model"], same, texts, copies=copies),
     )
 

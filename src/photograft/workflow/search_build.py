@@ -30,7 +30,7 @@ from photograft.workflow.search_change import Change, count_changes
 from photograft.workflow.search_model import open_embedder
 from photograft.workflow.search_publish import publish
 from photograft.workflow.search_reading import PhotosReader
-from photograft.workflow.search_sources import Scope, is_named, name_sources, source_named
+from photograft.workflow.search_sources import Scope, is_named, name_sources, source_named, takes_over
 from photograft.workflow.untouched import require_outside
 
 AnyPath = str | os.PathLike[str]
@@ -93,12 +93,16 @@ def add_photos(
         scopes = name_sources([os.fspath(each) for each in photos], before, labels=labels, settings=settings)
         _refuse_inside(folder, scopes)
         named = {scope.source.path: scope for scope in scopes}
+        over = {n for n, each in enumerate(before) if any(takes_over(scope.source, each) for scope in scopes)}
         kept = [
             row
             for row in known.rows
-            if (scope := named.get(before[row.source].path)) is None or not scope.holds(row.path)
+            if row.source not in over
+            and ((scope := named.get(before[row.source].path)) is None or not scope.holds(row.path))
         ]
-        sources = [named[each.path].source if each.path in named else each for each in before]
+        sources = [
+            named[each.path].source if each.path in named else each for n, each in enumerate(before) if n not in over
+        ]
         sources += [scope.source for scope in scopes if scope.source.path not in {each.path for each in before}]
         return _rewrite(folder, known.info.network, known, sources, scopes, kept=kept, narrator=narrator)
 

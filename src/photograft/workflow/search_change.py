@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,9 @@ def count_changes(
     )
 
 
-def _contents(rows: Sequence[IndexRow] | Any, sources: Sequence[str]) -> dict[tuple[str, str], str]:
-    """The content of every usable file by its source and path."""
-    return {(sources[row.source], row.path): row.sha256 for row in rows if row.verdict == "ok"}
+def _contents(rows: Iterable[IndexRow], sources: Sequence[str]) -> dict[str, str]:
+    """The content of every usable file by its path, whichever source it is found by."""
+    return {f"{sources[row.source]}/{row.path}": row.sha256 for row in rows if row.verdict == "ok"}
 
 
 def _photos(n: int) -> str:

@@ -72,7 +72,16 @@ def name_sources(
             scope = Scope(folder if before is None else _with_file(before, path.name), (path.name,))
         scope = scope or Scope(SourceRow(str(path), None, labels, tuple(settings)))
         chosen[scope.source.path] = _joined(chosen.get(scope.source.path), scope)
-    return list(chosen.values())
+    scopes = list(chosen.values())
+    return [scope for scope in scopes if not any(takes_over(other.source, scope.source) for other in scopes)]
+
+
+def takes_over(source: SourceRow, other: SourceRow) -> bool:
+    """Whether all of another source, a folder or files of one, lies in the folder of a source."""
+    folder, inner = Path(source.path), Path(other.path)
+    if source.files is not None or not folder.is_dir() or not inner.is_relative_to(folder):
+        return False
+    return other.files is not None or (inner != folder and inner.is_dir())
 
 
 def source_named(given: str, sources: Sequence[SourceRow]) -> int | None:
