@@ -105,6 +105,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHOTOGRAFT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("LC_ALL", "C.UTF-8")  # pages are English, whatever the developer speaks
         patch.delenv("PHOTOGRAFT_DEBUG", raising=False)
         yield
 

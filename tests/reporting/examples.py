@@ -65,7 +65,7 @@ def make_report(
         group_N=np.arange(n),
         leaked_N=np.arange(n) < leaked,
         n_folds=5,
-        statement="0 near-duplicate pairs cross the split; 37 groups kept together",
+        statement="No known duplicate stands on both sides of the split; 37 groups of duplicates were kept together.",
         duplicate_N=np.arange(n),
         repeats_RN=np.empty((0, n), dtype=np.int64),
     )
@@ -80,7 +80,7 @@ def make_report(
         "temperature": 1.3,
         "model": {"backbone": "efficientnet-lite0", "licence": "Apache-2.0", "px": 320, "views": ["plain", "flipped"]},
         "settings": {"split": {"seed": 0, "test": 0.15}},
-        "reasons": {"split.test": "1,500 photos or more"},
+        "reasons": {"split.test": "auto: 1,500 photos, at least 1,500"},
         "versions": {"photograft": "0.1.0"},
         "seconds": {"scan": 1.25},
     }

@@ -21,6 +21,12 @@ PRETRAINED: dict[str, Any] = {
 }  # fmt: skip
 
 
+REFUSED = (
+    "x and y judged 3 of the same photos, and fewer than 10 tell nothing: take more photos, or the same split for both "
+    "(split.file)."
+)
+
+
 def make_recipe(name: str = "flowers-small-cnn", **changes: Any) -> Recipe:
     values: dict[str, Any] = {
         "name": name, "system": "flowers", "command": f"photograft recipes run {name} --data flowers/",
@@ -63,7 +69,11 @@ def make_study(n: int = 12, **changes: Any) -> dict[str, Any]:
         for i, recipe in enumerate(recipes)
     ]  # fmt: skip
     vgg = make_recipe("flowers-vgg16", twin="flowers-lite0-frozen", reproduces="튤립 <b>& rose</b>")
-    how = "run `hf download timm/vgg16.tv_in1k model.safetensors` (hf comes with timm), or bring the file."
+    how = (
+        "the weights of vgg16 are not on this machine: run `hf download timm/vgg16.tv_in1k "
+        "model.safetensors` (hf comes with timm), or bring model.safetensors from another machine and set "
+        "model.weights=FILE."
+    )
     rows += [
         variant_row(vgg, title="flowers-vgg16 (random weights)", missing=how, run="r", report=make_report(0.24)),
         variant_row(make_recipe(LONG), title=LONG, error="data.boxes: <script>no boxes</script>"),
@@ -82,7 +92,7 @@ def make_study(n: int = 12, **changes: Any) -> dict[str, Any]:
             comparison_row("flowers-a", "flowers-b", better),
             comparison_row("flowers-a", "튤립", same),
             comparison_row(LONG, "flowers-b", other),
-            comparison_row("x", "y", "x and y judged 3 of the same photos."),
+            comparison_row("x", "y", REFUSED),
         ],
     }  # fmt: skip
     return build_study(**values | changes)

@@ -14,6 +14,7 @@ from photograft.reporting.clean import clean_value
 from photograft.reporting.curves import curves_svg
 from photograft.reporting.html import Pictures, render_template
 from photograft.reporting.pretrain_texts import pretrain_texts_in
+from photograft.reporting.training_section import say_time
 from photograft.values import Record
 
 _FORMAT = 1
@@ -73,7 +74,6 @@ def render_pretrained(document: Mapping[str, Any], records: Sequence[Record], *,
     texts, errors = pretrain_texts_in(document["language"]), document["errors"]
     model = errors["model"]
     best = next((name for name in ("quarter", "mean_colour") if model["mse"] < errors[name]["mse"]), "")
-    minutes, seconds = divmod(round(document["seconds"]), 60)
     return render_template(
         "pretrain.html.j2",
         texts=texts,
@@ -101,7 +101,7 @@ def render_pretrained(document: Mapping[str, Any], records: Sequence[Record], *,
             }
             for name, error in errors.items()
         ],
-        time=f"{minutes} min {seconds} s" if minutes else f"{seconds} s",
+        time=say_time(document["seconds"], texts),
         settings=list(dotted_values(document["settings"])),
         sheet=Pictures().address(sheet),
         figure=Markup(curves_svg(records, best=-1, language=document["language"])) if records else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from photograft.reporting.texts import Entry, Texts, Words, texts_in
+from photograft.reporting.training_texts import TRAINING_WORDS
 
 PRETRAIN_ENGLISH: dict[str, Entry] = {
     "pretrain.page": "{run} · photograft pretrain",
@@ -100,4 +101,4 @@ PRETRAIN_WORDS = Words(PRETRAIN_ENGLISH, PRETRAIN_KOREAN)
 
 def pretrain_texts_in(language: str) -> Texts:
     """Return the texts in "ko", else in English."""
-    return texts_in(language, PRETRAIN_WORDS)
+    return texts_in(language, TRAINING_WORDS, PRETRAIN_WORDS)

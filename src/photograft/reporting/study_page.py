@@ -11,6 +11,7 @@ from photograft.reporting.html import Pictures, render_template
 from photograft.reporting.study_curves import lines_of, study_curves_svg
 from photograft.reporting.study_texts import study_texts_in
 from photograft.reporting.texts import Texts
+from photograft.reporting.translate import translate
 
 
 def render_study(document: Mapping[str, Any], *, sheets: Mapping[str, bytes] | None = None) -> str:
@@ -71,9 +72,8 @@ def _notes(document: Mapping[str, Any], texts: Texts) -> list[str]:
     random = {row["recipe"]: row for row in rows if row["random_weights"]}
     if random:
         notes.append(texts.say("study.random", variants=", ".join(random)))
-        ways = dict.fromkeys(texts.say("study.get", recipe=name, how=row["missing_weights"].rstrip("."))
-                             for name, row in random.items())  # fmt: skip
-        notes += ways
+        hints = {name: translate(row["missing_weights"].rstrip("."), texts.language) for name, row in random.items()}
+        notes += dict.fromkeys(texts.say("study.get", recipe=name, how=how) for name, how in hints.items())
         twins = dict.fromkeys(row["twin"] for row in random.values() if row["twin"])
         notes += [texts.say("study.twin", twin=", ".join(twins))] if twins else []
     return notes
@@ -108,7 +108,7 @@ def _row(row: Mapping[str, Any], document: Mapping[str, Any], texts: Texts) -> d
 def show_pair(pair: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     """A comparison in words, what more there is to say, and whether it is clear."""
     if "refused" in pair:
-        why = texts.say("pair.refused", a=pair["a"], b=pair["b"], why=pair["refused"])
+        why = texts.say("pair.refused", a=pair["a"], b=pair["b"], why=translate(pair["refused"], texts.language))
         return {"sentence": why, "more": "", "apart": False}
     clear = not pair["low"] <= 0 <= pair["high"]
     if clear and pair["difference"] < 0:

@@ -7,6 +7,7 @@ values out and says the same. So reports of any age have Korean pages, and stage
 A form is the English sentence with places for its values:
     {name}         any text, as it is
     {n:number}     a number
+    {name:name}    a word without spaces
     {what:known}   a piece that is a form itself, translated
     {what:each}    such pieces with commas or "and" between them
     {names:list}   names, of which the last may be "and 3 more"
@@ -25,7 +26,7 @@ from photograft.reporting.translations_run import RUN_SENTENCES
 
 SENTENCES = {**DATA_SENTENCES, **RUN_SENTENCES}
 _CHOICE = re.compile(r"\[([^\]]*)\]")
-_PLACES = {"number": r"[-+]?\d(?:[\d,.]*\d)?"}
+_PLACES = {"number": r"[-+]?\d(?:[\d,.]*\d)?", "name": r"\S+"}
 _MORE = re.compile(r"(?:,| and) (\d+ more|\.\.\.)$")
 
 
@@ -63,7 +64,7 @@ def _value(text: str, kind: str) -> str | None:
     if kind == "known":
         return _known(text)
     if kind == "each":
-        pieces = [_known(piece) for piece in re.split(", | and ", text)]
+        pieces = [_known(piece) for piece in re.split(r"(?:, | and )(?=\d|rotated|mirrored|train|val|test)", text)]
         return None if None in pieces else ", ".join(piece for piece in pieces if piece)
     if kind == "list":
         return _MORE.sub(lambda more: f" 외 {more[1].split()[0]}개" if more[1] != "..." else " 등", text)
@@ -74,14 +75,15 @@ def _value(text: str, kind: str) -> str | None:
 def _forms() -> tuple[tuple[re.Pattern[str], dict[str, str], str], ...]:
     """Every form as a pattern, what kind of place each name is, and the Korean sentence."""
     forms = []
-    for english, korean in SENTENCES.items():
+    # Those with most text of their own first: few words between values may be found in any sentence.
+    for english in sorted(SENTENCES, key=lambda form: len(re.sub(r"{[^}]*}", "", form)), reverse=True):
         pattern, kinds = "", {}
         for literal, name, kind, _ in string.Formatter().parse(english):
             pattern += _with_choices(literal)
             if name is not None:
                 kinds[name] = kind or ""
                 pattern += f"(?P<{name}>{_PLACES.get(kind or '', '.+?')})"
-        forms.append((re.compile(pattern, re.DOTALL), kinds, korean))
+        forms.append((re.compile(pattern, re.DOTALL), kinds, SENTENCES[english]))
     return tuple(forms)
 
 

@@ -21,8 +21,8 @@ RUN_SENTENCES: dict[str, str] = {
     "{n}개이므로 양성 클래스 {name:은} 쓰이지 않습니다.",
     "This test part has now been opened {n:number} times: choosing between runs by its score makes it too "
     "optimistic.": "이 테스트 파트를 지금까지 {n}번 열었습니다. 그 점수로 실행을 고르면 점수가 실제보다 높아집니다.",
-    "train.refit is all: the shipped model also saw the test photos; the scores are of the model before.": "train.refit이 "
-    "all이므로 내보낸 모델은 테스트 사진도 보았습니다. 점수는 그 전 모델의 것입니다.",
+    "train.refit is all: the shipped model also saw the test photos; the scores are of the model before.": "내보낸 "
+    "모델은 테스트 사진도 보았습니다. 점수는 그 전 모델의 것입니다.",
     "{n:number} of {all:number} test photos have {what:known} in training and are left out of the score.": "테스트 "
     "사진 {all}장 중 {n}장은 {what:이} 학습에 쓰여 점수에서 뺐습니다.",
     "Every test photo has {what:known} in training, so the test part says nothing: the score is the cross-validated "
@@ -59,7 +59,8 @@ RUN_SENTENCES: dict[str, str] = {
     "No {kind} and no known duplicate stands on both sides of the split.": "{kind} 값이 같은 사진도 알려진 중복 "
     "사진도 나뉜 양쪽에 함께 있지 않습니다.",
     "No {kind} and no known duplicate stands on both sides of the split; {kept:each} [was|were] kept "
-    "together.": "{kind} 값이 같은 사진도 알려진 중복 사진도 나뉜 양쪽에 함께 있지 않습니다. 한쪽에 모아 둔 것: {kept}.",
+    "together.": "{kind} 값이 같은 사진도 알려진 중복 사진도 나뉜 양쪽에 함께 있지 않습니다. 한쪽에 모아 둔 것: "
+    "{kept}.",
     "No {kind} and no known duplicate stands on both sides of the split{unknown:known}; {kept:each} [was|were] kept "
     "together.": "{kind} 값이 같은 사진도 알려진 중복 사진도 나뉜 양쪽에 함께 있지 않습니다{unknown}. 한쪽에 모아 둔 "
     "것: {kept}.",
@@ -114,10 +115,10 @@ RUN_SENTENCES: dict[str, str] = {
     "found: the loss falls from {a} to {b}": "찾음: {a}에서 {b:으로} 가면서 손실이 줄어듦",
     "measured when the run began: {what:known}": "실행을 시작할 때 잼: {what}",
     "{first:known}; {second:known}": "{first}; {second}",
-    "{setting}={value} makes a step {times:number} times as fast: taken": "{setting}={value:으로} 한 단계가 {times}배 "
-    "빨라져 사용함",
-    "{setting}={value} makes a step {times:number} times as fast: not taken": "{setting}={value:으로} 한 단계가 "
-    "{times}배 속도라 사용하지 않음",
+    "{setting:name}={value:name} makes a step {times:number} times as fast: taken": "{setting}={value:으로} 한 "
+    "단계가 {times}배 빨라져 사용함",
+    "{setting:name}={value:name} makes a step {times:number} times as fast: not taken": "{setting}={value:으로} 한 "
+    "단계가 {times}배 속도라 사용하지 않음",
     "batches of {n:number}: {more:number} would need more memory than {gb:number} GB": "배치 {n}: {more:이}면 메모리가 "
     "{gb} GB보다 많이 필요함",
     "batches of {n:number} may need {gb:number} GB of memory: train.batch_size makes them smaller": "배치 {n:은} "
@@ -128,6 +129,18 @@ RUN_SENTENCES: dict[str, str] = {
     "{embedding}, {n:number} numbers": "{embedding}, 값 {n}개",
     "{n:number} of {all:number} parameters": "{all}개 중 {n}개",
     "none: no weights of others": "없음: 남의 가중치를 쓰지 않음",
+    # Why runs are not compared, and where weights are to be had
+    "{a} and {b} judged {n:number} of the same photos, and fewer than {few:number} tell nothing: take more photos, "
+    "or the same split for both (split.file).": "{a}, {b}: 함께 판정한 사진이 {n}장인데, {few}장보다 적으면 알 수 "
+    "있는 것이 없습니다. 사진을 늘리거나 둘을 같은 분할로 나누십시오(split.file).",
+    "the weights of {name} are not on this machine: {ways:known}": "{name} 가중치가 이 컴퓨터에 없습니다. {ways}",
+    "{first:known}, or {second:known}": "{first}; 또는 {second}",
+    "run `{command}` (hf comes with timm)": "`{command}` 실행(hf는 timm과 함께 설치됨)",
+    "put {file} into {folder}": "{folder}에 {file:을} 넣기",
+    "bring {file} from another machine and set model.weights=FILE": "다른 컴퓨터에서 {file:을} 가져와 "
+    "model.weights=FILE 설정",
+    "{name} has no published weights: set model.weights=FILE": "{name:은} 공개된 가중치가 없습니다. "
+    "model.weights=FILE을 설정하십시오",
     # Stages of a run
     "list": "목록 만들기",
     "export network": "신경망 내보내기",

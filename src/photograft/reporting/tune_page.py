@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from photograft.reporting.html import render_template
 from photograft.reporting.texts import Texts
+from photograft.reporting.translate import translate
 from photograft.reporting.tune_document import lower_is_better, value_in_words, values_in_words
 from photograft.reporting.tune_figures import cut_off, history_svg, metric_name, slices_svg
 from photograft.reporting.tune_texts import tune_texts_in
@@ -72,7 +73,7 @@ def _compared(document: Mapping[str, Any], texts: Texts) -> str:
     if verdict in ("base", "no base"):
         return texts.say({"base": "tune.base_best", "no base": "tune.no_base"}[verdict])
     if verdict == "not compared":
-        return texts.say("tune.not_compared", why=pair["refused"] if pair else "–")
+        return texts.say("tune.not_compared", why=translate(pair["refused"], texts.language) if pair else "–")
     points = {key: f"{100 * pair[name]:.1f}" for key, name in (("by", "difference"), ("low", "low"), ("high", "high"))}
     return texts.say(f"tune.{verdict}", n=pair["n"], tries=pair["tries"], p=f"{pair['p_of_best']:.2g}", **points)
 
