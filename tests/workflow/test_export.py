@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from tests.inference.tiny_bundles import Draft, several_labels, two_factors
 
 import photograft
 from photograft.cli.main import main
-from photograft.errors import ConfigError, DataError, ModelError
+from photograft.errors import ConfigError, DataError, MissingExtraError, ModelError
 from photograft.inference.classifier import Classifier
 from photograft.models.bundle import read_bundle, seal_bundle
 from photograft.reporting.export_texts import export_lines
@@ -139,6 +141,19 @@ def test_nothing_but_an_older_export_is_replaced(bundle_copy: Path, tmp_path: Pa
     assert other.is_dir()
 
 
+@pytest.mark.parametrize(
+    ("form", "module", "extra"),
+    [("onnx", "onnx", "train"), ("openvino", "openvino", "openvino"), ("timm", "timm", "train")],
+)
+def test_a_missing_part_is_named(
+    form: Any, module: str, extra: str, bundle_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"--to {form} needs .*photograft\[{extra}\]"):
+        export(bundle_copy, form, out=tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
 def test_openvino_says_the_same(tiny_run: TrainedRun, tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     done = export(tiny_run.run, "openvino", out=tmp_path / "내 모델")
@@ -192,6 +207,17 @@ def test_command_prints_a_table_or_json(
     assert out[0].split() == ["size", "photos/s", "same", "answer", "largest", "difference"]
     assert [line.split()[0] for line in out[1:3]] == ["bundle", "onnx"]
     assert main(["export", str(two_factors(tmp_path / "two").write()), "--to", "onnx"]) == 4
+
+
+@pytest.mark.slow
+def test_no_form_but_timm_imports_torch(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    forms = ["onnx", "onnx-int8", *(["openvino"] if importlib.util.find_spec("openvino") else [])]
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'timm', 'torchvision'))); import photograft\n"
+        f"for form in {forms}: photograft.export({str(tiny_run.run)!r}, form, out={str(tmp_path)!r} + '/' + form)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert {path.name for path in tmp_path.iterdir()} == set(forms)
 
 
 @pytest.mark.slow
