@@ -1,124 +1,20 @@
-"""The page of the server in real Chromium, with a real model behind it."""
+"""The page of the server in real Chromium: photos, tables, languages, keys, with a real model behind it."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import io
-import queue
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from photograft.config.serve import serve_config
-from photograft.serving.serve import serve
-from photograft.workflow.search_build import build_index
-from photograft.workflow.train import TrainedRun
-
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
+from .page_windows import CHROMIUM, PHONE, answer, choose, downloaded, finished, opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
-
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *camera])
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def serving(*models: Path, limits: tuple[str, ...] = (), **options: Any) -> Iterator[str]:
-    """The server in a thread, and its address."""
-    addresses: queue.SimpleQueue[str] = queue.SimpleQueue()
-    ended = threading.Event()
-    given = {"port": 0, "opened": addresses.put, "ended": ended, "config": serve_config(limits), **options}
-    thread = threading.Thread(target=serve, args=(list(models),), kwargs=given, daemon=True)
-    thread.start()
-    try:
-        yield addresses.get(timeout=60)
-    finally:
-        ended.set()
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-@pytest.fixture(scope="module")
-def address(tiny_run: TrainedRun) -> Iterator[str]:
-    with serving(tiny_run.bundle) as found:
-        yield found
-
-
-@contextmanager
-def opened(
-    chromium: Any, address: str, *, size: dict[str, int] = DESKTOP, quiet: bool = True, **options: Any
-) -> Iterator[Any]:
-    """The page in a window, which asks nobody else for anything and, where `quiet`, has nothing to complain about."""
-    context = chromium.new_context(**{"locale": "en-US", "viewport": size, "accept_downloads": True, **options})
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    page.on("requestfailed", lambda request: complaints.append(f"{request.failure}: {request.url}"))
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
-    page.locator("#tested:not(:empty)").wait_for()
-    yield page
-    context.close()
-    origin = address.partition("?")[0]
-    assert [url for url in asked if not url.startswith((origin, f"blob:{origin}"))] == []
-    wrong = [each for each in complaints if "Content Security" in each or each.startswith("error: ")]
-    assert (complaints if quiet else wrong) == []
-
-
-def choose(page: Any, *files: Path) -> None:
-    page.set_input_files("#files", [str(each) for each in files])
-
-
-def answer(page: Any, kind: str = "ok") -> str:
-    """The headline once an answer of a kind is there."""
-    label = page.locator(f"#answers .is-{kind} .label")
-    label.first.wait_for()
-    return str(label.first.inner_text())
-
-
-def finished(page: Any) -> None:
-    page.locator("#progress").wait_for(state="hidden")
-    page.locator("#rows tr").first.wait_for()
-
-
-def downloaded(page: Any) -> tuple[str, bytes]:
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
-
-
-@pytest.fixture
-def noise(tmp_path: Path) -> Path:
-    path = tmp_path / "잡음.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)).save(path)
-    return path
-
-
-@pytest.fixture
-def tulip(photo_folder: Path) -> Path:
-    return photo_folder / "노란 튤립" / "노란 튤립 00.jpg"
 
 
 def test_one_photo(chromium: Any, address: str, tulip: Path) -> None:
@@ -140,33 +36,6 @@ def test_one_photo(chromium: Any, address: str, tulip: Path) -> None:
         page.locator("#about summary").click()
         assert "photos like those that it was tested on" in page.locator("#facts").inner_text()
         assert page.evaluate("document.getElementById('photo').naturalWidth") == 64  # drawn here, from the file
-
-
-def test_what_the_model_does_not_know(chromium: Any, tiny_run: TrainedRun, tulip: Path, noise: Path) -> None:
-    with serving(tiny_run.bundle, min_probability=0.99999) as address, opened(chromium, address) as page:
-        choose(page, noise)
-        assert answer(page, "unfamiliar") == "Like nothing it has learned"
-        assert "may mean nothing" in page.locator(".meaning").inner_text()
-        assert "It knows only daisy, sun flower, 노란 튤립." in page.locator(".remedy").inner_text()
-        assert page.locator(".bars").is_hidden()  # a high probability would be believed
-        choose(page, tulip)
-        assert answer(page, "unsure") == "노란 튤립?"
-        assert "not sure of this one" in page.locator(".meaning").inner_text()
-
-
-def test_several_heads(chromium: Any, tiny_run: TrainedRun, bundle_copy: Path, tulip: Path, noise: Path) -> None:
-    second = bundle_copy.rename(bundle_copy.with_name("둘째"))
-    with serving(tiny_run.bundle, second) as address, opened(chromium, address) as page:
-        assert page.locator("#knows").inner_text().startswith("Answers 2 questions about a photo: ")
-        assert page.locator("#tested").inner_text().count("Right on") == 2
-        choose(page, tulip)
-        assert answer(page) == "노란 튤립"
-        assert page.locator("#answers .head-name").all_inner_texts()[1] == "둘째"
-        choose(page, tulip, noise)
-        finished(page)
-        assert page.locator(".answer-cell").first.locator("div").count() == 2
-        header = downloaded(page)[1].decode("utf-8-sig").partition("\r\n")[0]
-        assert "둘째 label" in header.split(",") and "status" not in header.split(",")
 
 
 def test_a_file_that_is_no_photo(chromium: Any, address: str, tmp_path: Path, tulip: Path) -> None:
@@ -280,24 +149,6 @@ def test_where_it_looked_for_another_answer(chromium: Any, address: str, tulip: 
         assert page.locator("#heat").get_attribute("aria-pressed") == "true"
         page.get_by_label("For which answer").select_option("daisy")
         page.get_by_text("What speaks for “daisy”.").wait_for()
-
-
-def test_similar_photos(chromium: Any, tiny_run: TrainedRun, photo_folder: Path, tulip: Path, tmp_path: Path) -> None:
-    index = tmp_path / "색인"
-    build_index(tiny_run.bundle, [photo_folder], index=index)
-    with serving(tiny_run.bundle, index=index) as address, opened(chromium, address) as page:
-        choose(page, tulip)
-        page.locator("#similar").wait_for()
-        assert page.locator("#similar-title").inner_text() == "Most similar of 60 photos"
-        tiles = page.locator("#matches li")
-        assert tiles.count() == 12
-        assert tiles.first.locator(".match-label").inner_text() == "노란 튤립"
-        assert tulip.name in tiles.first.locator(".path").get_attribute("title")
-        tiles.last.scroll_into_view_if_needed()
-        page.wait_for_load_state("networkidle")
-        widths = "[...document.querySelectorAll('#matches img')].map((each) => each.naturalWidth)"
-        assert min(page.evaluate(widths)) > 0
-        assert page.locator("#matches").inner_text().count("same kind") in (0, 12)
 
 
 def test_many_photos_as_a_table_and_a_file(
@@ -415,59 +266,6 @@ def test_every_text_is_there_in_both_languages(chromium: Any, address: str) -> N
     with opened(chromium, address) as page:
         english, korean, unknown = page.evaluate(compare)
         assert english == korean and unknown == []
-
-
-def test_a_busy_server_is_asked_again(chromium: Any, tiny_run: TrainedRun, photo_folder: Path) -> None:
-    with (
-        serving(tiny_run.bundle, limits=("queue=1",)) as address,
-        opened(chromium, address, quiet=False) as page,
-    ):
-        busy: list[int] = []
-        page.on("response", lambda response: busy.append(response.status))
-        choose(page, *sorted(photo_folder.rglob("*.jpg"))[:8])
-        finished(page)
-        assert 503 in busy  # two photos at once are one too many for this server
-        assert page.locator("#told").inner_text() == "All 8 photos are done: 8 answered."
-        assert page.locator("#problem").is_hidden()
-
-
-def test_too_large_photos_are_not_even_sent(chromium: Any, tiny_run: TrainedRun, tmp_path: Path, tulip: Path) -> None:
-    large = tmp_path / "large.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)).save(large)
-    with serving(tiny_run.bundle, limits=("body_mb=0.2",)) as address, opened(chromium, address) as page:
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        choose(page, large)
-        assert answer(page, "rejected") == "The file is too large."
-        assert page.locator(".detail").inner_text() == "larger than 0.2\u00a0MB, the most that this server takes"
-        assert [url for url in asked if "/v1/" in url] == []
-        choose(page, large, tulip)
-        finished(page)
-        assert page.locator("#told").inner_text() == "All 2 photos are done: 1 answered, 1 not read."
-
-
-def test_a_server_that_is_gone_and_comes_back(chromium: Any, tiny_run: TrainedRun, photo_folder: Path) -> None:
-    photos = sorted(photo_folder.rglob("*.jpg"))[::4]
-    with ExitStack() as first:
-        address = first.enter_context(serving(tiny_run.bundle, token="one"))
-        with opened(chromium, address, quiet=False) as page:
-            assert "token" not in page.url
-            port = int(page.evaluate("location.port"))
-            first.close()
-            choose(page, *photos)
-            page.get_by_text("The server does not answer.").wait_for()
-            with serving(tiny_run.bundle, token="two", port=port):
-                page.get_by_role("button", name="Try again").click()
-                page.get_by_text("The server wants its token.").wait_for()
-                page.get_by_label("Token").fill("one")
-                page.get_by_role("button", name="Enter").click()
-                wrong = "document.getElementById('token').validationMessage"
-                page.locator("#token:invalid").wait_for()
-                assert page.evaluate(wrong) == "That is not the token."
-                page.get_by_label("Token").fill("two")
-                page.get_by_role("button", name="Enter").click()
-                finished(page)
-            assert page.locator("#told").inner_text() == f"All {len(photos)} photos are done: {len(photos)} answered."
 
 
 def test_a_page_for_keyboards_and_screen_readers(chromium: Any, address: str, photo_folder: Path, tulip: Path) -> None:
