@@ -24,8 +24,8 @@ from photograft.tracking.run_folder import create_run, run_stem
 from photograft.workflow.narrator import Narrator, Progress, Silent
 from photograft.workflow.resolve import with_whole_paths
 from photograft.workflow.scoring import score_run
-from photograft.workflow.tune_plan import Plan, Search, begin_search, now, open_search, write_plan
 from photograft.workflow.trials import Claimed, Pruned, Sampler, Trials, open_trials, require_optuna
+from photograft.workflow.tune_plan import Plan, Search, begin_search, now, open_search, write_plan
 from photograft.workflow.untouched import require_outside
 from photograft.workflow.winner import conclude, find_or_train, remove_runs, write_document
 
