@@ -27,7 +27,7 @@ def write_openvino(fused: Any, folder: Path) -> None:
         ModelError: OpenVINO cannot read the network.
     """
     require_openvino()
-    import openvino  # type: ignore[import-untyped]
+    import openvino
 
     with tempfile.TemporaryDirectory(prefix="photograft-openvino-") as scratch:
         file = Path(scratch, "model.onnx")
