@@ -88,7 +88,7 @@ def test_a_bad_photo_is_a_row_among_others(server: Served, photos: list[Path]) -
         (
             b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\n1\r\n--x--\r\n',
             "multipart/form-data; boundary=x",
-            (422, "no_photo"),
+            (422, "bad_form"),
         ),
         (
             b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\n1',

@@ -95,7 +95,7 @@ class HeatMap(Answer):
 
     label: str
     grid: list[list[float]]
-    window: tuple[float, float, float, float]
+    window: list[float] = Field(min_length=4, max_length=4)
     """Left, top, right and bottom of the grid, as fractions of the upright photo."""
     supported: bool
     """Whether most of the evidence could be traced to places; do not show the map where it could not."""

@@ -59,7 +59,7 @@ def _add_predict(app: FastAPI, service: Service, bodies: Bodies) -> None:
     @app.post(
         "/v1/predict",
         responses={200: {"model": answers.Predictions, "description": "one row per photo"}},
-        openapi_extra=photo_body(many=True),
+        openapi_extra=photo_body(most=service.most_files),
     )
     async def predict(
         request: Request,

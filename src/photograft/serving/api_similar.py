@@ -37,7 +37,7 @@ def _add_matches(app: FastAPI, service: Service, bodies: Bodies, similar: Simila
     @app.post(
         "/v1/similar",
         responses={200: {"model": answers.Similar, "description": "the most similar photos, best first"}},
-        openapi_extra=photo_body(many=False),
+        openapi_extra=photo_body(most=1),
     )
     async def nearest(
         request: Request,
@@ -75,7 +75,7 @@ def _add_heat_map(app: FastAPI, service: Service, bodies: Bodies) -> None:
     @app.post(
         "/v1/heat-map",
         responses={200: {"model": answers.HeatMap, "description": "where the evidence lies"}},
-        openapi_extra=photo_body(many=False),
+        openapi_extra=photo_body(most=1),
     )
     async def heat_map(
         request: Request,

@@ -28,12 +28,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 _BINARY = {"type": "string", "format": "binary", "minLength": 1}
 
 
-def photo_body(*, many: bool) -> dict[str, Any]:
-    """How a route describes that it takes photos."""
-    files = {"type": "array", "items": _BINARY, "minItems": 1} if many else _BINARY
+def photo_body(*, most: int) -> dict[str, Any]:
+    """How a route describes that it takes so many photos."""
+    each = {"type": "string", "format": "binary"}
+    files = {"type": "array", "items": each, "minItems": 1, "maxItems": most} if most > 1 else each
     form = {"type": "object", "properties": {"files": files}, "required": ["files"], "additionalProperties": False}
-    raw = {"schema": _BINARY}
-    content = {"multipart/form-data": {"schema": form}, "application/octet-stream": raw, "image/*": raw}
+    content = {"multipart/form-data": {"schema": form}, "image/*": {"schema": _BINARY}}
+    if most > 1:  # any bytes get a row there, if one that says that they are no photo
+        content["application/octet-stream"] = {"schema": _BINARY}
     return {"requestBody": {"required": True, "content": content}}
 
 

@@ -32,7 +32,7 @@ class Tensor(BaseModel):
     name: str = Field(max_length=200)
     shape: list[int] = Field(max_length=8)
     datatype: Literal["BYTES", "UINT8"]
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     data: Any = None
 
 
@@ -40,14 +40,14 @@ class WantedOutput(BaseModel):
     """An output that a client asks for."""
 
     name: str = Field(max_length=200)
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class InferRequest(BaseModel):
     """The JSON of a request."""
 
     id: str | None = Field(default=None, max_length=200)
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     inputs: list[Tensor] = Field(min_length=1, max_length=1)
     outputs: list[WantedOutput] | None = None
 
@@ -56,8 +56,8 @@ REQUEST_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
-        "id": {"type": "string", "maxLength": 200},
-        "parameters": {"type": "object"},
+        "id": {"type": ["string", "null"], "maxLength": 200},
+        "parameters": {"type": ["object", "null"]},
         "inputs": {
             "type": "array",
             "minItems": 1,
@@ -67,12 +67,12 @@ REQUEST_SCHEMA: dict[str, Any] = {
                 "required": ["name", "shape", "datatype", "data"],
                 "properties": {
                     "name": {"enum": [_FILES]},
-                    "shape": {"type": "array", "items": {"enum": [1]}, "minItems": 1, "maxItems": 1},
+                    "shape": {"type": "array", "items": {"enum": [1]}, "minItems": 1, "maxItems": 2},
                     "datatype": {"enum": ["BYTES"]},
-                    "parameters": {"type": "object"},
+                    "parameters": {"type": ["object", "null"]},
                     "data": {
                         "type": "array",
-                        "items": {"type": "string", "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})+$"},
+                        "items": {"type": "string", "contentEncoding": "base64", "pattern": "^([A-Za-z0-9+/]{4})*$"},
                         "minItems": 1,
                         "maxItems": 1,
                     },
@@ -80,7 +80,7 @@ REQUEST_SCHEMA: dict[str, Any] = {
             },
         },
         "outputs": {
-            "type": "array",
+            "type": ["array", "null"],
             "items": {"type": "object", "required": ["name"], "properties": {"name": {"enum": [*_OUTPUTS]}}},
         },
     },

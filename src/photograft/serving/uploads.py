@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from photograft.data.files import printable
 from photograft.serving.guard import Refused
 
 _NAME_LENGTH = 255
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it would write a line for every damaged form
 _FIELD = "files"
 
 
@@ -100,7 +102,7 @@ class _Parts:
     most: int
     photos: list[Upload] = field(default_factory=list)
     ended: bool = False
-    _n: int = 0
+    _given: str = ""
     _name: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
     _disposition: bytes = b""
@@ -108,17 +110,19 @@ class _Parts:
 
     def callbacks(self) -> dict[str, object]:
         """What the parser calls."""
-        names = ("part_begin", "header_field", "header_value", "header_end", "part_data", "part_end", "end")
+        names = (
+            "part_begin",
+            "header_field",
+            "header_value",
+            "header_end",
+            "headers_finished",
+            "part_data",
+            "part_end",
+            "end",
+        )
         return {f"on_{name}": getattr(self, f"on_{name}") for name in names}
 
     def on_part_begin(self) -> None:
-        self._n += 1
-        if self._n > self.most:
-            raise Refused(
-                413,
-                "too_many_photos",
-                f"One request takes {'one photo' if self.most == 1 else f'{self.most} photos at most'}.",
-            )
         self._disposition, self._data = b"", []
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -133,14 +137,20 @@ class _Parts:
         self._name.clear()
         self._value.clear()
 
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if options.get(b"name") != _FIELD.encode() or b"filename" not in options:
+            raise Refused(422, "bad_form", f"A form holds files alone, in its field `{_FIELD}`.")
+        if len(self.photos) == self.most:
+            most = "one photo" if self.most == 1 else f"{self.most} photos at most"
+            raise Refused(413, "too_many_photos", f"One request takes {most}.")
+        self._given = printable(options[b"filename"].decode("utf-8", "replace"))[:_NAME_LENGTH]
+
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._data.append(data[start:end])
 
     def on_part_end(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        if options.get(b"name") == _FIELD.encode():
-            given = printable(options.get(b"filename", b"").decode("utf-8", "replace"))[:_NAME_LENGTH]
-            self.photos.append(Upload(given or f"photo {len(self.photos) + 1}", b"".join(self._data)))
+        self.photos.append(Upload(self._given or f"photo {len(self.photos) + 1}", b"".join(self._data)))
         self._data = []
 
     def on_end(self) -> None:
