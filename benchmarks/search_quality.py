@@ -1,10 +1,10 @@
 """How good similar photos are, before and after fine-tuning: `python benchmarks/search_quality.py --flowers FLOWERS`.
 
 For each set `photograft train` is run twice on the same photos and split, with the frozen backbone (`model.graft=head`)
-and fine-tuned (`model.graft=blocks:2`), all else as `--set` and the defaults of `--quality fast` say; `--runs` takes
-two finished runs of a set instead. The photos that are not for testing are the index, made by `photograft.build_index`
-with the network of each run; the held-out test photos ask. A photo that is found is right if it has the class of the
-one that asks.
+and fine-tuned (`model.graft=blocks:2`), a fifth of them for testing, all else as `--quality fast` and `--set` say;
+`--runs` takes two finished runs of a set instead. The photos that are not for testing are the index, made by
+`photograft.build_index` with the network of each run; the held-out test photos ask. A photo that is found is right if
+it has the class of the one that asks.
 
 Precision at k is the share of right ones among the first k, mAP the mean over the queries of average precision over the
 whole ranking. Intervals (95 %) are bootstrapped over the groups of near-duplicates of the test photos; so is that of
@@ -60,6 +60,8 @@ def _compare(
     if [(row["path"], row["part"]) for row in splits[0]] != [(row["path"], row["part"]) for row in splits[1]]:
         raise SystemExit(f"{name}: the two runs have other splits")
     asking = [row for row in splits[0] if row["part"] == "test"]
+    if not asking:
+        raise SystemExit(f"{name}: the runs have no test photos")
     group_Q = np.array([int(row["group"]) for row in asking])
     scores = {}
     for way, run in zip(GRAFTS, runs, strict=True):
@@ -77,7 +79,8 @@ def _compare(
 
 def _train(photos: Path, runs: Path, settings: list[str], way: str) -> Path:
     say(f"{photos}: training, {way}")
-    chosen = [part for setting in [f"model.graft={GRAFTS[way]}", *settings] for part in ("--set", setting)]
+    always = [f"model.graft={GRAFTS[way]}", "split.test=0.2", *settings]
+    chosen = [part for setting in always for part in ("--set", setting)]
     machine.run_process(machine.photograft("train", photos, "--quality", "fast", "--runs-dir", runs, *chosen))
     return next(path for path in runs.iterdir() if (path / "model").is_dir())
 
