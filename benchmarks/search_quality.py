@@ -72,7 +72,8 @@ def _compare(
     for way, by_score in scores.items():
         result[way] = {score: _interval(values_Q, group_Q) for score, values_Q in by_score.items()}
     result["difference"] = {
-        score: _interval(scores["fine-tuned"][score] - scores["frozen"][score], group_Q) for score in SCORES
+        score: _interval(scores["fine-tuned"][score] - scores["frozen"][score], group_Q, lowest=-1.0)
+        for score in SCORES
     }
     return result
 
@@ -117,9 +118,9 @@ def _average_precision(right_N: Any) -> float:
     return float(np.mean(np.arange(1, len(place_R) + 1) / (place_R + 1))) if len(place_R) else 0.0
 
 
-def _interval(values_Q: DoubleArray, group_Q: IntArray) -> dict[str, float]:
+def _interval(values_Q: DoubleArray, group_Q: IntArray, *, lowest: float = 0.0) -> dict[str, float]:
     low, high = bootstrap_interval(
-        lambda rows: float(values_Q[rows].mean()), group_Q, n_resamples=2000, limits=(-1.0, 1.0)
+        lambda rows: float(values_Q[rows].mean()), group_Q, n_resamples=2000, limits=(lowest, 1.0)
     )
     return {"value": float(values_Q.mean()), "low": low, "high": high}
 
