@@ -25,9 +25,9 @@ from photograft.data.csv_text import read_table
 from photograft.errors import ConfigError, DataError, ModelError, TrainingError
 from photograft.schemas import load_schema
 from photograft.workflow.scoring import score_run
-from photograft.workflow.tune_plan import open_search
 from photograft.workflow.train import TrainedRun
 from photograft.workflow.tune import Tuned, resume_tuning, tune
+from photograft.workflow.tune_plan import open_search
 from photograft.workflow.winner import find_or_train
 
 pytest.importorskip("optuna", reason="needs the tune extra")
