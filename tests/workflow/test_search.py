@@ -291,6 +291,16 @@ def test_a_folder_takes_over_what_was_indexed_of_it(photos: Path, tiny_run: Trai
     assert build_index(tiny_run.run, [photos / TULIP, photos, photos / SUN], index).unchanged == 40
 
 
+def test_a_folder_takes_over_files_that_were_named_of_it(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    folder = draw_photo_folder(tmp_path / "few", classes=[SUN], n=3) / SUN
+    index, first = tmp_path / "index", folder / f"{SUN} 00.jpg"
+    assert build_index(tiny_run.run, [first], index).files == 1
+    change = add_photos(index, [folder])
+    assert (change.files, change.added, change.unchanged) == (3, 2, 1)
+    assert [source.files for source in read_stored(index).info.sources] == [None]
+    assert build_index(tiny_run.run, [first, folder], index).files == 3
+
+
 def test_photos_without_labels_are_compared_without_a_probability(
     photos: Path, tiny_run: TrainedRun, tmp_path: Path
 ) -> None:

@@ -284,8 +284,9 @@ class PhotoIndex:
     def _among(self, label: str | None, folder: str | None) -> BoolArray:
         """Which photos have the label, or lie in the folder, at any of their paths."""
         asked = (label, folder)
-        if asked in self._allowed:
-            return self._allowed[asked]
+        known = self._allowed.get(asked)  # asked for once: another thread may clear them meanwhile
+        if known is not None:
+            return known
         of_vectors = self._stored.rows.of_vectors
         among_N = np.array(
             [any(_passes(row, label, folder) for row in of_vectors[n]) for n in range(self.n)], dtype=bool

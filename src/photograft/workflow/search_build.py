@@ -103,7 +103,8 @@ def add_photos(
         sources = [
             named[each.path].source if each.path in named else each for n, each in enumerate(before) if n not in over
         ]
-        sources += [scope.source for scope in scopes if scope.source.path not in {each.path for each in before}]
+        placed = {each.path for each in sources}
+        sources += [scope.source for scope in scopes if scope.source.path not in placed]
         return _rewrite(folder, known.info.network, known, sources, scopes, kept=kept, narrator=narrator)
 
 

@@ -98,8 +98,8 @@ def _contents_in_order(known: Stored | None, rows: Sequence[IndexRow]) -> list[s
     """Every content once: those that have a vector in its order, then new ones as they come."""
     wanted = dict.fromkeys(row.sha256 for row in rows if row.verdict == "ok")
     old = [] if known is None else [known.rows[n].sha256 for n in range(known.info.n_vectors)]
-    kept = [content for content in old if content in wanted]
-    return [*kept, *(content for content in wanted if content not in set(kept))]
+    kept = dict.fromkeys(content for content in old if content in wanted)
+    return [*kept, *(content for content in wanted if content not in kept)]
 
 
 def _write_vectors(

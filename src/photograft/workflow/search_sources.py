@@ -184,8 +184,8 @@ def _with_file(row: SourceRow, name: str) -> SourceRow:
 
 
 def _joined(before: Scope | None, scope: Scope) -> Scope:
-    """Two scopes of one source as one."""
-    if before is None:
+    """Two scopes of one path as one; a whole folder holds whatever files of it were named."""
+    if before is None or (before.source.files is not None and scope.source.files is None):
         return scope
     source = before.source
     for name in scope.source.files or ():
