@@ -64,7 +64,7 @@ def main() -> None:
         for name, sample in sets.items():
             run = photograft.train(
                 _link(sample, Path(scratch) / name),
-                config=photograft.load_config(None, ["split.test=0"], quality="fast"),
+                config=photograft.load_config(None, ["split.test=0"], quality=arguments.quality),
                 runs_dir=Path(scratch) / "runs",
             )
             with photograft.load(run.bundle) as model:
@@ -228,6 +228,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--textile", action="store_true", help="the textile photos of the demo extra")
     parser.add_argument("--per-class", type=int, default=100, help="photos of a class to train on")
     parser.add_argument("--new", type=int, default=200, help="other photos of a set")
+    parser.add_argument("--quality", default="fast", choices=("fast", "good"), help="level of the models")
     parser.add_argument("--cache", type=Path, required=True, help="cache folder")
     return parser.parse_args()
 

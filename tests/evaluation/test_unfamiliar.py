@@ -8,7 +8,7 @@ import pytest
 from photograft.evaluation.unfamiliar import choose_limit, decide_unfamiliar, fit_familiar
 from photograft.inference.decisions import parts_of_strangeness, strangeness
 from photograft.metrics.ranking import auroc
-from photograft.models.decisions import familiar_file
+from photograft.models.decisions import Familiar, directions_of, familiar_file
 from photograft.values import FloatArray, IntArray
 
 NAMES = ("가", "b", "c")
@@ -58,7 +58,7 @@ def test_the_statistic_is_what_its_definition_says() -> None:
     embedding_ND, class_N = draw(np.random.default_rng(0), 90, noise=2.0)
     familiar = fit_familiar(embedding_ND, class_N)
     z_ND = (embedding_ND - embedding_ND.mean(axis=0)) / embedding_ND.std(axis=0)
-    basis_RD = familiar.basis_RD.astype(np.float64)
+    basis_RD = familiar.directions_RD.astype(np.float64)
     assert basis_RD.shape == (22, D) and np.allclose(basis_RD @ basis_RD.T, np.eye(22), atol=2e-3)
     best = np.linalg.svd(z_ND, compute_uv=False)[:22]
     assert ((z_ND @ basis_RD.T) ** 2).sum() > 0.95 * (best**2).sum()
@@ -95,10 +95,50 @@ def test_the_same_photos_give_the_same_file() -> None:
     assert familiar_file(one.familiar) == familiar_file(other.familiar) and one.limit == other.limit
 
 
-def test_the_file_is_small_for_the_largest_model() -> None:
+def test_the_file_leaves_room_for_the_head_in_a_small_pack() -> None:
     rng = np.random.default_rng(0)
-    familiar = fit_familiar(rng.normal(size=(520, 2128)).astype(np.float32), np.arange(520) % 120)
-    assert len(familiar_file(familiar)) < 1_000_000
+    embedding_ND = rng.normal(size=(520, 2128)).astype(np.float32)
+    assert len(familiar_file(fit_familiar(embedding_ND, np.arange(520) % 5))) < 120_000
+    assert len(familiar_file(fit_familiar(embedding_ND, np.arange(520) % 120))) < 160_000
+
+
+def long(embedding_ND: FloatArray, d: int) -> FloatArray:
+    """The same photos in more numbers, so that the basis is kept in 4 bits."""
+    spread_DD = np.random.default_rng(3).normal(size=(embedding_ND.shape[1], d)) / np.sqrt(d)
+    own_ND = np.random.default_rng(len(embedding_ND)).normal(0, 0.05, (len(embedding_ND), d))
+    return (embedding_ND @ spread_DD + own_ND).astype(np.float32)
+
+
+def in_half_precision(embedding_ND: FloatArray, class_N: IntArray, monkeypatch: pytest.MonkeyPatch) -> Familiar:
+    with monkeypatch.context() as patch:
+        patch.setattr("photograft.evaluation.unfamiliar._SMALL_NUMBERS", 10**9)
+        return fit_familiar(embedding_ND, class_N)
+
+
+def test_directions_of_four_bits_tell_strangers_as_those_of_sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    first_ND, class_N = draw(rng, 400, noise=1.0)
+    embedding_ND, known_ND = long(first_ND, 1001), long(draw(rng, 200, noise=1.0)[0], 1001)
+    strange_ND = long(draw(rng, 201, strange=True, noise=0.33)[0], 1001)
+    few, half = fit_familiar(embedding_ND, class_N), in_half_precision(embedding_ND, class_N, monkeypatch)
+    assert few.method == "distance-energy-4bit" and few.basis.shape == (72, 501) and few.basis.dtype == np.uint8
+    assert half.method == "distance-energy" and half.basis.shape == (72, 1001) and half.basis.dtype == np.float16
+    assert np.einsum("rd,rd->r", few.directions_RD, half.directions_RD).min() > 0.9
+    assert np.allclose(np.linalg.norm(few.directions_RD, axis=1), 1, atol=1e-6)
+    both_ND, is_strange = np.concatenate([known_ND, strange_ND]), np.arange(401) >= 200
+    by_few, by_half = (auroc(strangeness(both_ND, each), is_strange) or 0 for each in (few, half))
+    assert 0.6 < by_half < 0.999 and abs(by_few - by_half) < 0.02
+
+
+def test_a_direction_of_few_large_numbers_is_kept_as_well() -> None:
+    """Steps for normally distributed numbers would cut the large ones off."""
+    rng = np.random.default_rng(0)
+    embedding_ND = rng.normal(size=(400, 1000)).astype(np.float32)
+    embedding_ND[:, 1:40] = embedding_ND[:, :1]
+    basis = fit_familiar(embedding_ND, np.arange(400) % 4).basis
+    assert basis.dtype == np.uint8
+    first_D = np.abs(directions_of(basis, 1000)[0])
+    assert (first_D[:40] > 0.1).all() and first_D[40:].max() < 0.08
 
 
 def test_photos_of_one_group_are_judged_together() -> None:

@@ -15,7 +15,7 @@ from tests.models.test_bundle import edit
 from photograft.errors import IntegrityError, ModelError
 from photograft.models.bundle import read_bundle, seal_bundle
 from photograft.models.bundle_rows import DecisionsRow
-from photograft.models.decisions import FILE, Familiar, familiar_file, read_familiar
+from photograft.models.decisions import FILE, Familiar, familiar_file, pack_levels, read_familiar, unpack_levels
 
 FIRST_RELEASE = Path(__file__).parent / "bundle_format_1"
 
@@ -112,6 +112,47 @@ def test_the_file_is_read_for_its_network_alone(tmp_path: Path) -> None:
     assert read_familiar(file, embedding=4).mean_KR.shape == (3, 2)
     with pytest.raises(IntegrityError, match="does not fit the network"):
         read_familiar(file, embedding=5)
+
+
+@pytest.mark.parametrize("d", [1, 4, 5])
+def test_numbers_of_four_bits_come_back(d: int) -> None:
+    level_RD = np.random.default_rng(d).integers(-7, 8, (3, d)).astype(np.int8)
+    packed = pack_levels(level_RD)
+    assert packed.shape == (3, (d + 1) // 2) and np.array_equal(unpack_levels(packed, d), level_RD)
+
+
+def test_how_two_numbers_share_a_byte() -> None:
+    assert pack_levels(np.array([[-7, 7, 0]], np.int8)).tolist() == [[0xF1, 0x88]]
+
+
+def four_bits(level_RD: list[list[int]]) -> Familiar:
+    r, d = len(level_RD), len(level_RD[0])
+    return Familiar(
+        np.zeros(d, np.float32),
+        np.ones(d, np.float32),
+        pack_levels(np.array(level_RD, np.int8)),
+        np.eye(r, dtype=np.float32),
+        np.zeros((2, r), np.float32),
+        np.ones(2, np.float32),
+    )
+
+
+def test_directions_of_four_bits_have_the_length_one(tmp_path: Path) -> None:
+    file = tmp_path / "unfamiliar.safetensors"
+    file.write_bytes(familiar_file(four_bits([[3, 0, -4], [0, 7, 0]])))
+    familiar = read_familiar(file, embedding=3)
+    assert familiar.method == "distance-energy-4bit"
+    assert np.allclose(familiar.directions_RD, [[0.6, 0, -0.8], [0, 1, 0]])
+    assert familiar_file(familiar) == file.read_bytes()
+    with pytest.raises(IntegrityError, match="does not fit the network"):
+        read_familiar(file, embedding=5)
+
+
+def test_a_direction_without_a_length_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "unfamiliar.safetensors"
+    file.write_bytes(familiar_file(four_bits([[1, 2], [0, 0]])))
+    with pytest.raises(IntegrityError, match="does not fit the network"):
+        read_familiar(file, embedding=2)
 
 
 def test_a_draft_without_decisions_needs_no_more_than_before(tmp_path: Path) -> None:

@@ -82,6 +82,17 @@ def test_the_file_says_what_the_bundle_says(kind: str, tmp_path: Path) -> None:
         assert got["strangeness"] == pytest.approx(expected_N, rel=1e-4, abs=1e-3)
 
 
+def test_directions_of_four_bits_are_exported_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photograft.evaluation.unfamiliar._SMALL_NUMBERS", 0)
+    bundle = read_bundle(decided(tmp_path / "model"))
+    assert bundle.familiar is not None and bundle.familiar.method == "distance-energy-4bit"
+    pixels_NHWC = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    with Classifier(bundle) as classifier:
+        expected_N = strangeness(classifier.embed({bundle.info.contracts[0].id: pixels_NHWC})["small"], bundle.familiar)
+    got = run(onnxruntime.InferenceSession(fuse(bundle).SerializeToString()), pixels_NHWC)
+    assert got["strangeness"] == pytest.approx(expected_N, rel=1e-4, abs=1e-3)
+
+
 def test_metadata_hold_what_a_program_needs(tmp_path: Path) -> None:
     bundle = read_bundle(several_labels(tmp_path / "several").write())
     session = onnxruntime.InferenceSession(fuse(bundle).SerializeToString())

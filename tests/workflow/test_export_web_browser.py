@@ -26,7 +26,7 @@ from photograft.inference.compose import compose
 from photograft.inference.decisions import strangeness
 from photograft.models.bundle import read_bundle, seal_bundle
 from photograft.models.bundle_rows import BundleInfo
-from photograft.models.decisions import Familiar, familiar_file
+from photograft.models.decisions import Familiar, familiar_file, pack_levels
 from photograft.workflow.train import TrainedRun
 
 from .web_pages import CHROMIUM, FAKE_CAMERA, export_page, opened, served
@@ -78,6 +78,7 @@ def test_the_golden_set_passes_and_the_bundle_within_is_whole(page: Any, folder:
     assert photograft.verify(folder / "model").ok
 
 
+@pytest.mark.slow
 def test_a_bundle_that_predicts_otherwise_is_told_of(chromium: Any, bundle_copy: Path, tmp_path: Path) -> None:
     info = read_bundle(bundle_copy).info
     wrong = tuple(reversed(info.golden[0].outputs["label"]))
@@ -247,6 +248,7 @@ def test_predictions_are_those_of_python(page: Any, photo_folder: Path, tiny_cla
         assert [each["probability"] for each in got["top"]] == pytest.approx([p for _, p in want.top], abs=ROUNDING)
 
 
+@pytest.mark.slow
 def test_mirrored_views_are_averaged_as_in_python(chromium: Any, bundle_copy: Path, tmp_path: Path) -> None:
     info = read_bundle(bundle_copy).info
     views = tuple(row.model_copy(update={"flip": True}) for row in info.views)
@@ -333,15 +335,18 @@ def test_heads_of_every_kind_are_composed_as_in_python(page: Any, tiny_run: Trai
         assert {each["label"] for each in got["row"]["labels"]} == given
 
 
-def test_strangeness_is_that_of_python(page: Any) -> None:
+@pytest.mark.parametrize("bits", [16, 4])
+def test_strangeness_is_that_of_python(page: Any, bits: int) -> None:
     rng = np.random.default_rng(2)
-    numbers = {"centre": (20,), "scale": (20,), "basis": (6, 20), "whiten": (6, 6), "mean": (3, 6), "weights": (2,)}
+    numbers = {"centre": (21,), "scale": (21,), "basis": (6, 21), "whiten": (6, 6), "mean": (3, 6), "weights": (2,)}
     arrays = {
         name: rng.uniform(0.2, 1, shape).astype(np.float16 if name == "basis" else np.float32)
         for name, shape in numbers.items()
     }
+    if bits == 4:
+        arrays["basis"] = pack_levels(rng.integers(-7, 8, (6, 21)).astype(np.int8))
     familiar = Familiar(*arrays.values())
-    embedding_ND = rng.normal(0, 1, (1, 20)).astype(np.float32)
+    embedding_ND = rng.normal(0, 1, (1, 21)).astype(np.float32)
     script = f"""async ([text, embedding]) => {{
       const {{ readTensors }} = await import('./tensors.js');
       return (await import('./strangeness.js')).strangeness(embedding, readTensors(({BYTES}).buffer));
@@ -425,6 +430,7 @@ def test_opened_as_a_file_it_says_what_to_do(chromium: Any, folder: Path) -> Non
     page.close()
 
 
+@pytest.mark.slow
 def test_a_missing_file_is_named(chromium: Any, bundle_copy: Path, tmp_path: Path) -> None:
     folder = export_page(bundle_copy, tmp_path / "page")
     next((folder / "model" / "networks").glob("*.onnx")).unlink()
@@ -436,6 +442,7 @@ def test_a_missing_file_is_named(chromium: Any, bundle_copy: Path, tmp_path: Pat
         page.close()
 
 
+@pytest.mark.slow
 def test_the_command_line_exports_it(tiny_run: TrainedRun, tmp_path: Path) -> None:
     export_page(tiny_run.bundle, tmp_path / "first")  # so that the runtime is in the cache
     command = ["photograft", "export", str(tiny_run.run), "--to", "web", "--out", str(tmp_path / "내 page")]

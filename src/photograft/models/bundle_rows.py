@@ -170,7 +170,7 @@ class UnfamiliarRow(_Row):
     """Above which strangeness a photo is unfamiliar: measured on a network's embedding, with what is in a file."""
 
     network: str
-    method: Literal["distance-energy"] = "distance-energy"
+    method: Literal["distance-energy", "distance-energy-4bit"] = "distance-energy"
     file: str
     limit: float
 

@@ -58,8 +58,10 @@ def add_strangeness(parts: GraphParts, embedding: str, familiar: Familiar) -> No
 
     centred = parts.add("Sub", embedding, parts.numbers(familiar.centre_D))
     features = parts.add("Div", centred, parts.numbers(familiar.scale_D))
-    # Half of the size of the file, as in the bundle; the runtime makes 32 bits of it once, when it loads the file.
-    basis_DR = parts.add("Cast", parts.constant(familiar.basis_RD.T), to=TensorProto.FLOAT)
+    # Kept in few bits; the runtime makes 32 of them once, when it loads the file.
+    level_RD, length_R = familiar.levels
+    level_DR = parts.add("Cast", parts.constant(level_RD.T), to=TensorProto.FLOAT)
+    basis_DR = parts.add("Div", level_DR, parts.numbers(length_R))
     inside = parts.add("MatMul", features, basis_DR)
     white = parts.add("MatMul", inside, parts.numbers(familiar.whiten_RR))
     mean_KR = familiar.mean_KR.astype(np.float64)

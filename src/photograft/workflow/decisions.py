@@ -133,7 +133,8 @@ def _ship(bundle: BundleInProgress, decided: Decisions) -> None:
         limit = UnsureRow(min_probability=unsure.min_probability, precision=unsure.precision, n=unsure.n)
         row = row.model_copy(update={"unsure": limit})
     if unfamiliar is not None:
-        told = UnfamiliarRow(network=bundle.first_network, file=FILE, limit=unfamiliar.limit)
+        method = unfamiliar.familiar.method
+        told = UnfamiliarRow(network=bundle.first_network, method=method, file=FILE, limit=unfamiliar.limit)
         row = row.model_copy(update={"unfamiliar": told})
         files[FILE] = familiar_file(unfamiliar.familiar)
     bundle.decide(row, files)

@@ -1,4 +1,4 @@
-// Safetensors files: {name: {shape, values: Float32Array}}.
+// Safetensors files: {name: {shape, values: Float32Array, or Uint8Array of bytes}}.
 
 export function readTensors(buffer) {
   const view = new DataView(buffer);
@@ -16,6 +16,7 @@ function readValues(type, bytes) {
   if (type === 'F32') return new Float32Array(bytes);
   if (type === 'F64') return Float32Array.from(new Float64Array(bytes));
   if (type === 'F16') return Float32Array.from(new Uint16Array(bytes), half);
+  if (type === 'U8') return new Uint8Array(bytes);
   throw new Error(`a tensor of type ${type}`);
 }
 
