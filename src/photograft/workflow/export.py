@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ Form = Literal["onnx", "onnx-int8", "openvino", "timm", "web"]
 FORMS: tuple[Form, ...] = ("onnx", "onnx-int8", "openvino", "timm", "web")
 
 RECORD = "export.json"
-"""What was verified, in every export: by it a folder is known to be one, which may be replaced."""
+"""What was verified, in every export: by it a folder is known to be one, which may be replaced. Names no place."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,14 @@ def export(
         card = export_card(run=_name_of(path), info=bundle.info, form=to, document=document)
         write_atomically(temporary / "README.md", card)
         document = {"to": to, "bundle": printable(str(bundle.folder)), **document, "files": _sizes(temporary)}
-        write_atomically(temporary / RECORD, json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        write_atomically(temporary / RECORD, _record(document, name=_name_of(path)))
     return Exported(folder, to, document)
+
+
+def _record(document: Mapping[str, Any], *, name: str) -> str:
+    """What stays with the export, which others get to see: nothing of where things lie on this machine."""
+    kept = {key: value for key, value in document.items() if key != "notes"} | {"bundle": printable(name)}
+    return json.dumps(kept, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def _export_files(
@@ -198,7 +204,12 @@ def _whole_folder(folder: Path, *, force: bool) -> Iterator[Path]:
         yield temporary
         if folder.exists():
             folder.rename(scratch / "old")
-        temporary.rename(folder)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if (scratch / "old").exists():  # else it would go with the rest
+                (scratch / "old").rename(folder)
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

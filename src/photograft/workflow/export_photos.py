@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 from photograft.config import Config, load_config
 from photograft.config.data import DataConfig
 from photograft.data.boxes import Boxed, settled_annotation
-from photograft.data.files import PhotoFiles, open_files, read_photo
+from photograft.data.files import PhotoFiles, open_files, printable, read_photo
 from photograft.data.hashing import hash_bytes
 from photograft.data.inputs import expand_inputs
 from photograft.errors import DataError, ImageRejected
@@ -95,7 +96,7 @@ def choose_photos(model: Path, bundle: Bundle, given: Sequence[str], stack: Exit
 def _of_given(bundle: Bundle, given: Sequence[str], stack: ExitStack, *, calibrate: bool) -> Chosen:
     if len(given) == 1 and Path(given[0]).exists():
         try:
-            return _of_labelled(stack.enter_context(open_labelled(bundle, Path(given[0]))), given[0], calibrate)
+            return _of_labelled(stack.enter_context(open_labelled(bundle, Path(given[0]))), _name(given[0]), calibrate)
         except DataError as error:
             note = f"The photos are compared without labels: {error}"
     else:
@@ -106,7 +107,7 @@ def _of_given(bundle: Bundle, given: Sequence[str], stack: ExitStack, *, calibra
 
     def photos(rows: IntArray) -> ExportPhotos:
         return ExportPhotos(
-            f"photos without labels of {', '.join(given)}",
+            f"photos without labels of {', '.join(dict.fromkeys(map(_name, given)))}",
             len(rows),
             lambda: _read_files([files[i] for i in rows], limits),
         )
@@ -141,6 +142,11 @@ def _of_labelled(labelled: Labelled, name: str, calibrate: bool) -> Chosen:
         (f"{left:,} more photos of {name} are not needed, or are relatives of those that calibrate.",) if left else ()
     )
     return Chosen(compared, calibration, (*labelled.notes, *more))
+
+
+def _name(given: str) -> str:
+    """How photos are called in what others get to see: not by where they lie on this machine."""
+    return printable(Path(os.path.abspath(given)).name or given)  # noqa: PTH100 - Path.resolve would follow links
 
 
 def _of_run(run: RunFolder, root: Path, bundle: Bundle, *, calibrate: bool) -> Chosen:

@@ -136,8 +136,8 @@ def _pack() -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         command = [npm, "pack", f"onnxruntime-web@{RUNTIME_VERSION}", "--pack-destination", scratch]
         try:
-            done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=_NPM_S, check=False)
-            said = done.stderr.strip().splitlines()
+            done = subprocess.run(command, cwd=scratch, capture_output=True, timeout=_NPM_S, check=False)
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         except subprocess.TimeoutExpired:
             said = [f"no answer within {_NPM_S} seconds"]
         archives = list(Path(scratch).glob("*.tgz"))
