@@ -32,8 +32,6 @@ def add_similar(app: FastAPI, service: Service, bodies: Bodies, similar: Similar
 
 
 def _add_matches(app: FastAPI, service: Service, bodies: Bodies, similar: SimilarPhotos | None) -> None:
-    no_index = Refused(404, "no_index", "This server has no index of photos: --index names one.")
-
     @app.post(
         "/v1/similar",
         responses={200: {"model": answers.Similar, "description": "the most similar photos, best first"}},
@@ -46,10 +44,9 @@ def _add_matches(app: FastAPI, service: Service, bodies: Bodies, similar: Simila
         folder: Annotated[str | None, Query(description="Among photos below this folder alone.")] = None,
     ) -> Response:
         """Photos of the index that are like one photo."""
-        if similar is None:
-            raise no_index
+        known = _require(similar)
         async with _one_photo(request, service, bodies) as data:
-            found = await similar.of(data, top=top, label=label or None, folder=folder or None)
+            found = await known.of(data, top=top, label=label or None, folder=folder or None)
         return json_answer({"matches": found})
 
     @app.get(
@@ -59,12 +56,16 @@ def _add_matches(app: FastAPI, service: Service, bodies: Bodies, similar: Simila
     )
     def thumbnail(opaque: Annotated[str, Path(description="The id of a match.")]) -> Response:
         """The thumbnail of a photo of the index."""
-        if similar is None:
-            raise no_index
-        jpeg = similar.index.thumbnail(opaque) if re.fullmatch(_ID, opaque) else None
+        jpeg = _require(similar).index.thumbnail(opaque) if re.fullmatch(_ID, opaque) else None
         if jpeg is None:
             raise Refused(404, "no_thumbnail", "There is no thumbnail with this id.")
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+
+def _require(similar: SimilarPhotos | None) -> SimilarPhotos:
+    if similar is None:
+        raise Refused(404, "no_index", "This server has no index of photos: --index names one.")
+    return similar
 
 
 def _add_heat_map(app: FastAPI, service: Service, bodies: Bodies) -> None:

@@ -59,7 +59,8 @@ class Decoder:
             ImageRejected: It cannot be used as a photo, or needs long where others that do are waiting already.
         """
         if self._bad and (known := self._bad.get(hashlib.sha256(data).digest())):
-            raise known
+            # Anew, since one that is raised again holds all that it was ever raised in: every one of these photos.
+            raise ImageRejected(known.verdict, known.reason)
         try:
             return await _decode(self._quick, data)
         except ImageRejected as rejected:
