@@ -152,6 +152,13 @@ def test_what_does_not_fit_together_is_refused(pack: Path) -> None:
         read_pack(pack)
 
 
+@pytest.mark.parametrize("key", ["name", "bundle", "golden", "card"])
+def test_a_pack_that_lacks_a_part_is_refused_though_its_digest_holds(pack: Path, key: str) -> None:
+    rewrite(pack, lambda content, _: content.pop(key))
+    with pytest.raises(IntegrityError, match=f"no pack that photograft wrote .*{key}"):
+        read_pack(pack)
+
+
 def test_a_network_whose_batchnorm_moved_has_no_pack(bundle: Bundle, pack: Path) -> None:
     row = bundle.info.networks[0].model_copy(update={"batchnorm": "moved"})
     moved = Bundle(bundle.folder, bundle.info.model_copy(update={"networks": (row,)}), bundle.heads)

@@ -119,15 +119,19 @@ def read_pack(path: Path) -> Pack:
     if _FORMAT not in metadata:
         raise ModelError(f"{path} is no head pack: `photograft heads export RUN` writes one.")
     tensors, text = _checked(path, metadata[_FORMAT])
-    content = json.loads(text)
-    info = parse_info(json.dumps(content["bundle"]), path)
-    sums = {str(name): str(sha256) for name, sha256 in content["golden"].items()}
+    try:
+        content = json.loads(text)
+        stated, name, card = json.dumps(content["bundle"]), str(content["name"]), str(content["card"])
+        sums = {str(file): str(sha256) for file, sha256 in content["golden"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # the digest holds: it was written so
+        raise IntegrityError(f"{path} is no pack that photograft wrote ({error!r}); get it anew.") from error
+    info = parse_info(stated, path)
     wrong = [*_foreign_files(info), *contradictions(info, files_meant(info) | sums)]
     wrong += [f"BatchNorm of network {row.id} was moved" for row in info.networks if row.batchnorm == "moved"]
     if wrong:
         raise IntegrityError(f"{path} contradicts itself: {'; '.join(wrong)}.")
     bundle, pictures = _assemble(path, info, tensors)
-    return Pack(path, unicodedata.normalize("NFC", content["name"]), content["card"], bundle, pictures, sums)
+    return Pack(path, unicodedata.normalize("NFC", name), card, bundle, pictures, sums)
 
 
 def stand_on(bundle: Bundle, base: Bundle, *, path: Path) -> Bundle:
