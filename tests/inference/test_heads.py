@@ -90,6 +90,7 @@ def test_a_file_that_is_no_photo_is_rejected_and_no_photos_are_no_rows(heads: He
     assert [each.shape for each in heads.embed([]).values()] == [(0, 48)]
 
 
+@pytest.mark.slow
 def test_a_bundle_alone_may_have_any_number_of_networks(tmp_path: Path) -> None:
     folder = two_factors(tmp_path / "alone").write()
     with open_heads([folder], workers=2) as heads, photograft.load(folder) as classifier:
@@ -132,6 +133,7 @@ def test_a_pack_alone_and_two_of_one_name_are_refused(folders: list[Path]) -> No
         open_heads([])
 
 
+@pytest.mark.slow
 def test_the_same_weights_exported_elsewhere_count_where_golden_pictures_agree(
     folders: list[Path], tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def server(tiny_run: TrainedRun) -> Iterator[Served]:
         yield opened
 
 
+@pytest.mark.slow
 def test_other_addresses_need_a_token_or_the_flag(tiny_run: TrainedRun) -> None:
     for host in ("0.0.0.0", "::", "192.0.2.1", "somewhere.example"):
         with pytest.raises(ConfigError, match="--token"):

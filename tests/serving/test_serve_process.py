@@ -31,7 +31,7 @@ def half_sent(address: str, photo: bytes) -> socket.socket:
 
 
 @needs_signals
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_lets_requests_end(tiny_run: TrainedRun, photo_folder: Path, number: signal.Signals) -> None:
     photo = next(photo_folder.rglob("*.jpg")).read_bytes()
     with serving_process(tiny_run.bundle) as (address, process), half_sent(address, photo) as connection:
@@ -49,6 +49,7 @@ def test_a_signal_lets_requests_end(tiny_run: TrainedRun, photo_folder: Path, nu
 
 
 @needs_signals
+@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once(tiny_run: TrainedRun) -> None:
     with serving_process(tiny_run.bundle) as (address, process), half_sent(address, slow_photo()):
         process.send_signal(signal.SIGTERM)
@@ -58,6 +59,7 @@ def test_a_second_signal_ends_it_at_once(tiny_run: TrainedRun) -> None:
         assert process.wait(8) == 128 + signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_nothing_is_stored_and_nothing_heavy_is_loaded(
     tiny_run: TrainedRun, photo_folder: Path, tmp_path: Path
 ) -> None:
@@ -81,6 +83,7 @@ def test_nothing_is_stored_and_nothing_heavy_is_loaded(
         assert "비밀" not in "".join(said)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_served_says_so(tiny_run: TrainedRun, tmp_path: Path) -> None:
     def run(*arguments: str) -> tuple[int, str]:
         command = [sys.executable, "-m", "photograft", "serve", *arguments]
