@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -72,7 +73,10 @@ def test_nothing_is_stored_and_nothing_heavy_is_loaded(
         assert [row["label"] is None for row in rows] == [False, True]
         assert list(tmp_path.iterdir()) == []
         if Path("/proc").is_dir():
-            opened = [os.readlink(each) for each in Path(f"/proc/{process.pid}/fd").iterdir()]
+            opened = []
+            for each in Path(f"/proc/{process.pid}/fd").iterdir():
+                with suppress(FileNotFoundError):  # it has just been closed
+                    opened.append(os.readlink(each))
             assert not [each for each in opened if "deleted" in each or str(tmp_path) in each]
             loaded = Path(f"/proc/{process.pid}/maps").read_text()
             assert not re.search(r"/(torch|sklearn|scipy|pandas)/", loaded)

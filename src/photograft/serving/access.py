@@ -24,7 +24,7 @@ class ServiceAccess:
     """
 
     def __init__(self, *, host: str, port: int, token: str | None, hosts: Sequence[str] = ()) -> None:
-        self._token, self._port = token, port
+        self._token, self.port = token, port
         self._numbers = not is_loopback(host)
         self._any = "*" in hosts
         own = {socket.gethostname().lower()} if self._numbers else set()
@@ -56,7 +56,7 @@ class ServiceAccess:
     def _knows_token(self, scope: Scope, headers: dict[str, str]) -> bool:
         kind, _, given = headers.get("authorization", "").partition(" ")
         found = [given.strip() if kind.lower() == "bearer" else ""]
-        found.append(read_cookie(headers.get("cookie", ""), cookie_name(self._port)))
+        found.append(read_cookie(headers.get("cookie", ""), cookie_name(self.port)))
         if scope["path"] == "/":
             found += parse_qs(scope["query_string"].decode("latin-1")).get("token", [])[:1]
         return any([same(each, self._token or "") for each in found])  # noqa: C419 - no comparison is left out

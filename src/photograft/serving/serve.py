@@ -7,15 +7,24 @@ import contextlib
 import importlib.util
 import os
 import re
+import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from photograft.config.serve import ServeConfig
 from photograft.errors import ConfigError, MissingExtraError
 from photograft.features.engine_onnx import SideBySideEngine
-from photograft.inference.heads import open_heads
+from photograft.inference.heads import Heads, open_heads
 from photograft.workflow.narrator import Narrator, Silent
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from photograft.serving.access import ServiceAccess
+    from photograft.serving.service import Service
+    from photograft.serving.similar import SimilarPhotos
 
 
 def serve(
@@ -59,20 +68,31 @@ def serve(
         ConfigError: The port is taken, or the address needs a token.
         ModelError: The models cannot be loaded, or do not share a network.
     """
+    _check(host, token, open_to_all=open_to_all)
+    from photograft.serving.access import ServiceAccess
+    from photograft.serving.server import bind
+
+    narrator, config = narrator or Silent(), config or ServeConfig()
+    paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(each) for each in models]
+    with (
+        open_heads(paths, min_probability=min_probability, engine=SideBySideEngine) as heads,
+        bind(port, host) as bound,
+        _open_service(heads, config, index, narrator) as (service, similar),
+    ):
+        taken = int(bound.getsockname()[1])
+        access = ServiceAccess(host=host, port=taken, token=token, hosts=allow_hosts)
+        address = f"http://{_shown(host)}:{taken}/" + (f"?token={token}" if token else "")
+        app = _make_app(service, access, similar, verbose=verbose, token=token)
+        return _run(app, bound, service, address=address, opened=opened, ended=ended or threading.Event())
+
+
+def _check(host: str, token: str | None, *, open_to_all: bool) -> None:
+    """Refuse what cannot be served before anything is loaded."""
     for module in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("The server", "serve")
-    from photograft.serving.access import ServiceAccess, is_loopback
-    from photograft.serving.api import make_app
-    from photograft.serving.connections import Connections, Pace
-    from photograft.serving.guard import token_cookie
-    from photograft.serving.server import bind
-    from photograft.serving.server import serve as run
-    from photograft.serving.service import Service
-    from photograft.serving.similar import SimilarPhotos
-    from photograft.workflow.search import open_index
+    from photograft.serving.access import is_loopback
 
-    narrator, config, ended = narrator or Silent(), config or ServeConfig(), ended or threading.Event()
     if token and not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
         raise ConfigError("--token: only letters, digits and ._~+/=- can be sent in every place where a token stands.")
     if not is_loopback(host) and not token and not open_to_all:
@@ -80,44 +100,73 @@ def serve(
             f"--host: {host} can be reached from other machines, so everybody could ask. Give a --token, "
             "or --open where that is meant."
         )
-    paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(each) for each in models]
+
+
+@contextlib.contextmanager
+def _open_service(
+    heads: Heads, config: ServeConfig, index: str | os.PathLike[str] | None, narrator: Narrator
+) -> Iterator[tuple[Service, SimilarPhotos | None]]:
+    """The service, and its index where one is named."""
+    from photograft.serving.service import Service
+    from photograft.serving.similar import SimilarPhotos
+    from photograft.workflow.search import open_index
+
     with contextlib.ExitStack() as stack:
-        heads = stack.enter_context(open_heads(paths, min_probability=min_probability, engine=SideBySideEngine))
-        bound = stack.enter_context(bind(port, host))
+        opened = None if index is None else stack.enter_context(open_index(Path(index)))
         service = Service(heads, config, say=narrator.say)
         stack.callback(service.close)
-        taken = int(bound.getsockname()[1])
-        access = ServiceAccess(host=host, port=taken, token=token, hosts=allow_hosts)
-        cookie = None if token is None else token_cookie(taken, token)
-        similar = None
-        if index is not None:
-            similar = SimilarPhotos(stack.enter_context(open_index(Path(index))), service)
-        app = make_app(service, access, similar=similar, verbose=verbose, cookie=cookie)
-        connections = Connections(Pace(config.connections, config.read_seconds, 1000 * config.slowest_kb))
-        failed: list[BaseException] = []
+        yield service, None if opened is None else SimilarPhotos(opened, service)
 
-        def started() -> None:
-            task = asyncio.get_running_loop().create_task(service.warm_up())
-            task.add_done_callback(warmed)
 
-        def warmed(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and (error := task.exception()):
-                failed.append(error)
-                ended.set()
-            elif opened is not None:
-                opened(f"http://{_shown(host)}:{taken}/" + (f"?token={token}" if token else ""))
+def _make_app(
+    service: Service, access: ServiceAccess, similar: SimilarPhotos | None, *, verbose: bool, token: str | None
+) -> ASGIApp:
+    from photograft.serving.api import make_app
+    from photograft.serving.guard import token_cookie
 
-        forced = run(
-            app,
-            bound,
-            started=started,
-            ended=ended,
-            protocol=connections,
-            drain_s=config.drain_seconds,
-            tick=connections.end_slow,
-        )
-        if failed:
-            raise failed[0]
+    cookie = token_cookie(access.port, token) if token else None
+    return make_app(service, access, similar=similar, verbose=verbose, cookie=cookie)
+
+
+def _run(
+    app: ASGIApp,
+    bound: socket.socket,
+    service: Service,
+    *,
+    address: str,
+    opened: Callable[[str], None] | None,
+    ended: threading.Event,
+) -> int | None:
+    """Warm up and answer until the end; what went wrong in warming up is raised."""
+    from photograft.serving.connections import Connections, Pace
+    from photograft.serving.server import serve as run
+
+    limits = service.config
+    connections = Connections(Pace(limits.connections, limits.read_seconds, 1000 * limits.slowest_kb))
+    failed: list[BaseException] = []
+
+    def started() -> None:
+        task = asyncio.get_running_loop().create_task(service.warm_up())
+        task.add_done_callback(warmed)
+
+    def warmed(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            failed.append(error)
+            ended.set()
+        elif opened is not None:
+            opened(address)
+
+    forced = run(
+        app,
+        bound,
+        started=started,
+        ended=ended,
+        protocol=connections,
+        drain_s=limits.drain_seconds,
+        tick=connections.end_slow,
+    )
+    if failed:
+        raise failed[0]
     return forced
 
 
