@@ -14,7 +14,6 @@ PAGE_POLICY = (
 """What the page may load: itself, and photos that were chosen in it (`blob:`), which stay in the browser."""
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_SHARED = ("shared.css", "show.js", "texts.js")
 
 
 def add_page(app: FastAPI, *, cookie: str | None = None) -> None:
@@ -36,9 +35,6 @@ def add_page(app: FastAPI, *, cookie: str | None = None) -> None:
 
 def _read_assets() -> dict[str, bytes]:
     """Every file of the page but the HTML by its name, with those that all pages share."""
-    own = files("photograft.serving").joinpath("page")
-    names = [each.name for each in own.iterdir() if each.name.endswith(tuple(_TYPES))]
-    shared = files("photograft").joinpath("pages")
-    return {name: own.joinpath(name).read_bytes() for name in names} | {
-        name: shared.joinpath(name).read_bytes() for name in _SHARED
-    }
+    folders = (files("photograft").joinpath("pages"), files("photograft.serving").joinpath("page"))
+    every = [each for folder in folders for each in folder.iterdir() if each.name.endswith(tuple(_TYPES))]
+    return {each.name: each.read_bytes() for each in every}

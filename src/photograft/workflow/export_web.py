@@ -35,9 +35,8 @@ _RUNTIME = {
     "ort.wasm.bundle.min.mjs": ("ort.js", "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90"),
     "ort-wasm-simd-threaded.wasm": ("ort.wasm", "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"),
 }
-_PACKAGE = Path(__file__).resolve().parent.parent
-_SHARED = ("pages/shared.css", "pages/show.js", "pages/texts.js")
-_OF_SERVER = ("serving/page/csv.js", "serving/page/given.js", "serving/page/icon.svg")
+_PAGES = Path(__file__).resolve().parent.parent / "pages"
+"""What all pages share, and below it, in `web`, what this one has."""
 _HOSTING = "HOSTING.md"
 _NPM_S = 300
 
@@ -58,10 +57,9 @@ def export_web(
         ConfigError: The runtime is neither in the cache nor to be had from npm, or not the right one.
     """
     taken = find_runtime(runtime, narrator=narrator or Silent())
-    for name in (*_SHARED, *_OF_SERVER):
-        _copy(_PACKAGE / name, folder / Path(name).name)
-    for path in sorted((_PACKAGE / "pages" / "web").iterdir()):
-        _copy(path, folder / path.name)
+    for path in sorted((*_PAGES.iterdir(), *(_PAGES / "web").iterdir())):
+        if path.is_file():
+            _copy(path, folder / path.name)
     for name in check_files(bundle.folder):
         _copy(bundle.folder / name, folder / "model" / name)
     _copy(bundle.folder / "checksums.json", folder / "model" / "checksums.json")

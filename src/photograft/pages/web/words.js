@@ -3,9 +3,7 @@ import { addTexts } from './texts.js';
 
 addTexts({
   en: {
-    'question': 'What does this photo show?', 'choose-group': 'Choose photos', 'drop-here': 'Drop photos here', 'choose': 'Choose photos',
-    'take': 'Take a photo', 'camera': 'Live camera', 'camera-stop': 'Stop', 'turn': 'Other camera', 'pace': '{n} answers a second', 'paste': 'or paste one with Ctrl V',
-    'drop-now': 'Drop to have a look', 'pasted': 'pasted picture', 'taken': 'from the camera', 'photo-of': 'The photo {name}', 'looking': 'Looking …',
+    'camera': 'Live camera', 'camera-stop': 'Stop', 'turn': 'Other camera', 'pace': '{n} answers a second',
     'loading': 'Loading the model: {done} of {all} MB', 'loading-label': 'Loading', 'starting': 'Starting the model …',
     'not-loaded': 'The model could not be loaded: {reason}. Load the page again; if it stays so, a file is missing on the server.',
     'private': 'Photos stay on this device: they are looked at in this browser, and nothing is sent anywhere.',
@@ -13,16 +11,12 @@ addTexts({
     'check-same': 'Predicts in this browser as when it was made: checked on {n} pictures, largest difference {difference}.',
     'check-other': 'Does not predict in this browser as when it was made: on {n} pictures probabilities differ by up to {difference}. Do not rely on it in this browser; try another one.',
     'check-none': 'Whether it predicts as when it was made could not be checked: {reason}.',
-    'many': '{n} photos', 'many-busy': '{done} of {n} photos', 'stopped': 'Stopped: {done} of {n} photos', 'done': 'All {n} photos are done.',
-    'progress': 'Progress', 'stop': 'Stop', 'download': 'Download as CSV', 'table': 'Answers for every photo', 'file': 'File', 'answer': 'Answer', 'status': 'Status',
-    'is-ok': 'clear', 'is-unsure': 'not sure', 'is-unfamiliar': 'unfamiliar', 'is-rejected': 'not read', 'is-waiting': 'waiting', 'camera-refused': 'The browser may not use the camera. Allow it in the address bar, or choose a photo.',
-    'camera-none': 'No camera was found. Choose a photo instead.', 'nothing': 'There was no file in what you gave.',
+    'done': 'All {n} photos are done.',
+    'nothing': 'There was no file in what you gave.',
     'too-large': 'too_large_file: larger than {size} MB, the most that the model was made for', 'too-long': 'timeout: no answer within {n} seconds',
   },
   ko: {
-    'question': '이 사진은 무엇일까요?', 'choose-group': '사진 고르기', 'drop-here': '사진을 여기에 끌어다 놓으세요', 'choose': '사진 고르기',
-    'take': '사진 찍기', 'camera': '실시간 카메라', 'camera-stop': '멈추기', 'turn': '다른 카메라', 'pace': '1초에 {n}번 답합니다', 'paste': 'Ctrl V로 붙여 넣어도 됩니다',
-    'drop-now': '놓으면 살펴봅니다', 'pasted': '붙여 넣은 사진', 'taken': '카메라 사진', 'photo-of': '사진 {name}', 'looking': '살펴보는 중…',
+    'camera': '실시간 카메라', 'camera-stop': '멈추기', 'turn': '다른 카메라', 'pace': '1초에 {n}번 답합니다',
     'loading': '모델을 불러오는 중: {all} MB 중 {done} MB', 'loading-label': '불러오는 중', 'starting': '모델을 시작하는 중…',
     'not-loaded': '모델을 불러오지 못했습니다: {reason}. 페이지를 다시 열어 보고, 그래도 안 되면 서버에 빠진 파일이 있는지 확인하세요.',
     'private': '사진은 이 기기를 떠나지 않습니다. 이 브라우저 안에서만 살펴보고 어디에도 보내지 않습니다.',
@@ -30,10 +24,8 @@ addTexts({
     'check-same': '모델을 만들 때와 똑같이 예측합니다. 사진 {n}장으로 확인했고, 가장 큰 차이는 {difference}입니다.',
     'check-other': '모델을 만들 때와 다르게 예측합니다. 사진 {n}장에서 확률이 {difference}까지 다릅니다. 이 브라우저의 답은 믿지 말고 다른 브라우저를 써 보세요.',
     'check-none': '모델을 만들 때와 똑같이 예측하는지 확인하지 못했습니다: {reason}.',
-    'many': '사진 {n}장', 'many-busy': '사진 {n}장 중 {done}장', 'stopped': '멈춤: 사진 {n}장 중 {done}장', 'done': '사진 {n}장을 모두 살펴보았습니다.',
-    'progress': '진행 상황', 'stop': '멈추기', 'download': 'CSV로 내려받기', 'table': '사진마다의 답', 'file': '파일', 'answer': '답', 'status': '상태',
-    'is-ok': '확실', 'is-unsure': '확신 없음', 'is-unfamiliar': '낯선 사진', 'is-rejected': '읽지 못함', 'is-waiting': '대기 중', 'camera-refused': '브라우저가 카메라를 쓸 수 없습니다. 주소창에서 허용하거나 사진을 고르세요.',
-    'camera-none': '카메라를 찾지 못했습니다. 사진을 고르세요.', 'nothing': '파일이 들어 있지 않습니다.',
+    'done': '사진 {n}장을 모두 살펴보았습니다.',
+    'nothing': '파일이 들어 있지 않습니다.',
     'too-large': 'too_large_file: 이 모델이 받는 {size} MB보다 큽니다', 'too-long': 'timeout: {n}초 안에 답이 없습니다',
   },
 });
