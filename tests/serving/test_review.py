@@ -28,6 +28,7 @@ from photograft.workflow.train import TrainedRun
 
 from .drawn_runs import make_run, serving, serving_here
 
+ASSETS = ("/", "/assets/review.js", "/assets/ground.css", "/assets/review.css")
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -131,7 +132,7 @@ def test_only_the_loopback_address_is_bound(page: Page) -> None:
 
 def test_every_answer_has_the_headers(page: Page) -> None:
     known = page.items()[0]["id"]
-    for path in ("/", "/assets/review.js", "/assets/review.css", "/api/queue", f"/photos/{known}/large", "/no"):
+    for path in (*ASSETS, "/api/queue", f"/photos/{known}/large", "/no"):
         answer = page.client.get(path)
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
         policy = answer.headers["content-security-policy"]
@@ -142,7 +143,7 @@ def test_every_answer_has_the_headers(page: Page) -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere(page: Page) -> None:
-    texts = [page.client.get(path).text for path in ("/", "/assets/review.js", "/assets/review.css")]
+    texts = [page.client.get(path).raise_for_status().text for path in ASSETS]
     assert not re.findall(r"https?://|@import|url\(|\beval\b|innerHTML", "".join(texts))
     assert not re.findall(r"<script(?![^>]* src=)|\son\w+=|style=", texts[0])
 

@@ -30,7 +30,8 @@ from photograft.workflow.review_photos import LARGE_PX, SMALL_PX, PhotoPictures
 from photograft.workflow.review_queue import QueueItem
 
 _SIZES = {"large": LARGE_PX, "small": SMALL_PX}
-_ASSETS = {"review.css": "text/css", "review.js": "text/javascript"}
+_OF_ALL_PAGES = "ground.css"
+_ASSETS = {_OF_ALL_PAGES: "text/css", "review.css": "text/css", "review.js": "text/javascript"}
 _NEIGHBOURS = 6
 _DECODED_AT_ONCE = 4
 
@@ -243,4 +244,5 @@ def _add_errors(app: FastAPI, say: Callable[[str], None]) -> None:
 
 
 def _asset(name: str) -> bytes:
-    return files("photograft.serving").joinpath("review_page", name).read_bytes()
+    place = ("pages",) if name == _OF_ALL_PAGES else ("serving", "review_page")
+    return files("photograft").joinpath(*place, name).read_bytes()
