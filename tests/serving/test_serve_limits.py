@@ -22,7 +22,7 @@ from .served import Served, read_all, served, slow_photo, told
 LIMITS = {
     "body_mb": 0.5,
     "files": 4,
-    "queue": 6,
+    "queue": 4,
     "pixels": 5_000_000,
     "photo_seconds": 0.5,
     "connections": 12,
@@ -89,7 +89,7 @@ def test_too_many_pixels(server: Served, tmp_path: Path) -> None:
 def test_a_full_queue_is_told_at_once(server: Served, photo: bytes) -> None:
     slow = slow_photo()
     with ThreadPoolExecutor(12) as pool:
-        pending = [pool.submit(server.client.post, "/v1/predict", content=slow + bytes([i])) for i in range(10)]
+        pending = [pool.submit(server.client.post, "/v1/predict", content=slow + bytes([i])) for i in range(7)]
         answers = [each.result() for each in pending]
     full = [each for each in answers if each.status_code == 503]
     assert full and all(told(each) == (503, "queue_full") for each in full)

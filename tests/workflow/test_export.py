@@ -112,6 +112,19 @@ def test_photos_without_labels_give_agreement_alone(bundle_copy: Path, photo_fol
         assert not any(str(place).encode() in content for place in (tmp_path, photo_folder, bundle_copy))
 
 
+def test_photos_that_are_not_there_are_refused_by_name(bundle_copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"--photos: .*typing mistake does not exist"):
+        export(bundle_copy, "onnx", out=tmp_path / "x", photos=[str(tmp_path / "typing mistake")])
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_a_form_has_no_use_for_is_refused(bundle_copy: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--photos: .*leave it out"):
+        export(bundle_copy, "web", out=tmp_path / "x", photos=["some"])
+    with pytest.raises(ConfigError, match=r"--runtime: only --to web"):
+        export(bundle_copy, "onnx", out=tmp_path / "x", runtime=tmp_path)
+
+
 def test_quantisation_without_photos_is_refused(bundle_copy: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"at least 8 photos .*no photos were given.* --photos FOLDER"):
         export(bundle_copy, "onnx-int8", out=tmp_path / "x")

@@ -76,6 +76,12 @@ def export(
     narrator, path = narrator or Silent(), Path(model)
     if to not in FORMS:
         raise ConfigError(f"--to: {to!r} is none of {', '.join(FORMS)}.")
+    if to == "web" and photos:
+        raise ConfigError(
+            "--photos: the page runs the model's own networks, and is compared with nothing; leave it out."
+        )
+    if to != "web" and runtime is not None:
+        raise ConfigError("--runtime: only --to web takes a runtime of the browser; leave it out.")
     bundle = read_bundle(path)
     if to != "web":
         require_one_contract(bundle)
