@@ -268,6 +268,22 @@ def test_every_text_is_there_in_both_languages(chromium: Any, address: str) -> N
         assert english == korean and unknown == []
 
 
+def test_factors_of_an_unfamiliar_photo_are_folded(chromium: Any, address: str) -> None:
+    show = """async (status) => {
+      const { showPrediction } = await import('/assets/show.js');
+      const top = [{ label: 'wear', probability: 0.99 }, { label: 'none', probability: 0.01 }];
+      const factors = { mask: { ...top[0], top }, age: { ...top[0], top } };
+      document.body.replaceChildren(showPrediction({ status, label: 'wear', probability: 0.98, top, factors }));
+    }"""
+    with opened(chromium, address) as page:
+        page.evaluate(show, "ok")
+        assert page.locator(".bars").first.is_visible() and page.locator(".factor").count() == 2
+        page.evaluate(show, "unfamiliar")
+        assert page.locator(".factor").count() == 2 and page.locator(".factor:visible").count() == 0
+        page.locator("summary").first.click()
+        assert page.locator(".factor:visible").count() == 2
+
+
 def test_a_page_for_keyboards_and_screen_readers(chromium: Any, address: str, photo_folder: Path, tulip: Path) -> None:
     unnamed = """() => [...document.querySelectorAll('button, input, select, progress, img')]
       .filter((each) => each.checkVisibility() && !each.labels?.length && !each.textContent.trim()

@@ -31,7 +31,7 @@ export function showPrediction(row, { classes = [], title = '', level = 2 } = {}
     return answer;
   }
   answer.append(...showHeadline(row, level), ...showMeaning(row, classes));
-  if (row.factors && Object.keys(row.factors).length) answer.append(showFactors(row.factors, level + 1));
+  if (row.factors && Object.keys(row.factors).length) answer.append(showFactors(row, level + 1));
   else answer.append(showBars(row.top, { given: row.labels && row.labels.map((each) => each.label), folded: row.status === 'unfamiliar' }));
   return answer;
 }
@@ -130,10 +130,12 @@ function showRejected(row, level) {
   ];
 }
 
-function showFactors(factors, level) {
+/** Each factor with its values. Those of an unfamiliar photo only on demand: a high probability would be believed. */
+function showFactors({ factors, status }, level) {
   const parts = Object.entries(factors).map(([name, factor]) =>
     make('section', { class: 'factor' }, make(`h${level}`, {}, name), showBars(factor.top)));
-  return make('div', { class: 'factors' }, ...parts);
+  const all = make('div', { class: 'factors' }, ...parts);
+  return status === 'unfamiliar' ? make('details', { class: 'more' }, make('summary', {}, say('folded')), all) : all;
 }
 
 /** Classes with their probabilities, best first: those that matter at once, the others on demand. */
