@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -99,8 +100,10 @@ def _of_given(bundle: Bundle, given: Sequence[str], stack: ExitStack, *, calibra
             return _of_labelled(stack.enter_context(open_labelled(bundle, Path(given[0]))), _name(given[0]), calibrate)
         except DataError as error:
             note = f"The photos are compared without labels: {error}"
+    elif len(given) == 1 and not glob.has_magic(given[0]):
+        raise DataError(f"--photos: {printable(given[0])} does not exist; give a folder, archive, table or photos.")
     else:
-        note = "Photos of several places are compared without labels."
+        note = "Photos of several places, or of a pattern, are compared without labels."
     limits = DataConfig(**bundle.info.inputs.get("limits", {}))
     files = list(expand_inputs(given))
     first, others = _divide(len(files), calibrate, most=MOST_UNLABELLED)
