@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -292,11 +293,11 @@ class PhotoIndex:
             [any(_passes(row, label, folder) for row in of_vectors[n]) for n in range(self.n)], dtype=bool
         )
         if not among_N.any() and self.n:
-            shown = ", ".join(self.classes[:_NAMED]) + (" and others" if len(self.classes) > _NAMED else "")
-            has = f"its labels are: {shown}" if self.classes else "its photos have no labels"
             wanted = {"the label": label, "a path in": folder}
             what = " and ".join(f"{words} {value!r}" for words, value in wanted.items() if value is not None)
-            raise ConfigError(f"No photo of the index {self._stored.folder} has {what}; {has}.")
+            rows = chain.from_iterable(of_vectors.values())
+            instead = "; ".join(_known(self.classes, rows, label=label is not None, folder=folder is not None))
+            raise ConfigError(f"No photo of the index {self._stored.folder} has {what}; {instead}.")
         if len(self._allowed) >= _FILTERS:
             self._allowed.clear()
         self._allowed[asked] = among_N
@@ -336,6 +337,19 @@ def _passes(row: IndexRow, label: str | None, folder: str | None) -> bool:
     if folder is not None and not is_below(row.path, folder):
         return False
     return label is None or any(_form(each) == _form(label) for each in row.labels)
+
+
+def _known(classes: Sequence[str], rows: Iterable[IndexRow], *, label: bool, folder: bool) -> Iterator[str]:
+    """What could be asked for instead: labels, and the folders at the top, as the index names them."""
+    if label:
+        yield f"its labels are: {_first(classes)}" if classes else "its photos have no labels"
+    if folder:
+        tops = sorted({row.path.split("/")[0] for row in rows if "/" in row.path})
+        yield f"its folders are: {_first(tops)}" if tops else "its photos are in no folders"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
 
 
 def _form(name: str) -> str:
