@@ -104,4 +104,6 @@ def test_what_cannot_be_served_says_so(tiny_run: TrainedRun, tmp_path: Path) -> 
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         code, said = run(str(tiny_run.bundle), "--port", str(taken.getsockname()[1]))
-        assert code == 2 and "--port" in said
+        assert code == 2 and "--port 0 to take a free one" in said
+    code, said = run(str(tiny_run.bundle), "--host", "192.0.2.7", "--open")
+    assert code == 2 and "--host: 192.0.2.7 is no address of this machine" in said

@@ -26,7 +26,7 @@ def lowest_probability(bundle: Bundle, wanted: float | None) -> float:
             "This model gives any number of labels, each from a threshold of its own on; it takes no min_probability."
         )
     if not 0 <= wanted <= 1:
-        raise ConfigError(f"min_probability is {wanted:g}; it must be from 0 to 1.")
+        raise ConfigError(f"--min-probability (min_probability) is {wanted:g}; it must be from 0 to 1.")
     return wanted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import signal
 import socket
@@ -35,7 +36,11 @@ def bind(port: int, host: str = HOST) -> socket.socket:
         bound.bind(address)
     except (OSError, OverflowError) as error:
         bound.close()
-        raise ConfigError(f"--port: {port} cannot be used ({error}); leave --port out to take a free one.") from error
+        if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError(f"--host: {host} is no address of this machine ({error}).") from error
+        raise ConfigError(
+            f"--port: {port} cannot be used ({error}); choose another, or --port 0 to take a free one."
+        ) from error
     return bound
 
 
