@@ -84,13 +84,13 @@ def test_each_file_is_read_once_and_decoded_once_per_contract(
     draft.target("x", ("1", "2"), ["a", "b", "c"]).target("y", ("1", "2", "3"), ["a"])
     (tmp_path / "사진.png").write_bytes(photos[0])
     decoded: list[int] = []
-    submit = DecodePool._submit
+    submit = DecodePool.submit
 
     def counted(self: DecodePool, photo: object) -> object:
         decoded.append(self.contract.px)
         return submit(self, photo)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(DecodePool, "_submit", counted)
+    monkeypatch.setattr(DecodePool, "submit", counted)
     opened: list[str] = []
     read: Callable[..., tuple[bytes, object]] = photograft.inference.classifier.read_photo
 
