@@ -70,12 +70,12 @@ def verify_export(
                 f"The export ({each.name}) gives other probabilities of the golden pictures than the bundle: they "
                 f"differ by {golden[each.name]:.2g} (at most {TOLERANCE if each.exact else 1:g}). Nothing was written."
             )
-    rates = _photos_per_second([_bundle_run(classifier), *(each.run for each in candidates)], px=bundle.contract.px)
+    speeds = _measure_speeds([_bundle_run(classifier), *(each.run for each in candidates)], px=bundle.contract.px)
     size = sum(file.stat().st_size for file in _files_used(bundle))
-    rows: list[dict[str, Any]] = [{"name": "bundle", "size_bytes": size, "photos_per_second": rates[0]}]
-    for each, rate in zip(candidates, rates[1:], strict=True):
+    rows: list[dict[str, Any]] = [{"name": "bundle", "size_bytes": size, **speeds[0]}]
+    for each, speed in zip(candidates, speeds[1:], strict=True):
         difference = {"golden_difference": golden[each.name]}
-        rows.append({"name": each.name, "size_bytes": each.size_bytes, "photos_per_second": rate, **difference})
+        rows.append({"name": each.name, "size_bytes": each.size_bytes, **speed, **difference})
     compared = None
     if photos is not None and photos.n:
         seen, used_N = _look(classifier, candidates, photos, narrator)
@@ -132,8 +132,11 @@ def _bundle_run(classifier: Classifier) -> Run:
     return run
 
 
-def _photos_per_second(runs: Sequence[Run], *, px: int) -> list[float]:
-    """Medians, of passes that take turns, so that whatever else the machine does slows all of them alike."""
+def _measure_speeds(runs: Sequence[Run], *, px: int) -> list[dict[str, float]]:
+    """Photos per second of passes that take turns, so that whatever else the machine does slows all of them alike.
+
+    The median, and those of the slowest and the fastest pass: two speeds differ where these do not overlap.
+    """
     n = photos_at_once()
     pixels_NHWC = np.random.default_rng(0).integers(0, 256, (n, px, px, 3), dtype=np.uint8)
     for run in runs:
@@ -145,7 +148,11 @@ def _photos_per_second(runs: Sequence[Run], *, px: int) -> list[float]:
             started = time.perf_counter()
             run(pixels_NHWC)
             own.append(time.perf_counter() - started)
-    return [n / statistics.median(own) for own in seconds]
+    names = ("photos_per_second", "photos_per_second_low", "photos_per_second_high")
+    return [
+        {name: n / each for name, each in zip(names, (statistics.median(own), max(own), min(own)), strict=True)}
+        for own in seconds
+    ]
 
 
 def _look(
