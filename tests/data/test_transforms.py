@@ -70,6 +70,7 @@ def test_without_settings_a_copy_is_the_resized_source() -> None:
     assert source_px(224) == 258
 
 
+@pytest.mark.slow
 def test_copies_are_the_same_in_any_process_and_under_any_number_of_threads() -> None:
     expected = all_copies()
     with ThreadPoolExecutor(4) as pool:

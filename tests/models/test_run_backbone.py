@@ -117,6 +117,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     return run, embedder
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch, about itself
 def test_a_tuned_network_is_loaded_and_exported_like_any_other(tuned: tuple[Path, Any], tmp_path: Path) -> None:
     import onnxruntime
@@ -139,6 +140,7 @@ def test_a_tuned_network_is_loaded_and_exported_like_any_other(tuned: tuple[Path
     assert read_outputs(network).embedding == wanted_ND.shape[1]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch, about itself
 def test_the_front_is_exported_once_and_gives_the_boundary(tuned: tuple[Path, Any], tmp_path: Path) -> None:
     import onnxruntime

@@ -23,7 +23,8 @@ from photograft.tracking.run_folder import RunFolder
 from photograft.workflow.resume import forget_progress
 from photograft.workflow.train import TrainedRun, resume, train
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+# The run that all of them go on with takes a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSIX signals")]
 
 KILL, INT, TERM = (int(number) for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
 
@@ -64,7 +65,7 @@ def check_equal(run: Path, unbroken: TrainedRun) -> None:
     RunFolder(run).check()  # checksums.json has every file and none that is gone
 
 
-@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [5, 1])
 def test_a_fit_killed_around_its_writes_ends_as_if_it_never_was(tmp_path: Path, every: int) -> None:
     fit, chain = (["fit", str(tmp_path / name)] for name in ("whole", "chain"))
     n_moments = 2 * (14 + 3)  # before and after each of 14 checkpoints, and 3 times records
@@ -201,7 +202,6 @@ def test_photos_that_changed_are_refused_and_may_be_put_back(
     check_equal(run, unbroken)
 
 
-@pytest.mark.slow
 def test_names_of_any_bytes_and_a_time_limit_go_on(tuning: Tuning, tmp_path: Path) -> None:
     photos = Path(shutil.copytree(tuning.photos, tmp_path / "photos"))
     folder = os.fsencode(photos / "daisy")
@@ -227,7 +227,6 @@ def test_names_of_any_bytes_and_a_time_limit_go_on(tuning: Tuning, tmp_path: Pat
     assert "time_limit: 60" in settled
 
 
-@pytest.mark.slow
 def test_a_run_that_wrote_two_networks_is_finished_anew(
     tuning: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,7 +249,6 @@ def test_a_run_that_wrote_two_networks_is_finished_anew(
     sealed.check()
 
 
-@pytest.mark.slow
 def test_a_run_killed_at_any_write_goes_on_to_the_same(tuning: Tuning, unbroken: TrainedRun, tmp_path: Path) -> None:
     (whole,) = run_cases([Case(tuning.command(tmp_path / "whole"), {})], tmp_path)
     check_equal(the_run(tmp_path / "whole"), unbroken)
@@ -275,7 +273,6 @@ def test_a_run_killed_at_any_write_goes_on_to_the_same(tuning: Tuning, unbroken:
     assert finished > len(runs) / 2
 
 
-@pytest.mark.slow
 def test_a_run_killed_at_random_moments_goes_on_to_the_same(
     tuning: Tuning, unbroken: TrainedRun, tmp_path: Path
 ) -> None:
