@@ -25,7 +25,11 @@ def serving(*models: Path, limits: tuple[str, ...] = (), **options: Any) -> Iter
     """The server in a thread, and its address."""
     addresses: queue.SimpleQueue[str] = queue.SimpleQueue()
     ended = threading.Event()
-    given = {"port": 0, "opened": addresses.put, "ended": ended, "config": serve_config(limits), **options}
+
+    def started(address: str, _: str) -> None:
+        addresses.put(address)
+
+    given = {"port": 0, "opened": started, "ended": ended, "config": serve_config(limits), **options}
     thread = threading.Thread(target=serve, args=(list(models),), kwargs=given, daemon=True)
     thread.start()
     try:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +74,22 @@ def told(answer: httpx.Response) -> tuple[int, str]:
 
 
 @contextmanager
-def served(model: Path | list[Path], *, limits: dict[str, Any] | None = None, **options: Any) -> Iterator[Served]:
-    """A server in a thread, ended behind the block."""
+def served(
+    model: Path | list[Path],
+    *,
+    limits: dict[str, Any] | None = None,
+    told: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> Iterator[Served]:
+    """A server in a thread, ended behind the block; `told` is called with what it says that it serves."""
     addresses: queue.SimpleQueue[str] = queue.SimpleQueue()
     ended = threading.Event()
-    named = {"port": 0, "config": ServeConfig(**(limits or {})), "opened": addresses.put, "ended": ended, **options}
+
+    def started(address: str, what: str) -> None:
+        told(what)
+        addresses.put(address)
+
+    named = {"port": 0, "config": ServeConfig(**(limits or {})), "opened": started, "ended": ended, **options}
     thread = threading.Thread(target=serve, args=(model,), kwargs=named, daemon=True)
     thread.start()
     address = addresses.get(timeout=60).partition("?")[0]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from photograft.models.bundle import read_bundle, seal_bundle
 from photograft.workflow.search_build import build_index
 from photograft.workflow.train import TrainedRun
 
@@ -47,6 +48,26 @@ def test_several_heads(chromium: Any, tiny_run: TrainedRun, bundle_copy: Path, t
         assert page.locator(".answer-cell").first.locator("div").count() == 2
         header = downloaded(page)[1].decode("utf-8-sig").partition("\r\n")[0]
         assert "둘째 label" in header.split(",") and "status" not in header.split(",")
+
+
+def test_a_photo_has_the_status_of_the_first_head(
+    chromium: Any, tiny_run: TrainedRun, bundle_copy: Path, tulip: Path, noise: Path
+) -> None:
+    """Of two heads, the second of which takes every photo for unfamiliar."""
+    info = read_bundle(bundle_copy).info
+    assert info.decisions.unfamiliar is not None
+    nothing = info.decisions.unfamiliar.model_copy(update={"limit": 0.0})
+    strict = info.decisions.model_copy(update={"unfamiliar": nothing})
+    seal_bundle(bundle_copy, info.model_copy(update={"decisions": strict}))
+    with serving(tiny_run.bundle, bundle_copy) as address, opened(chromium, address) as page:
+        choose(page, tulip, noise)
+        finished(page)
+        assert page.locator("#told").inner_text() == "All 2 photos are done: 1 answered, 1 unfamiliar."
+        assert page.locator(".state").all_inner_texts() == ["answered", "unfamiliar"]
+        first, second = page.locator(".answer-cell").first.locator("div").all_inner_texts()
+        assert (first, second) == ("노란 튤립", "노란 튤립? unfamiliar")
+        page.get_by_role("button", name="answered 1").click()
+        assert page.locator("#rows tr").locator("visible=true").count() == 1
 
 
 def test_similar_photos(chromium: Any, tiny_run: TrainedRun, photo_folder: Path, tulip: Path, tmp_path: Path) -> None:

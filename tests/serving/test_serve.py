@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import queue
 import shutil
 import struct
 from collections.abc import Iterator
@@ -229,7 +230,9 @@ def test_the_openapi_file_fits_its_schema(server: Served) -> None:
 
 def test_several_heads_in_one_server(tiny_run: TrainedRun, tmp_path: Path, photos: list[Path]) -> None:
     other = Path(shutil.copytree(tiny_run.bundle, tmp_path / "다른 머리"))
-    with served([tiny_run.bundle, other]) as both:
+    what: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with served([tiny_run.bundle, other], told=what.put) as both:
+        assert what.get() == f"{tiny_run.run.name} and 다른 머리"
         row = both.predict(photos[0].read_bytes())
         first, second = row["heads"]
         assert second == "다른 머리" and row["heads"][first]["label"] == row["label"]
@@ -241,7 +244,9 @@ def test_several_heads_in_one_server(tiny_run: TrainedRun, tmp_path: Path, photo
 def test_similar_photos(tiny_run: TrainedRun, photo_folder: Path, photos: list[Path], tmp_path: Path) -> None:
     folder = tmp_path / "닮은 사진.index"
     photograft.build_index(tiny_run.bundle, [photo_folder], folder)
-    with served(tiny_run.bundle, index=folder) as searched:
+    what: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with served(tiny_run.bundle, index=folder, told=what.put) as searched:
+        assert what.get() == f"{tiny_run.run.name} (with an index of 60 photos)"
         post = searched.client.post
         matches = post("/v1/similar", content=photos[0].read_bytes(), params={"top": 3}).json()["matches"]
         assert len(matches) == 3 and matches[0]["similarity"] == pytest.approx(1, abs=1e-3)
@@ -252,7 +257,12 @@ def test_similar_photos(tiny_run: TrainedRun, photo_folder: Path, photos: list[P
         assert told(searched.client.get("/v1/thumbnails/..%2f..%2fcatalogue")) == (404, "not_found")
         assert told(post("/v1/similar", content=b"x", params={"label": "x"})) == (422, "rejected")
         asked = {"content": photos[0].read_bytes(), "params": {"label": "no such label"}}
-        assert told(post("/v1/similar", **asked)) == (422, "nothing_to_search")
+        refused = post("/v1/similar", **asked)
+        assert told(refused) == (422, "nothing_to_search")
+        labels = "its labels are: daisy, sun flower, 노란 튤립."
+        assert refused.json()["error"]["message"] == f"No photo of the index has this label; {labels}"
+        both = post("/v1/similar", content=asked["content"], params={"label": "daisy", "folder": "nowhere"})
+        assert "has this label and lies in this folder; its labels are: daisy" in both.json()["error"]["message"]
         daisies = post("/v1/similar", content=photos[0].read_bytes(), params={"label": "daisy"}).json()["matches"]
         assert {each["label"] for each in daisies} == {"daisy"}
         assert searched.client.get("/v1/model").json()["index"] == {"photos": 60}

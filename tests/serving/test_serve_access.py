@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,13 +26,21 @@ def server(tiny_run: TrainedRun) -> Iterator[Served]:
         yield opened
 
 
+def test_what_is_wrong_with_an_address_or_a_token_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    nothing = tmp_path / "no model"
+    for host in ("0.0.0.0", "::", "192.0.2.1"):
+        with pytest.raises(ConfigError, match="--token"):
+            serve(nothing, host=host, port=0)
+    for host in ("no such host", "", "x" * 80):
+        with pytest.raises(ConfigError, match="--host: there is no address for"):
+            serve(nothing, host=host, port=0)
+    for host in ("127.0.0.1", "0.0.0.0"):
+        with pytest.raises(ConfigError, match="--token: it is empty"):
+            serve(nothing, host=host, port=0, token="")
+
+
 @pytest.mark.slow
 def test_other_addresses_need_a_token_or_the_flag(tiny_run: TrainedRun) -> None:
-    for host in ("0.0.0.0", "::", "192.0.2.1", "somewhere.example"):
-        with pytest.raises(ConfigError, match="--token"):
-            serve(tiny_run.bundle, host=host, port=0)
-    with pytest.raises(ConfigError, match="--host"):
-        serve(tiny_run.bundle, host="no such host", port=0, open_to_all=True)
     for token in ("", "with space", "비밀", "a;b"):
         with pytest.raises(ConfigError, match="--token"):
             serve(tiny_run.bundle, host="0.0.0.0", port=0, token=token)

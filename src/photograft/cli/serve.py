@@ -50,15 +50,15 @@ def serve(
     from photograft.config.serve import serve_config
     from photograft.serving.serve import serve as run
 
-    def opened(address: str) -> None:
-        console.print_text(f"Serving {model.name} at {address}")
+    def opened(address: str, what: str) -> None:
+        console.print_text(f"Serving {what} at {address}")
         console.say("Ctrl-C ends it; requests that were begun are answered first.")
 
     forced = run(
         [model, *(heads or [])],
         host=host,
         port=port,
-        token=token or None,
+        token=token,
         open_to_all=open_to_all,
         allow_hosts=allow_host or (),
         index=index,

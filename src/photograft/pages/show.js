@@ -52,12 +52,6 @@ export function tell(row) {
   return say(key, { label: labelOf(row), share: percent(row.probability) });
 }
 
-/** The status of a photo: of several heads the one that wants a look most. */
-export function statusOf(row) {
-  const all = [row, ...Object.values(row.heads || {})].map((each) => each.status);
-  return ['rejected', 'unfamiliar', 'unsure'].find((status) => all.includes(status)) || 'ok';
-}
-
 /** The label as it is shown: of several all that are given, of factors their values. */
 export function labelOf(row) {
   if (row.labels && row.labels.length) return row.labels.map((each) => each.label).join(', ');

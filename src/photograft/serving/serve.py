@@ -40,7 +40,7 @@ def serve(
     config: ServeConfig | None = None,
     verbose: bool = False,
     narrator: Narrator | None = None,
-    opened: Callable[[str], None] | None = None,
+    opened: Callable[[str, str], None] | None = None,
     ended: threading.Event | None = None,
 ) -> int | None:
     """Serve a model over HTTP until Ctrl-C, SIGTERM or `ended`.
@@ -57,7 +57,7 @@ def serve(
         config: Limits of requests.
         verbose: Tell of every request.
         narrator: Who is told what happens.
-        opened: Called with the address once requests are answered.
+        opened: Called once requests are answered, with the address and with what is served, in words.
         ended: Ends the server when it is set.
 
     Returns:
@@ -65,7 +65,7 @@ def serve(
 
     Raises:
         MissingExtraError: FastAPI or uvicorn is not installed.
-        ConfigError: The port is taken, or the address needs a token.
+        ConfigError: The port is taken, or the address cannot be resolved or needs a token.
         ModelError: The models cannot be loaded, or do not share a network.
     """
     _check(host, token, open_to_all=open_to_all)
@@ -83,7 +83,13 @@ def serve(
         access = ServiceAccess(host=host, port=taken, token=token, hosts=allow_hosts)
         address = f"http://{_shown(host)}:{taken}/" + (f"?token={token}" if token else "")
         app = _make_app(service, access, similar, verbose=verbose, token=token)
-        return _run(app, bound, service, address=address, opened=opened, ended=ended or threading.Event())
+        what = _told(heads, similar)
+
+        def started() -> None:
+            if opened is not None:
+                opened(address, what)
+
+        return _run(app, bound, service, started=started, ended=ended or threading.Event())
 
 
 def _check(host: str, token: str | None, *, open_to_all: bool) -> None:
@@ -92,7 +98,11 @@ def _check(host: str, token: str | None, *, open_to_all: bool) -> None:
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("The server", "serve")
     from photograft.serving.access import is_loopback
+    from photograft.serving.server import resolve
 
+    resolve(host, 0)
+    if token == "":
+        raise ConfigError("--token: it is empty, and would keep nobody out: give one, or leave the flag out.")
     if token and not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", token):
         raise ConfigError("--token: only letters, digits and ._~+/=- can be sent in every place where a token stands.")
     if not is_loopback(host) and not token and not open_to_all:
@@ -133,11 +143,10 @@ def _run(
     bound: socket.socket,
     service: Service,
     *,
-    address: str,
-    opened: Callable[[str], None] | None,
+    started: Callable[[], None],
     ended: threading.Event,
 ) -> int | None:
-    """Warm up and answer until the end; what went wrong in warming up is raised."""
+    """Warm up, call `started` and answer until the end; what went wrong in warming up is raised."""
     from photograft.serving.connections import Connections, Pace
     from photograft.serving.server import serve as run
 
@@ -145,7 +154,7 @@ def _run(
     connections = Connections(Pace(limits.connections, limits.read_seconds, 1000 * limits.slowest_kb))
     failed: list[BaseException] = []
 
-    def started() -> None:
+    def warm_up() -> None:
         task = asyncio.get_running_loop().create_task(service.warm_up())
         task.add_done_callback(warmed)
 
@@ -153,13 +162,13 @@ def _run(
         if not task.cancelled() and (error := task.exception()):
             failed.append(error)
             ended.set()
-        elif opened is not None:
-            opened(address)
+        else:
+            started()
 
     forced = run(
         app,
         bound,
-        started=started,
+        started=warm_up,
         ended=ended,
         protocol=connections,
         drain_s=limits.drain_seconds,
@@ -168,6 +177,13 @@ def _run(
     if failed:
         raise failed[0]
     return forced
+
+
+def _told(heads: Heads, similar: SimilarPhotos | None) -> str:
+    """Heads and index, as in "flowers and styles (with an index of 60 photos)"."""
+    *first, last = heads.names
+    names = f"{', '.join(first)} and {last}" if first else last
+    return names if similar is None else f"{names} (with an index of {similar.index.n:,} photos)"
 
 
 def _shown(host: str) -> str:

@@ -23,12 +23,11 @@ _DRAIN_S = 3
 
 def bind(port: int, host: str = HOST) -> socket.socket:
     """A socket of an address of this machine; port 0 takes one that is free. Raises ConfigError where it is taken."""
+    # With the protocol's number, by which asyncio knows that answers in two parts must not wait for each other.
+    family, kind, protocol, _, address = resolve(host, port)
     try:
-        # With the protocol's number, by which asyncio knows that answers in two parts must not wait for each other.
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, protocol, _, address = found[0]
         bound = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError, UnicodeError) as error:
+    except OSError as error:
         raise ConfigError(f"--host: {host} is no address of this machine ({error}).") from error
     try:
         if hasattr(signal, "SIGHUP"):  # elsewhere the option would let two servers share a port
@@ -42,6 +41,21 @@ def bind(port: int, host: str = HOST) -> socket.socket:
             f"--port: {port} cannot be used ({error}); choose another, or --port 0 to take a free one."
         ) from error
     return bound
+
+
+def resolve(host: str, port: int) -> tuple[int, int, int, str, Any]:
+    """What a socket of an address is made with: family, kind, protocol, name, address.
+
+    Raises:
+        ConfigError: There is no such host.
+    """
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ConfigError(
+            f"--host: there is no address for {host or 'an empty name'} ({error}); use an address of this machine, "
+            "such as 127.0.0.1 for it alone, or 0.0.0.0 for other machines too."
+        ) from error
 
 
 def serve(

@@ -7,10 +7,9 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from photograft.data.files import printable
-from photograft.errors import ConfigError
 from photograft.serving.guard import Refused
 from photograft.serving.service import Service
-from photograft.workflow.search import Match, PhotoIndex
+from photograft.workflow.search import Match, NothingToSearchError, PhotoIndex
 
 
 class SimilarPhotos:
@@ -35,8 +34,11 @@ class SimilarPhotos:
             else:
                 embedding_D = answered.embeddings[self._network][0]
                 matches = await run_in_threadpool(self.index.nearest, embedding_D, **chosen)
-        except ConfigError as error:
-            raise Refused(422, "nothing_to_search", "No photo has this label, or lies in this folder.") from error
+        except NothingToSearchError as error:
+            asked = {"has this label": label, "lies in this folder": folder}
+            what = " and ".join(words for words, value in asked.items() if value is not None)
+            message = f"No photo of the index {what}; {printable(error.instead)}."
+            raise Refused(422, "nothing_to_search", message) from error
         return [_row(each) for each in matches]
 
 

@@ -65,6 +65,14 @@ class Match:
     kind: str = ""
 
 
+class NothingToSearchError(ConfigError):
+    """No photo has the label, or lies in the folder; `instead` says which there are, and not where the index is."""
+
+    def __init__(self, message: str, *, instead: str) -> None:
+        super().__init__(f"{message}; {instead}.")
+        self.instead = instead
+
+
 @dataclass(frozen=True)
 class Asked:
     """A photo that is asked about: its embedding (D,), its `picture`, and pixels with the shape that they had."""
@@ -297,7 +305,7 @@ class PhotoIndex:
             what = " and ".join(f"{words} {value!r}" for words, value in wanted.items() if value is not None)
             rows = chain.from_iterable(of_vectors.values())
             instead = "; ".join(_known(self.classes, rows, label=label is not None, folder=folder is not None))
-            raise ConfigError(f"No photo of the index {self._stored.folder} has {what}; {instead}.")
+            raise NothingToSearchError(f"No photo of the index {self._stored.folder} has {what}", instead=instead)
         if len(self._allowed) >= _FILTERS:
             self._allowed.clear()
         self._allowed[asked] = among_N

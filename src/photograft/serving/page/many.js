@@ -1,5 +1,5 @@
 // Many photos: a table that fills while the server answers, filters by status, and the CSV file.
-import { labelOf, make, rejection, statusOf } from './show.js';
+import { labelOf, make, rejection } from './show.js';
 import { number, percent, say } from './texts.js';
 import { askPredictions } from './ask.js';
 import { toCsv } from './csv.js';
@@ -132,11 +132,11 @@ function makeLine(item, open) {
 
 function fillLine({ line, row }) {
   const [, , answer, share, state] = line.children;
-  const status = statusOf(row);
+  const { status } = row; // of several heads that of the first, whose answer stands first
   line.className = `is-${status}`;
   const heads = Object.entries(row.heads || {});
   const told = heads.length > 1 && row.status !== 'rejected' ? heads : [['', row]];
-  answer.replaceChildren(...told.map(([name, each]) => make('div', { title: name || null }, lineLabel(each))));
+  answer.replaceChildren(...told.map(([name, each], i) => make('div', { title: name || null, class: `is-${each.status}` }, lineLabel(each), ...(i ? ownStatus(each) : []))));
   share.replaceChildren(...told.map(([, each]) => make('div', {}, lineShare(each))));
   state.replaceChildren(make('span', { class: 'mark' }, say(`is-${status}`)));
   line.hidden = batch.filter !== 'all' && batch.filter !== status;
@@ -147,6 +147,9 @@ function lineLabel(row) {
   if (row.labels && !row.labels.length) return say('none-title');
   return labelOf(row) + (row.status === 'ok' ? '' : '?');
 }
+
+/** What a further head says of the photo, beside its own answer. */
+const ownStatus = ({ status }) => (status === 'ok' ? [] : [' ', make('small', {}, say(`is-${status}`))]);
 
 const lineShare = (row) => (row.status === 'rejected' || row.labels ? '' : percent(row.probability));
 
@@ -200,7 +203,7 @@ function tellDone() {
   $('told').textContent = say('done', { n: number(batch.items.length), counts });
 }
 
-const countOf = (status) => batch.items.filter((item) => item.row && statusOf(item.row) === status).length;
+const countOf = (status) => batch.items.filter((item) => item.row && item.row.status === status).length;
 
 function showFilters() {
   const there = STATUSES.filter(countOf);
@@ -221,7 +224,7 @@ function showFilters() {
 
 function filter(name) {
   batch.filter = name;
-  for (const { line, row } of batch.items) line.hidden = name !== 'all' && !(row && statusOf(row) === name);
+  for (const { line, row } of batch.items) line.hidden = name !== 'all' && !(row && row.status === name);
   showFilters();
 }
 
