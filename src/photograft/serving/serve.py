@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,12 +84,7 @@ def serve(
         access = ServiceAccess(host=host, port=taken, token=token, hosts=allow_hosts)
         address = f"http://{_shown(host)}:{taken}/" + (f"?token={token}" if token else "")
         app = _make_app(service, access, similar, verbose=verbose, token=token)
-        what = _told(heads, similar)
-
-        def started() -> None:
-            if opened is not None:
-                opened(address, what)
-
+        started = None if opened is None else partial(opened, address, _told(heads, similar))
         return _run(app, bound, service, started=started, ended=ended or threading.Event())
 
 
@@ -143,7 +139,7 @@ def _run(
     bound: socket.socket,
     service: Service,
     *,
-    started: Callable[[], None],
+    started: Callable[[], None] | None,
     ended: threading.Event,
 ) -> int | None:
     """Warm up, call `started` and answer until the end; what went wrong in warming up is raised."""
@@ -162,7 +158,7 @@ def _run(
         if not task.cancelled() and (error := task.exception()):
             failed.append(error)
             ended.set()
-        else:
+        elif started is not None:
             started()
 
     forced = run(
