@@ -39,6 +39,9 @@ def test_build_query_update_and_remove(
     check_self_contained(page)
     assert '<html lang="ko">' in page and "같은 파일" in Page(page).text and page.count("data:image/jpeg") == 2
 
+    _, err = run_text(capsys, "search", "query", "색인 1", photo, "--html", "nodir/x.html", code=2)
+    assert "--html: there is no folder nodir; make it" in err and "Errno" not in err
+
     Path(photo).unlink()
     out, _ = run_text(capsys, "search", "update", "색인 1")
     assert "59 photos in 59 files" in out and "1 removed, 59 unchanged" in out

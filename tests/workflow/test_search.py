@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -73,7 +75,8 @@ def test_a_photo_of_the_index_finds_itself_and_then_its_class(opened: PhotoIndex
     assert matches[0].similarity == pytest.approx(1, abs=1e-4) and matches[0].label == TULIP
     assert [match.similarity for match in matches] == sorted((m.similarity for m in matches), reverse=True)
     assert sum(match.label == TULIP for match in matches) >= 6
-    assert all(0 <= match.same <= 1 for match in matches if match.same is not None)
+    assert matches[0].same is None  # of the same file nothing needs to be guessed
+    assert all(match.same is not None and 0 <= match.same <= 1 for match in matches if not match.kind)
     assert opened.n == len(opened) == 40 and opened.classes == tuple(sorted(CLASSES[:2]))
 
 
@@ -232,6 +235,54 @@ def test_removed_photos_stay_away_until_they_are_added(index: Path, photos: Path
         remove_photos(index, ["nothing.jpg"])
 
 
+def answers(index: Path, photo: Path) -> list[tuple[str, float, float | None]]:
+    with open_index(index) as opened:
+        return [(match.id, match.similarity, match.same) for match in opened.query(photo, top=50)]
+
+
+def check_alike(index: Path, other: Path, photo: Path) -> None:
+    """Two copies of an index answer alike, one of them without what follows from its files."""
+    shutil.copytree(index, other)
+    shutil.rmtree(other / "derived")
+    for here, there in zip(answers(index, photo), answers(other, photo), strict=True):
+        assert here[0] == there[0] and here[1:] == pytest.approx(there[1:], abs=1e-6)
+
+
+def test_copies_of_an_index_answer_alike_whatever_was_derived_before(index: Path, photos: Path, tmp_path: Path) -> None:
+    photo = photos / TULIP / f"{TULIP} 00.jpg"
+    first = read_stored(index).info.directions
+    assert first is not None and (first.n, first.changed) == (40, 0)
+    folder = draw_photo_folder(tmp_path / "more", classes=[DAISY], n=12, seed=5) / DAISY
+    add_photos(index, sorted(folder.iterdir())[:3])
+    kept = read_stored(index).info.directions
+    assert kept is not None and (kept.file, kept.sha256, kept.changed) == (first.file, first.sha256, 3)
+    check_alike(index, tmp_path / "few", photo)
+    add_photos(index, [folder])
+    anew = read_stored(index).info.directions
+    assert anew is not None and (anew.n, anew.changed) == (52, 0) and anew.sha256 != first.sha256
+    assert [file.name for file in index.glob("directions-*")] == [anew.file]
+    check_alike(index, tmp_path / "many", photo)
+
+
+def test_an_index_without_directions_opens_and_gets_them_with_the_next_change(
+    index: Path, photos: Path, tmp_path: Path
+) -> None:
+    photo, info = photos / SUN / f"{SUN} 00.jpg", read_stored(index).info
+    assert info.directions is not None
+    expected = answers(index, photo)
+    (index / info.directions.file).unlink()
+    stated = json.loads((index / "index.json").read_bytes())["index"]
+    del stated["directions"]
+    seal = hashlib.sha256(json.dumps(stated, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    (index / "index.json").write_text(json.dumps({"format": 1, "index": stated, "sha256": seal}), "utf-8")
+    assert read_stored(index).info.directions is None
+    assert answers(index, photo) == expected
+    check_alike(index, tmp_path / "copy", photo)
+    update_index(index)
+    made = read_stored(index).info.directions
+    assert made is not None and made.sha256 == info.directions.sha256 and answers(index, photo) == expected
+
+
 @pytest.mark.slow
 def test_a_copy_of_a_removed_file_stays(index: Path, photos: Path) -> None:
     shutil.copytree(photos / TULIP, photos / "old")
@@ -281,7 +332,8 @@ def test_a_folder_takes_over_what_was_indexed_of_it(photos: Path, tiny_run: Trai
 def test_a_folder_takes_over_files_that_were_named_of_it(tiny_run: TrainedRun, tmp_path: Path) -> None:
     folder = draw_photo_folder(tmp_path / "few", classes=[SUN], n=3) / SUN
     index, first = tmp_path / "index", folder / f"{SUN} 00.jpg"
-    assert build_index(tiny_run.run, [first], index).files == 1
+    alone = build_index(tiny_run.run, [first], index)
+    assert alone.lines()[0].endswith(": 1 photo in 1 file")
     change = add_photos(index, [folder])
     assert (change.files, change.added, change.unchanged) == (3, 2, 1)
     assert [source.files for source in read_stored(index).info.sources] == [None]
@@ -354,6 +406,12 @@ def test_what_is_no_index_is_refused(photos: Path, tiny_run: TrainedRun, tmp_pat
     assert not (tmp_path / "index").exists()
 
 
+def test_a_folder_without_photos_is_named(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    (tmp_path / "빈 폴더").mkdir()
+    with pytest.raises(DataError, match="빈 폴더: no photos in it"):
+        build_index(tiny_run.run, [tmp_path / "빈 폴더"], tmp_path / "index")
+
+
 def test_two_writers_do_not_meet(index: Path) -> None:
     with writing(index), pytest.raises(ConfigError, match="Another process is writing"):
         update_index(index)
@@ -364,6 +422,7 @@ def test_two_writers_do_not_meet(index: Path) -> None:
     "kind",
     [
         "rows-*.jsonl",
+        "directions-*.safetensors",
         pytest.param("vectors-*.npy", marks=pytest.mark.slow),
         pytest.param("network-*.onnx", marks=pytest.mark.slow),
         pytest.param("index.json", marks=pytest.mark.slow),

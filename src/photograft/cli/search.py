@@ -122,7 +122,8 @@ def query(
         console.say(f"Page: {html}")
     rejected = sum(each["status"] == "rejected" for each in document["photos"])
     if rejected:
-        console.say(f"{rejected} of {len(document['photos'])} photos could not be used; the rows say why.")
+        asked = len(document["photos"])
+        console.say(f"{rejected} of {asked} photo{'' if asked == 1 else 's'} could not be used; the rows say why.")
         raise typer.Exit(PARTIAL)
 
 

@@ -2,7 +2,9 @@
 
 Raw embeddings of a network are all alike (cosine 0.84 to 0.96 for any two photos), since a few loud numbers decide; the
 same numbers standardised rank better and say more (decision 26). The main directions are an eighth of the numbers, and
-rank as well. Both follow from the vectors alone and are made again where they are lost.
+rank as well. They are found on the photos of an index and are then a part of it, so that every copy of it answers
+alike, until so many photos have changed that they are found anew. The rows along them follow from vectors and
+directions, and are made again where they are lost.
 
 Shape letters: N photos, S photos of a sample, D numbers per photo, E directions that are kept, B photos of a block.
 """
@@ -11,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from photograft.data.hashing import hash_file
@@ -27,26 +30,26 @@ from photograft.retrieval.vectors import BLOCK, SINGLE, open_vectors, rows_in_bl
 from photograft.tracking.atomic import write_atomically
 from photograft.values import FloatArray, IntArray
 
-_REVISION = "1"
+_REVISION = "2"
 _SAMPLE = 2048
 _DIRECTIONS = 256
 _FEWEST = 32
 """Photos from which on their own spread says more than it misleads."""
-_LEAST_CHANGE, _MOST_CHANGE = 0.7, 1.5
-"""To which share of their number photos may shrink or grow before directions are found anew."""
+_MOST_CHANGED = 0.1
+"""Photos that may come or go, as a share of those that the directions were found on, before they are found anew."""
 
 
 @dataclass(frozen=True)
 class Directions:
     """What embeddings are compared along: centre, scale, and main directions (None: all numbers as they are).
 
-    They were found on an index of `n` photos.
+    `sha256` is that of their file.
     """
 
     mean_D: FloatArray
     scale_D: FloatArray
     basis_DE: FloatArray | None = None
-    n: int = 0
+    sha256: str = ""
 
     @property
     def size(self) -> int:
@@ -91,36 +94,69 @@ def find_directions(sample_SD: FloatArray) -> Directions:
     return Directions(mean_D, scale_D, np.ascontiguousarray(guess_DE @ turn_EE.T[:, :_DIRECTIONS], np.float32))
 
 
-def open_compared(folder: Path, read: Callable[[], Vectors], *, n: int, vectors_sha256: str) -> Compared:
+def directions_of(vectors_ND: Vectors) -> tuple[Directions, bytes]:
+    """Directions as they are found on the vectors of an index, 2,048 of them at most; and their file."""
+    n = len(vectors_ND)
+    sample = np.unique(np.linspace(0, max(n - 1, 0), min(n, _SAMPLE)).round().astype(np.int64))
+    found = find_directions(np.asarray(vectors_ND[sample], np.float32))
+    basis: dict[str, np.ndarray] = {} if found.basis_DE is None else {"basis": found.basis_DE}
+    content = save_tensors({"mean": found.mean_D, "scale": found.scale_D, **basis})
+    return read_directions(content), content
+
+
+def read_directions(content: bytes) -> Directions:
+    """The directions that a file holds.
+
+    Raises:
+        IntegrityError: It holds none.
+    """
+    try:
+        tensors = load_tensors(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        return Directions(tensors["mean"], tensors["scale"], tensors.get("basis"), sha256)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise IntegrityError(f"The directions of the index are damaged ({error})") from error
+
+
+def still_hold(n: int, changed: int) -> bool:
+    """Whether directions that were found on `n` photos stay after `changed` photos came or went."""
+    return changed == 0 or (n >= _FEWEST and changed <= _MOST_CHANGED * n)
+
+
+def open_compared(
+    folder: Path, directions: Directions, read: Callable[[], Vectors], *, n: int, vectors_sha256: str
+) -> Compared:
     """The N photos as they are compared, from the files in `folder`; these are made again where missing or damaged.
 
     `read` gives the vectors, where they are needed for that.
     """
-    key = f"{vectors_sha256[:16]}-{_REVISION}"
-    kept = _read(folder, key, n)
-    if kept is not None:
-        return kept
-    vectors_ND = read()
-    sample = np.unique(np.linspace(0, max(n - 1, 0), min(n, _SAMPLE)).round().astype(np.int64))
-    directions = replace(find_directions(np.asarray(vectors_ND[sample], np.float32)), n=n)
-    return _write(folder, key, n, directions, lambda: _along(directions, vectors_ND))
+    key = _key(vectors_sha256, directions.sha256)
+    rows_NE = _read(folder, key, n=n, size=directions.size)
+    if rows_NE is None:
+        vectors_ND = read()
+        rows_NE = _write(folder, key, lambda: _along(directions, vectors_ND), n=n, size=directions.size)
+    return Compared(directions, rows_NE, key)
 
 
 def follow(before: Compared, kept: IntArray, vectors_ND: Vectors, folder: Path, *, vectors_sha256: str) -> Compared:
-    """The photos of an index that was changed, as they are compared.
+    """The photos of an index that was changed, along the same directions.
 
     The first vectors are those of the rows `kept` of what was there before, which are taken over: so an approximate
-    index needs to learn of the new ones only. Where the number of photos has changed much, all is found anew.
+    index needs to learn of the new ones only. Made again they would be the same but for the last digits.
     """
-    n, directions = len(vectors_ND), before.directions
-    if not _LEAST_CHANGE * directions.n <= n <= _MOST_CHANGE * directions.n or directions.n < _FEWEST:
-        return open_compared(folder, lambda: vectors_ND, n=n, vectors_sha256=vectors_sha256)
+    directions = before.directions
 
     def blocks() -> Iterator[Vectors]:
         yield from rows_in_blocks(before.rows_NE, kept)
         yield from _along(directions, vectors_ND[len(kept) :])
 
-    return _write(folder, f"{vectors_sha256[:16]}-{_REVISION}", n, directions, blocks)
+    key = _key(vectors_sha256, directions.sha256)
+    return Compared(directions, _write(folder, key, blocks, n=len(vectors_ND), size=directions.size), key)
+
+
+def derived_names(vectors_sha256: str, directions_sha256: str) -> set[str]:
+    """Names of the files that `open_compared` keeps for these vectors along these directions."""
+    return {file.name for file in _files(Path(), _key(vectors_sha256, directions_sha256))}
 
 
 def _along(directions: Directions, vectors_ND: Vectors) -> Iterator[Vectors]:
@@ -128,47 +164,29 @@ def _along(directions: Directions, vectors_ND: Vectors) -> Iterator[Vectors]:
         yield directions.along(vectors_ND[start : start + BLOCK])
 
 
-def _write(folder: Path, key: str, n: int, directions: Directions, blocks: Callable[[], Iterator[Vectors]]) -> Compared:
-    (rows, made_of), size = _files(folder, key), directions.size
+def _write(folder: Path, key: str, blocks: Callable[[], Iterator[Vectors]], *, n: int, size: int) -> Vectors:
+    rows, seal = _files(folder, key)
     with suppress(OSError):  # an index on a disk that cannot be written is compared in memory
         folder.mkdir(exist_ok=True)
         sha256 = write_vectors(rows, blocks(), n=n, size=size, kind=SINGLE)
-        basis: dict[str, np.ndarray] = {} if directions.basis_DE is None else {"basis": directions.basis_DE}
-        fitted = np.array(directions.n, np.int64)
-        tensors: dict[str, np.ndarray] = {"mean": directions.mean_D, "scale": directions.scale_D, "n": fitted, **basis}
-        write_atomically(made_of, save_tensors(tensors, metadata={"made_of": _seal(tensors, key, sha256)}))
-        return Compared(directions, open_vectors(rows, n=n, size=size, kind=SINGLE), key)
-    rows_NE = np.concatenate([np.zeros((0, size), np.float32), *blocks()])
-    return Compared(directions, rows_NE, key)
+        write_atomically(seal, json.dumps({"key": key, "sha256": sha256}) + "\n")
+        return open_vectors(rows, n=n, size=size, kind=SINGLE)
+    return np.concatenate([np.zeros((0, size), np.float32), *blocks()])
 
 
-def derived_names(vectors_sha256: str) -> set[str]:
-    """Names of the files that `open_compared` keeps for these vectors."""
-    return {file.name for file in _files(Path(), f"{vectors_sha256[:16]}-{_REVISION}")}
+def _read(folder: Path, key: str, *, n: int, size: int) -> Vectors | None:
+    rows, seal = _files(folder, key)
+    try:
+        if json.loads(seal.read_bytes()) != {"key": key, "sha256": hash_file(rows)}:
+            return None
+        return open_vectors(rows, n=n, size=size, kind=SINGLE)
+    except (OSError, IntegrityError, ValueError):
+        return None
 
 
 def _files(folder: Path, key: str) -> tuple[Path, Path]:
-    return folder / f"compared-{key}.npy", folder / f"compared-{key}.safetensors"
+    return folder / f"compared-{key}.npy", folder / f"compared-{key}.json"
 
 
-def _seal(tensors: Mapping[str, np.ndarray], key: str, rows_sha256: str) -> str:
-    """What the files were made of, and SHA-256 of what they hold."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
-    return json.dumps([key, rows_sha256, digest.hexdigest()])
-
-
-def _read(folder: Path, key: str, n: int) -> Compared | None:
-    rows, made_of = _files(folder, key)
-    try:
-        with safe_open(made_of, framework="numpy") as opened:
-            said = (opened.metadata() or {}).get("made_of")
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no mapping
-        if said != _seal(tensors, key, hash_file(rows)):
-            return None
-        directions = Directions(tensors["mean"], tensors["scale"], tensors.get("basis"), int(tensors["n"]))
-        return Compared(directions, open_vectors(rows, n=n, size=directions.size, kind=SINGLE), key)
-    except (OSError, SafetensorError, IntegrityError, ValueError, KeyError):
-        return None
+def _key(vectors_sha256: str, directions_sha256: str) -> str:
+    return f"{vectors_sha256[:16]}-{directions_sha256[:16]}-{_REVISION}"

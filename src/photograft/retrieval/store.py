@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from photograft.contract import Contract, canonical_json
 from photograft.errors import ConfigError, IntegrityError, ModelError
 from photograft.retrieval.calibration import SameClass
-from photograft.retrieval.directions import derived_names
+from photograft.retrieval.directions import Directions, derived_names, directions_of, read_directions
 from photograft.retrieval.exact import Vectors
 from photograft.retrieval.rows import Rows
 from photograft.retrieval.thumbnails import FOLDER as THUMBNAILS
@@ -34,10 +34,10 @@ from photograft.tracking.atomic import write_atomically
 FORMAT = 1
 INDEX = "index.json"
 DERIVED = "derived"
-"""The folder in an index of what follows from the vectors and may be deleted at any time."""
+"""The folder in an index of what follows from its other files and may be deleted at any time."""
 
 _LOCK = ".lock"
-_OURS = re.compile(r"(rows-\d+\.jsonl|vectors-\d+\.npy|network-[0-9a-f]+\.onnx)")
+_OURS = re.compile(r"(rows-\d+\.jsonl|vectors-\d+\.npy|directions-\d+\.safetensors|network-[0-9a-f]+\.onnx)")
 _TRIES = 20
 
 _T = TypeVar("_T")
@@ -49,6 +49,16 @@ class StoredFile:
 
     file: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class DirectionsOfIndex:
+    """What photos are compared along: the file, how many photos it was found on, and how many came or went since."""
+
+    file: str
+    sha256: str
+    n: int
+    changed: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,7 +102,8 @@ class NetworkOfIndex:
 class IndexInfo:
     """The content of index.json.
 
-    `n_vectors` contents have a vector each, `n_rows` files a row. `salt` makes ids opaque. `version` is that of the
+    `n_vectors` contents have a vector each, `n_rows` files a row. Without `directions`, as indexes were once written,
+    they follow from the vectors. `salt` makes ids opaque. `version` is that of the
     program that wrote it, `decoder` that of its decoder.
     """
 
@@ -108,16 +119,22 @@ class IndexInfo:
     n_vectors: int
     classes: tuple[str, ...] = ()
     same: SameClass | None = None
+    directions: DirectionsOfIndex | None = None
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An index that was read: its rows were compared with their checksum, its vectors are mapped and were not yet."""
+    """An index that was read: rows and directions were compared with their checksums, vectors, mapped, were not yet."""
 
     folder: Path
     info: IndexInfo
     rows: Rows
     vectors_ND: Vectors
+    kept_directions: Directions | None = None
+
+    def directions(self) -> Directions:
+        """What its photos are compared along."""
+        return self.kept_directions or directions_of(self.checked_vectors())[0]
 
     def checked_vectors(self) -> Vectors:
         """The vectors after comparing their file with its checksum, which reads all of it."""
@@ -144,12 +161,10 @@ def read_stored(folder: Path) -> Stored:
 
     def read() -> Stored:
         info = read_info(folder)
-        lines = (folder / info.rows.file).read_bytes()
-        if hashlib.sha256(lines).hexdigest() != info.rows.sha256:
-            raise _damaged(folder / info.rows.file)
-        rows = Rows(lines, n_vectors=info.n_vectors)
+        rows = Rows(_checked(folder, info.rows), n_vectors=info.n_vectors)
         vectors_ND = open_vectors(folder / info.vectors.file, n=info.n_vectors, size=info.network.size, kind=HALF)
-        return Stored(folder, info, rows, vectors_ND)
+        kept = None if info.directions is None else read_directions(_checked(folder, info.directions))
+        return Stored(folder, info, rows, vectors_ND, kept)
 
     return _while_replaced(folder, read)
 
@@ -185,7 +200,7 @@ def write_info(folder: Path, info: IndexInfo) -> None:
 
 def remove_leftovers(folder: Path, info: IndexInfo, thumbnails: set[str]) -> None:
     """Remove the files of an index that it does not name, of the kinds that are written here alone."""
-    named = {info.rows.file, info.vectors.file, info.network.file.file}
+    named = {each.file for each in (info.rows, info.vectors, info.network.file, info.directions) if each is not None}
     unnamed = [file for file in folder.iterdir() if _OURS.fullmatch(file.name) and file.name not in named]
     unnamed += [file for file in thumbnail_files(folder) if file.name not in thumbnails]
     unnamed += [file for file in (folder / DERIVED).glob("compared-*") if not _is_derived(file, info)]
@@ -256,6 +271,13 @@ def check_file(folder: Path, stored: StoredFile) -> Path:
     raise _damaged(folder / stored.file)
 
 
+def _checked(folder: Path, stored: StoredFile | DirectionsOfIndex) -> bytes:
+    content = (folder / stored.file).read_bytes()
+    if hashlib.sha256(content).hexdigest() != stored.sha256:
+        raise _damaged(folder / stored.file)
+    return content
+
+
 def _damaged(file: Path) -> IntegrityError:
     return IntegrityError(f"{file} was changed or is damaged: {_REMEDY}")
 
@@ -268,7 +290,7 @@ def _no_index(folder: Path) -> str:
 
 
 def _is_derived(file: Path, info: IndexInfo) -> bool:
-    return file.name in derived_names(info.vectors.sha256)
+    return info.directions is not None and file.name in derived_names(info.vectors.sha256, info.directions.sha256)
 
 
 def _text(stated: Any) -> bytes:
@@ -278,7 +300,7 @@ def _text(stated: Any) -> bytes:
 
 def _parse(stated: dict[str, Any]) -> IndexInfo:
     network = stated["network"]
-    same = stated.pop("same")
+    same, directions = stated.pop("same"), stated.get("directions")
     return IndexInfo(
         **{
             **stated,
@@ -295,6 +317,7 @@ def _parse(stated: dict[str, Any]) -> IndexInfo:
             "vectors": StoredFile(**stated["vectors"]),
             "classes": tuple(stated["classes"]),
             "same": None if same is None else SameClass(**same),
+            "directions": None if directions is None else DirectionsOfIndex(**directions),
         }
     )
 

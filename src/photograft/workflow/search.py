@@ -52,7 +52,8 @@ class Match:
     `id` is opaque and stays the same as long as the photo is in the index; `path` is that of its file, relative to its
     `source`; `others` are further paths of the same content. `similarity` is the cosine of the embeddings as the index
     compares them: 1 for the same picture, about 0 for any two. `same` is the probability that both show the same class,
-    None where the index has too few labels to know. `kind` says where it is a copy, in words, as in "the same file".
+    None where the index has too few labels to know. `kind` says where it is a copy, in words, as in "the same file";
+    then there is nothing to be probable, and `same` is None.
     """
 
     id: str
@@ -123,6 +124,7 @@ class PhotoIndex:
         self._allowed: dict[tuple[str | None, str | None], BoolArray] = {}
         self._compared = open_compared(
             stored.folder / DERIVED,
+            stored.directions(),
             stored.checked_vectors,
             n=stored.info.n_vectors,
             vectors_sha256=stored.info.vectors.sha256,
@@ -323,7 +325,7 @@ class PhotoIndex:
 
     def _match(self, row: IndexRow, similarity: float, kind: str = "") -> Match:
         info = self.info
-        same = None if info.same is None else float(info.same.probability(np.array([similarity]))[0])
+        same = None if info.same is None or kind else float(info.same.probability(np.array([similarity]))[0])
         return Match(
             id=row.id,
             path=row.path,

@@ -200,6 +200,9 @@ def _rewrite(
         rows = [row for row in kept if row.verdict != REMOVED or row.sha256 not in back or away is not None]
         rows += scanned
         if not any(row.verdict == "ok" for row in rows) and scopes:
+            if not reader.photos:
+                named = ", ".join(printable(source.path) for source in sources)
+                raise DataError(f"{named}: no photos in it, so there is nothing to search.")
             raise DataError("None of these files can be used as a photo, so there is nothing to search.")
         info = publish(
             folder, network, known, sources, rows, places=reader.places, store=reader.store, narrator=narrator

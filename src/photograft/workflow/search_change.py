@@ -62,11 +62,11 @@ class Change:
         counts = {name: getattr(self, name) for name in ("added", "copies", "moved", "changed", "removed", "unchanged")}
         said = ", ".join(f"{n:,} {name}" for name, n in counts.items() if n) or "nothing changed"
         lines = [
-            f"{printable(self.index)}: {_photos(self.photos)} in {self.files:,} files",
+            f"{printable(self.index)}: {_count(self.photos, 'photo')} in {_count(self.files, 'file')}",
             f"  {said}; {self.computed:,} embedded by {printable(self.model)} in {duration(self.seconds)}",
         ]
         if self.rejected:
-            lines.append(f"  {len(self.rejected):,} files cannot be used:")
+            lines.append(f"  {_count(len(self.rejected), 'file')} cannot be used:")
             lines += [f"    {printable(each.path)}: {each.verdict}, {each.reason}" for each in self.rejected[:_NAMED]]
             if len(self.rejected) > _NAMED:
                 lines.append(f"    ... and {len(self.rejected) - _NAMED} more; --json lists them all")
@@ -74,7 +74,8 @@ class Change:
 
     def _about_labels(self) -> str:
         if self.same is None:
-            why = f"{self.labelled:,} photos with labels of {len(self.classes)} classes are too few"
+            photos, classes = _count(self.labelled, "photo"), _count(len(self.classes), "class", "classes")
+            why = f"{photos} with labels of {classes} {'is' if self.labelled == 1 else 'are'} too few"
             return f"no probability of the same class: {why if self.labelled else 'no photo has a label'}"
         same = self.same
         return (
@@ -129,5 +130,5 @@ def _contents(rows: Iterable[IndexRow], sources: Sequence[str]) -> dict[str, str
     return {f"{sources[row.source]}/{row.path}": row.sha256 for row in rows if row.verdict == "ok"}
 
 
-def _photos(n: int) -> str:
-    return "1 photo" if n == 1 else f"{n:,} photos"
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"1 {one}" if n == 1 else f"{n:,} {many or one + 's'}"

@@ -110,10 +110,13 @@ def write_page(
         for each in answers.answers
     ]
     page = render_answers(answers.to_json(), pictures, language=page_language(language))
+    if not file.parent.is_dir():
+        raise ConfigError(f"--html: there is no folder {printable(file.parent)}; make it, or give another file.")
     try:
         write_atomically(file, page)
     except OSError as error:
-        raise ConfigError(f"--html: {file} cannot be written ({error}); give another file.") from error
+        why = error.strerror or error
+        raise ConfigError(f"--html: {printable(file)} cannot be written ({why}); give another file.") from error
 
 
 _SAID = ("prior", "n_photos", "n_queries", "n_classes", "precision_at_1", "auroc")

@@ -17,11 +17,12 @@ from photograft.data.images import DECODER_VERSION
 from photograft.features.extract import FeatureStore
 from photograft.retrieval.approximate import open_approximate
 from photograft.retrieval.calibration import calibrate
-from photograft.retrieval.directions import Compared, follow, open_compared
+from photograft.retrieval.directions import Compared, Directions, directions_of, follow, open_compared, still_hold
 from photograft.retrieval.exact import Vectors, unit_length
 from photograft.retrieval.rows import IndexRow, Place, in_order, opaque_id, write_rows
 from photograft.retrieval.store import (
     DERIVED,
+    DirectionsOfIndex,
     IndexInfo,
     NetworkOfIndex,
     SourceRow,
@@ -35,7 +36,7 @@ from photograft.retrieval.vectors import BLOCK, HALF, open_vectors, rows_in_bloc
 from photograft.tracking.atomic import write_atomically
 from photograft.workflow.narrator import Narrator
 
-_GENERATION = re.compile(r"(?:rows|vectors)-(\d+)\.")
+_GENERATION = re.compile(r"(?:rows|vectors|directions)-(\d+)\.")
 
 
 def publish(
@@ -65,7 +66,10 @@ def publish(
     for row in rows:
         if row.vector >= 0:
             labels[row.vector] = tuple(dict.fromkeys((*labels[row.vector], *row.labels)))
-    compared = _compare(folder, known, contents, vectors_ND, vectors.sha256, narrator)
+    stated, directions = _directions(folder, generation, known, contents, vectors_ND)
+    compared = _compare(folder, known, contents, directions, vectors_ND, vectors.sha256)
+    # For very many photos also the index that finds them quickly, so that no query makes it.
+    open_approximate(compared.rows_NE, folder / DERIVED, key=compared.key, say=narrator.say)
     lines = write_rows(in_order(rows, len(contents)))
     file = f"rows-{generation:06d}.jsonl"
     write_atomically(folder / file, lines)
@@ -82,6 +86,7 @@ def publish(
         n_vectors=len(contents),
         classes=tuple(sorted({label for some in labels for label in some})),
         same=calibrate(compared.rows_NE, labels),
+        directions=stated,
     )
     write_info(folder, info)
     remove_leftovers(folder, info, {place.file for place in places.values()})
@@ -127,26 +132,37 @@ def _write_vectors(
     return StoredFile(file, sha256), open_vectors(folder / file, n=n, size=network.size, kind=HALF)
 
 
+def _directions(
+    folder: Path, generation: int, known: Stored | None, contents: Sequence[str], vectors_ND: Vectors
+) -> tuple[DirectionsOfIndex, Directions]:
+    """What the photos are compared along: as before, or found anew where too many photos came or went since."""
+    if known is not None and known.info.directions is not None and known.kept_directions is not None:
+        stated, before = known.info.directions, {known.rows[n].sha256 for n in range(known.info.n_vectors)}
+        stated = replace(stated, changed=stated.changed + len(before.symmetric_difference(contents)))
+        if still_hold(stated.n, stated.changed):
+            return stated, known.kept_directions
+    directions, content = directions_of(vectors_ND)
+    file = f"directions-{generation:06d}.safetensors"
+    write_atomically(folder / file, content)
+    return DirectionsOfIndex(file, directions.sha256, n=len(contents)), directions
+
+
 def _compare(
     folder: Path,
     known: Stored | None,
     contents: Sequence[str],
+    directions: Directions,
     vectors_ND: Vectors,
     vectors_sha256: str,
-    narrator: Narrator,
 ) -> Compared:
-    """How the photos are compared; for very many also the index that finds them quickly, so that no query makes it."""
     derived, n = folder / DERIVED, len(contents)
-    if known is None:
-        compared = open_compared(derived, lambda: vectors_ND, n=n, vectors_sha256=vectors_sha256)
-    else:
-        info, old = known.info, {known.rows[i].sha256: i for i in range(known.info.n_vectors)}
-        before = open_compared(derived, known.checked_vectors, n=info.n_vectors, vectors_sha256=info.vectors.sha256)
-        kept = np.array([old[content] for content in contents if content in old], dtype=np.int64)
-        same = vectors_sha256 == info.vectors.sha256
-        compared = before if same else follow(before, kept, vectors_ND, derived, vectors_sha256=vectors_sha256)
-    open_approximate(compared.rows_NE, derived, key=compared.key, say=narrator.say)
-    return compared
+    if known is None or known.info.vectors.sha256 == vectors_sha256 or known.kept_directions is not directions:
+        return open_compared(derived, directions, lambda: vectors_ND, n=n, vectors_sha256=vectors_sha256)
+    info, old = known.info, {known.rows[i].sha256: i for i in range(known.info.n_vectors)}
+    sha256 = info.vectors.sha256
+    before = open_compared(derived, directions, known.checked_vectors, n=info.n_vectors, vectors_sha256=sha256)
+    kept = np.array([old[content] for content in contents if content in old], dtype=np.int64)
+    return follow(before, kept, vectors_ND, derived, vectors_sha256=vectors_sha256)
 
 
 def _compact(folder: Path, places: dict[str, Place]) -> dict[str, Place]:
