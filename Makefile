@@ -49,17 +49,15 @@ demo: $(DEMO_READY)
 	fi; \
 	$(BIN)/photograft train "$$photos" --name demo
 
-# Named without a date, so that it is trained once.
-DEMO_RUN := runs/serve-demo
 PORT ?= 8000
 
+# Trained once: a run of that name that is whole is served again.
 serve-demo: $(SERVE_READY)
-	@if [ ! -f "$(DEMO_RUN)/report.html" ]; then \
+	@if ! ls runs/*-serve-demo/report.html >/dev/null 2>&1; then \
 		photos="$$($(BIN)/python -c 'import conformal_clip_data as c, pathlib; print(pathlib.Path(c.__file__).parent / "data/textile_images/simulated")')"; \
-		$(BIN)/photograft train "$$photos" --name serve-demo --runs-dir "$(DEMO_RUN).parts" && \
-			mv "$(DEMO_RUN).parts"/*-serve-demo "$(DEMO_RUN)" && rmdir "$(DEMO_RUN).parts"; \
+		$(BIN)/photograft train "$$photos" --name serve-demo; \
 	fi
-	$(BIN)/photograft serve "$(DEMO_RUN)" --port $(PORT)
+	$(BIN)/photograft serve "$$(ls -d runs/*-serve-demo | tail -1)" --port $(PORT)
 
 # Tests of one file share what its fixtures have trained.
 PARALLEL := -n 2 --dist loadfile
