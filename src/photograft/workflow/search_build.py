@@ -27,7 +27,7 @@ from photograft.retrieval.store import (
 from photograft.tracking.atomic import link_or_copy
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.search_change import Change, count_changes
-from photograft.workflow.search_model import open_embedder
+from photograft.workflow.search_model import network_of_model
 from photograft.workflow.search_publish import publish
 from photograft.workflow.search_reading import PhotosReader
 from photograft.workflow.search_sources import Scope, is_named, name_sources, source_named, takes_over
@@ -66,11 +66,10 @@ def build_index(
     refuse_other_folder(folder)
     scopes = name_sources([os.fspath(each) for each in photos], labels=labels, settings=settings)
     _refuse_inside(folder, scopes)
-    embedder = open_embedder(os.fspath(model), narrator, px=px)
-    network = embedder.in_index()
+    network_file, network = network_of_model(os.fspath(model), narrator, px=px)
     with writing(folder):
         known = _known(folder, network, narrator)
-        _keep_network(embedder.network, folder / network.file.file, network)
+        _keep_network(network_file, folder / network.file.file, network)
         sources = [scope.source for scope in scopes]
         return _rewrite(folder, network, known, sources, scopes, kept=(), narrator=narrator, mend=True)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from photograft.contract import Contract, make_contract, picture_px
+from photograft.contract import make_contract, picture_px
 from photograft.data.hashing import hash_file
 from photograft.errors import ConfigError, ModelError
 from photograft.models.bundle import Bundle, read_bundle
-from photograft.models.bundle_rows import NetworkRow
 from photograft.models.catalogue import find_backbone, find_packaged, is_library_name, is_run_name
 from photograft.models.networks import ensure_network, is_intact, network_file, read_outputs
 from photograft.models.own_names import is_own_name
@@ -22,36 +19,10 @@ _PX = 224
 _HEAD = "head"
 
 
-@dataclass(frozen=True)
-class Embedder:
-    """A network with everything that makes embeddings of files with it. Fields are as in `NetworkOfIndex`."""
+def network_of_model(model: str, narrator: Narrator, *, px: int | None = None) -> tuple[Path, NetworkOfIndex]:
+    """The network of a run or bundle folder, or of a backbone by its name at `px` (224 by default).
 
-    network: Path
-    sha256: str
-    id: str
-    model: str
-    size: int
-    contract: Contract
-    views: tuple[str, ...]
-    tuned: bool
-    limits: dict[str, Any]
-
-    def in_index(self) -> NetworkOfIndex:
-        """The same as an index keeps it, under a name that its content gives it."""
-        return NetworkOfIndex(
-            file=StoredFile(f"network-{self.sha256[:16]}.onnx", self.sha256),
-            id=self.id,
-            model=self.model,
-            size=self.size,
-            contract=self.contract,
-            views=self.views,
-            tuned=self.tuned,
-            limits=self.limits,
-        )
-
-
-def open_embedder(model: str, narrator: Narrator, *, px: int | None = None) -> Embedder:
-    """The embedder of a run or bundle folder, or of a backbone by its name at `px` (224 by default).
+    Gives its file, and what an index says of it.
 
     Of a bundle of several networks the first one embeds. A backbone sees the whole photo once, stretched to a square.
 
@@ -69,17 +40,15 @@ def open_embedder(model: str, narrator: Narrator, *, px: int | None = None) -> E
             )
         if px is not None:
             raise ConfigError(f"--px: {model} comes with the size that it was trained with; leave --px away.")
-        return embedder_of(read_bundle(path))
+        return _of_bundle(read_bundle(path))
     return _of_backbone(model, narrator, px)
 
 
-def embedder_of(bundle: Bundle, row: NetworkRow | None = None) -> Embedder:
-    """The embedder that a network of a bundle gives, the first one by default."""
-    row = row or bundle.info.networks[0]
+def _of_bundle(bundle: Bundle) -> tuple[Path, NetworkOfIndex]:
+    row = bundle.info.networks[0]
     folder = bundle.folder.absolute()
-    return Embedder(
-        network=bundle.networks[row.id],
-        sha256=row.sha256,
+    return bundle.networks[row.id], NetworkOfIndex(
+        file=_file_in_index(row.sha256),
         # The number behind an id tells networks of a bundle apart that the cache tells apart by contract and views.
         id=row.id.partition("-")[0],
         model=folder.parent.name if folder.name == "model" else folder.name,
@@ -91,7 +60,7 @@ def embedder_of(bundle: Bundle, row: NetworkRow | None = None) -> Embedder:
     )
 
 
-def _of_backbone(name: str, narrator: Narrator, px: int | None) -> Embedder:
+def _of_backbone(name: str, narrator: Narrator, px: int | None) -> tuple[Path, NetworkOfIndex]:
     cache_dir = cache_folder()
     backbone = find_backbone(name, cache_dir=cache_dir)
     if px is not None and backbone.fixed_px and px != backbone.own_px:
@@ -101,9 +70,8 @@ def _of_backbone(name: str, narrator: Narrator, px: int | None) -> Embedder:
     if not is_intact(kept):
         narrator.say(f"Exporting {backbone.name} for {px} px to ONNX, once (about half a minute) ...")
     network = ensure_network(backbone, px=px, embedding="multi", cache_dir=cache_dir)
-    return Embedder(
-        network=network,
-        sha256=hash_file(network),
+    return network, NetworkOfIndex(
+        file=_file_in_index(hash_file(network)),
         id=backbone.network_id(px=px, embedding="multi"),
         model=name,
         size=read_outputs(network).embedding,
@@ -112,3 +80,8 @@ def _of_backbone(name: str, narrator: Narrator, px: int | None) -> Embedder:
         tuned=is_run_name(name),
         limits={},
     )
+
+
+def _file_in_index(sha256: str) -> StoredFile:
+    """The network under a name that its content gives it."""
+    return StoredFile(f"network-{sha256[:16]}.onnx", sha256)
