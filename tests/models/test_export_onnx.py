@@ -119,8 +119,8 @@ def test_nothing_of_the_machine_that_trained_is_kept(tmp_path: Path) -> None:
     bundle = read_bundle(flat_factors(tmp_path / "flat").write())
     file = next(iter(bundle.networks.values()))
     model = onnx.load(file)
-    model.graph.node[0].metadata_props.add(key="stack_trace", value="/home/somebody/secret.py")
-    model.graph.doc_string = "/home/somebody"
+    model.graph.node[0].metadata_props.add(key="stack_trace", value="/checkout/of/somebody/secret.py")
+    model.graph.doc_string = "/checkout/of/somebody"
     file.write_bytes(model.SerializeToString())
     assert b"somebody" not in fuse(bundle).SerializeToString()
 
