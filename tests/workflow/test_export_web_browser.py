@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -445,7 +446,17 @@ def test_a_missing_file_is_named(chromium: Any, bundle_copy: Path, tmp_path: Pat
 @pytest.mark.slow
 def test_the_command_line_exports_it(tiny_run: TrainedRun, tmp_path: Path) -> None:
     export_page(tiny_run.bundle, tmp_path / "first")  # so that the runtime is in the cache
-    command = ["photograft", "export", str(tiny_run.run), "--to", "web", "--out", str(tmp_path / "내 page")]
+    command = [
+        sys.executable,
+        "-m",
+        "photograft",
+        "export",
+        str(tiny_run.run),
+        "--to",
+        "web",
+        "--out",
+        str(tmp_path / "내 page"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "MB" in done.stdout
     assert (tmp_path / "내 page" / "index.html").is_file() and (tmp_path / "내 page" / "HOSTING.md").is_file()
