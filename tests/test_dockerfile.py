@@ -68,7 +68,7 @@ def test_its_environment_is_small_and_serves_where_nothing_can_be_written(tiny_r
     options = [{"/model": str(model), "8000": port}.get(each, each) for each in json.loads(values("CMD")[0])]
     command = [str(environment / "bin" / "photograft"), "serve", *options]
     process = subprocess.Popen(
-        [*_read_only(), *command],
+        [*_read_only(tmp_path), *command],
         cwd="/",
         env={"PATH": f"{environment / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
         | {"PHOTOGRAFT_TOKEN": "s3cret-of-a-test", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -84,11 +84,11 @@ def test_its_environment_is_small_and_serves_where_nothing_can_be_written(tiny_r
     assert process.returncode in (0, 143), told
 
 
-def _read_only() -> list[str]:
+def _read_only(folder: Path) -> list[str]:
     """What a command is started by to see all file systems of this machine read-only."""
     script = "awk '{print $2}' /proc/self/mounts | while read -r at; do mount -o remount,bind,ro \"$at\" || true; done"
     start = ["unshare", "--mount", "sh", "-c", f'{script} 2>/dev/null; exec "$@"', "sh"]
-    probe = subprocess.run([*start, "touch", "/tmp/photograft-can-write"], capture_output=True, check=False)
+    probe = subprocess.run([*start, "touch", str(folder / "can-write")], capture_output=True, check=False)
     if probe.returncode == 0 or b"Read-only" not in probe.stderr:
         pytest.skip("needs a user who may mount file systems read-only for one process")
     return start
