@@ -115,7 +115,7 @@ $(SERVE_READY): | $(BIN)/python
 	@touch $@
 
 $(DEV_READY): | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[train,demo,heif,tune,mlflow,tensorboard,serve,faiss,openvino,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[train,demo,heif,tune,mlflow,tensorboard,serve,faiss,openvino,ray,dev]'
 	@touch $@
 
 $(BENCH_READY): | $(DEV_READY)

@@ -21,7 +21,8 @@ import numpy as np
 import machine
 import photograft
 from photograft.config.document import write_value
-from photograft.workflow.trials import quiet, require_optuna
+from photograft.workflow.trial_storage import require_optuna
+from photograft.workflow.trials import quiet
 
 SPACE = """
 input.px: [128, 160, 192, 224]

@@ -22,7 +22,7 @@ TORCH_MODELS = (
     *("backbone", "library", "trunks", "architectures", "autoencoder", "decoder", "weights", "points", "graft", "head"),
     *("moments", "onnx_export", "saliency", "export_timm"),
 )
-TORCH_TRAINING = ("loop", "losses", "optim", "checkpoint", "lr_finder", "measure", "pretraining")
+TORCH_TRAINING = ("loop", "losses", "optim", "checkpoint", "lr_finder", "measure", "pretraining", "distributed")
 TORCH_FILES = {
     "features/engine_torch.py",
     *(f"models/{name}.py" for name in TORCH_MODELS),

@@ -42,6 +42,7 @@ _WHERE = {
     "add_photos": "photograft.workflow.search_build",
     "remove_photos": "photograft.workflow.search_build",
     "update_index": "photograft.workflow.search_build",
+    "merge_indexes": "photograft.workflow.search_merge",
     "open_index": "photograft.workflow.search",
     "verify": "photograft.inference.verify",
     "export": "photograft.workflow.export",
@@ -72,6 +73,7 @@ __all__ = [
     "list_recipes",
     "load",
     "load_config",
+    "merge_indexes",
     "open_heads",
     "open_index",
     "plan",
@@ -109,6 +111,7 @@ if TYPE_CHECKING:
     from photograft.workflow.run_diff import diff_runs
     from photograft.workflow.search import open_index
     from photograft.workflow.search_build import add_photos, build_index, remove_photos, update_index
+    from photograft.workflow.search_merge import merge_indexes
     from photograft.workflow.split import split
     from photograft.workflow.train import plan, resume, train
     from photograft.workflow.tune import resume_tuning, tune

@@ -140,3 +140,13 @@ def test_values_take_the_place_of_base_settings() -> None:
     assert (value_of(config, "train.epochs"), value_of(config, "train.lr")) == (3, 0.01)
     with pytest.raises(ConfigError, match=r"evaluate_from must not lie behind train\.epochs"):
         with_values(base, {"train.evaluate_from": 4})
+
+
+def test_where_several_machines_keep_the_trials_is_read_and_a_password_refused(tmp_path: Path) -> None:
+    space = space_of(tmp_path, "storage: postgresql://anna@db.lab/tune\ngrace: 300\ntrain.lr: [0.1]\n")
+    assert (space.storage, space.grace) == ("postgresql://anna@db.lab/tune", 300)
+    assert space_of(tmp_path, "train.lr: [0.1]\n").storage is None
+    text = problems_of(tmp_path, "storage: postgresql://anna:geheim@db.lab/tune\ngrace: 1\ntrain.lr: [0.1]\n")
+    assert "storage: holds a password" in text and "PHOTOGRAFT_TUNE_STORAGE" in text and "geheim" not in text
+    assert "grace: 1 is not possible; use a whole number at least 5" in text
+    assert "storage: 7 is not possible; it is no text" in problems_of(tmp_path, "storage: 7\ntrain.lr: [0.1]\n")

@@ -92,13 +92,13 @@ def test_each_file_is_read_once_and_decoded_once_per_contract(
 
     monkeypatch.setattr(DecodePool, "submit", counted)
     opened: list[str] = []
-    read: Callable[..., tuple[bytes, object]] = photograft.inference.classifier.read_photo
+    read: Callable[..., tuple[bytes, object]] = photograft.inference.classifier.read_input
 
     def watched(path: Path, **limits: int) -> tuple[bytes, object]:
         opened.append(path.name)
         return read(path, **limits)
 
-    monkeypatch.setattr(photograft.inference.classifier, "read_photo", watched)
+    monkeypatch.setattr(photograft.inference.classifier, "read_input", watched)
     with load(draft.write()) as model:
         assert len(model.bundle.contracts) == 2 and model.factors == ("x", "y")
         passes: list[tuple[str, int]] = []

@@ -12,7 +12,8 @@ import pytest
 from photograft.errors import TrainingError
 from photograft.features.matrix import Scratch, stack_rows
 from photograft.metrics.softmax import softmax
-from photograft.training.linear import STRENGTHS, HeadFit, estimate_megabytes, fit_at, fit_head
+from photograft.training.linear import HeadFit, estimate_megabytes, fit_at, fit_head
+from photograft.training.strengths import STRENGTHS
 from photograft.values import FloatArray, IntArray
 
 # On a busy machine threads mostly wait for each other.

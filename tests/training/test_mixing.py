@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photograft.training.mixing import mix
+from photograft.training.inputs import Values
+from photograft.training.mixing import draw_mix
+from photograft.training.mixing import mix as mix_drawn
+from photograft.values import FloatArray
 
 
 def batch(seed: int = 0) -> tuple[tuple[np.ndarray[Any, Any], ...], np.ndarray[Any, Any]]:
@@ -16,6 +19,18 @@ def batch(seed: int = 0) -> tuple[tuple[np.ndarray[Any, Any], ...], np.ndarray[A
     maps = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None, None, None], (6, 4, 8, 8)).copy()
     vectors = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None], (6, 5)).copy()
     return (pixels, maps, vectors), np.eye(6, dtype=np.float32)
+
+
+def mix(
+    values: Values, share_BK: FloatArray, random: np.random.Generator, *, mixup: float, cutmix: float, turn: int
+) -> tuple[Values, FloatArray]:
+    """The whole batch mixed."""
+    drawn = draw_mix(len(share_BK), random, mixup=mixup, cutmix=cutmix, turn=turn)
+    return (
+        (values, share_BK)
+        if drawn is None
+        else mix_drawn(values, share_BK, drawn, np.arange(len(share_BK)), drawn.other_B)
+    )
 
 
 @pytest.mark.parametrize(("mixup", "cutmix"), [(0.4, 0.0), (0.0, 1.0), (1.0, 1.0)])

@@ -208,7 +208,7 @@ def test_the_command_refuses_what_does_not_go_together(
 ) -> None:
     assert main(["tune", str(photo_folder)]) == 2
     assert "give photos and --space FILE" in capsys.readouterr().err
-    assert main(["tune", str(photo_folder), "--resume", str(tmp_path)]) == 2
+    assert main(["tune", "--name", "x", "--resume", str(tmp_path)]) == 2
     assert "--resume goes on with a search as it was begun" in capsys.readouterr().err
     assert main(["tune", str(photo_folder), "--space", str(write(tmp_path, "trian.lr: [1]\n"))]) == 2
     assert "did you mean `train`?" in capsys.readouterr().err

@@ -10,8 +10,8 @@ import typer
 Photos = Annotated[
     Path,
     typer.Argument(
-        help="Folder with one sub-folder per class (or train/val/test folders of such), a zip or tar of it, or a CSV "
-        "or JSONL file with paths and labels."
+        help="Folder with one sub-folder per class (or train/val/test folders of such), a zip or tar of it, or a CSV, "
+        "JSONL or Parquet file with paths and labels; also at a URL."
     ),
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with settings.")]

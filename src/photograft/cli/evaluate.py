@@ -17,7 +17,9 @@ def evaluate(
     model: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="Run folder or bundle folder.")],
     photos: Annotated[
         Path,
-        typer.Argument(help="Labelled photos that the model never saw: a folder, an archive, or a CSV or JSONL file."),
+        typer.Argument(
+            help="Labelled photos that the model never saw: a folder, an archive or a table, also at a URL."
+        ),
     ],
     assignments: Annotated[
         list[str] | None,

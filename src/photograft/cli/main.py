@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,11 +46,14 @@ from photograft.cli import (
     verify,
 )
 from photograft.cli.console import print_text, say
-from photograft.errors import PhotograftError
+from photograft.errors import ConfigError, PhotograftError
+from photograft.training.ranks import is_said, launched
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
+_LAST_WORDS_S = 3.0
+"""What a process waits before it ends without a word, so that another one can say it."""
 
 app = typer.Typer(
     name="photograft",
@@ -115,6 +119,8 @@ def _options(
 
 
 def _run(arguments: list[str]) -> int:
+    if _has_a_speaker(arguments):
+        return 0
     if arguments[0] == "--version":
         from photograft import __version__
 
@@ -146,26 +152,50 @@ def _report(error: BaseException, *, debug: bool) -> int:
     if debug:
         say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, Terminated):
-        say("photograft: stopped")
-        return TERMINATED
+        return _said("photograft: stopped", error, TERMINATED)
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        say("photograft: stopped")
-        return INTERRUPTED
+        return _said("photograft: stopped", error, INTERRUPTED)
     if isinstance(error, PhotograftError):
-        say(f"photograft: error: {error}")
-        return error.exit_code
+        return _said(f"photograft: error: {error}", error, error.exit_code)
     if hasattr(error, "format_message"):  # what Typer raises for wrong usage, in each of its releases
         context = getattr(error, "ctx", None)
         verb = context.command_path if context is not None else "photograft"
         message = error.format_message().replace("Value error, ", "").rstrip(". ")
-        say(f"photograft: error: {message}. Try `{verb} --help`.")
-        return 2
+        return _said(f"photograft: error: {message}. Try `{verb} --help`.", error, 2)
     if isinstance(error, OSError):
-        say(f"photograft: error: {error} (--debug shows where)")
-        return 1
+        return _said(f"photograft: error: {error} (--debug shows where)", error, 1)
     what = f"{type(error).__name__}: {error}".splitlines()[0]
-    say(f"photograft: error: unexpected {what} (--debug shows where; please report it)")
-    return 1
+    return _said(f"photograft: error: unexpected {what} (--debug shows where; please report it)", error, 1)
+
+
+def _said(text: str, error: BaseException, code: int) -> int:
+    """Say it, unless this is one of several processes of which another one does."""
+    if not is_said(error):
+        say(text)
+    elif not isinstance(error, KeyboardInterrupt):
+        time.sleep(_LAST_WORDS_S)  # a launcher that sees this one end stops the one that speaks
+    return code
+
+
+def _has_a_speaker(arguments: list[str]) -> bool:
+    """Whether another process says what is asked for here: of several, one on each machine gives the help.
+
+    Raises:
+        ConfigError: a launcher started several processes of a verb that does not share its work.
+    """
+    launch = launched()
+    if launch is None:
+        return False
+    if not any(each in ("--help", "-h", "--version") for each in arguments):
+        other = next((each for each in arguments if each.partition("=")[0] in ("--dry-run", "--on")), "")
+        what = f"{arguments[0]} {other}".rstrip()
+        if what != "train":
+            raise ConfigError(
+                f"{launch.size} processes were started together, which is for fine-tuning by `photograft train`: "
+                f"start `photograft {what}` once, without torchrun"
+            )
+        return False
+    return launch.local_rank != 0
 
 
 @contextmanager

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photograft.cli import console
+from photograft.cli import cluster, console
 
 if TYPE_CHECKING:
-    from photograft.inference.classifier import Classifier, Prediction
+    from photograft.inference.classifier import Prediction
+    from photograft.models.bundle import Bundle
     from photograft.workflow.narrator import Progress
 
 PARTIAL = 6
@@ -28,7 +30,10 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="RUN_OR_BUNDLE", help="Run folder or bundle folder.")],
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="Files, folders, patterns; - reads a list of paths from stdin."),
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, folders, patterns, URLs; @FILE reads paths from a list or table, - from stdin.",
+        ),
     ],
     top: Annotated[int, typer.Option("--top", min=1, help="How many classes to name per photo.")] = 1,
     csv_file: Annotated[
@@ -40,45 +45,104 @@ def predict(
             "--min-probability", metavar="P", help="Below this a photo is unsure; the model has its own limit."
         ),
     ] = None,
+    on: cluster.On = None,
+    out: cluster.Out = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Classify photos. One row per photo, with a reason where one cannot be used; exit code 6 if some could not."""
     import sys
 
-    from photograft.data.inputs import expand_inputs
     from photograft.errors import ConfigError
-    from photograft.inference.classifier import load
 
     if json_output and csv_file == Path("-"):
         raise ConfigError("--json and --csv - both write to stdout: give --csv a file name.")
     if csv_file and csv_file != Path("-"):
         _check_csv(csv_file)
-    paths = list(expand_inputs(inputs, stdin=sys.stdin.buffer))
+    cluster.check_out(on, out)
+    output = _Output(top, csv_file, json_output)
+    if on is None:
+        statuses = _predict_here(model, inputs, min_probability, sys.stdin.buffer, output)
+    else:
+        statuses = _predict_on(on, out, model, inputs, min_probability, sys.stdin.buffer, output)
+    n = sum(statuses.values())
+    for status, meaning in _MEANINGS.items():
+        if statuses[status]:
+            console.say(f"{statuses[status]} of {n} photos {meaning}.")
+    if statuses["rejected"]:
+        raise typer.Exit(PARTIAL)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """What is printed or written of every prediction."""
+
+    top: int
+    csv_file: Path | None
+    json_output: bool
+
+    def emit(self, predictions: Iterable[Prediction], bundle: Bundle) -> Counter[str]:
+        """Print or write them all; how many have which status."""
+        from photograft.inference.compose import factors_of
+
+        several = bundle.several
+        if not self.json_output and not self.csv_file:
+            statuses: Counter[str] = Counter()
+            for prediction in predictions:
+                console.print_text(_to_line(prediction, self.top, several=several))
+                statuses[prediction.status] += 1
+            return statuses
+        rows = list(predictions)
+        if self.csv_file:
+            factors = tuple(factor.name for factor in factors_of(bundle.info.targets, bundle.info.joint))
+            _write_csv(self.csv_file, rows, self.top, factors, several=several)
+        if self.json_output:
+            console.print_json([_to_json(p, self.top, several=several) for p in rows])
+        return Counter(p.status for p in rows)
+
+
+def _predict_here(
+    model: Path, inputs: list[str], min_probability: float | None, stdin: Iterable[bytes], output: _Output
+) -> Counter[str]:
+    from photograft.data.inputs import expand_inputs
+    from photograft.inference.classifier import load
+
+    paths = list(expand_inputs(inputs, stdin=stdin))
     with (
         load(model, min_probability=min_probability) as classifier,
         console.progress(len(paths), "Predicting") as progress,
     ):
-        several = classifier.bundle.several
-        if classifier.bundle.contract.box.source != "none":
-            console.say("This model learned from photos cropped to boxes; new ones have none: the whole photo is used.")
-        predictions = _count(classifier.predict_each(paths), progress)
-        statuses: Counter[str] = Counter()
-        if json_output or csv_file:
-            rows = list(predictions)
-            if csv_file:
-                _write_csv(csv_file, rows, top, classifier)
-            if json_output:
-                console.print_json([_to_json(p, top, several=several) for p in rows])
-            statuses.update(p.status for p in rows)
+        _say_boxes(classifier.bundle)
+        return output.emit(_count(classifier.predict_each(paths), progress), classifier.bundle)
+
+
+def _predict_on(
+    on: str,
+    out: str | None,
+    model: Path,
+    inputs: list[str],
+    min_probability: float | None,
+    stdin: Iterable[bytes],
+    output: _Output,
+) -> Counter[str]:
+    from photograft.scaling.cluster import parse_on
+    from photograft.scaling.predict import predict_on
+
+    where = parse_on(on)
+    asked: dict[str, Any] = {"out": out, "top": output.top, "min_probability": min_probability}
+    with predict_on(where, model, inputs, stdin=stdin, narrator=console, **asked) as done:
+        _say_boxes(done.bundle)
+        if done.parts is None or output.json_output or output.csv_file:
+            statuses = output.emit(done.predictions(), done.bundle)
         else:
-            for prediction in predictions:
-                console.print_text(_to_line(prediction, top, several=several))
-                statuses[prediction.status] += 1
-    for status, meaning in _MEANINGS.items():
-        if statuses[status]:
-            console.say(f"{statuses[status]} of {len(paths)} photos {meaning}.")
-    if statuses["rejected"]:
-        raise typer.Exit(PARTIAL)
+            statuses = done.statuses()
+        if done.parts is not None:
+            console.say(f"{done.n:,} rows are in {done.parts}/*.parquet")
+        return statuses
+
+
+def _say_boxes(bundle: Bundle) -> None:
+    if bundle.contract.box.source != "none":
+        console.say("This model learned from photos cropped to boxes; new ones have none: the whole photo is used.")
 
 
 def _count(predictions: Iterator[Prediction], progress: Progress) -> Iterator[Prediction]:
@@ -127,11 +191,10 @@ def _check_csv(file: Path) -> None:
         raise ConfigError(f"--csv: the folder {file.parent} cannot be written; choose another file.")
 
 
-def _write_csv(file: Path, predictions: list[Prediction], top: int, classifier: Classifier) -> None:
+def _write_csv(file: Path, predictions: list[Prediction], top: int, factors: tuple[str, ...], *, several: bool) -> None:
     from photograft.data.csv_text import table_csv
     from photograft.tracking.atomic import write_atomically
 
-    factors, several = classifier.factors, classifier.bundle.several
     ranks = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "probability")]
     fixed = ["path", "status", "label", "probability", *ranks, *(["labels"] if several else [])]
     rows: list[list[str]] = [[*fixed, *_factor_columns(factors, taken={*fixed, "reason"}), "reason"]]

@@ -9,6 +9,7 @@ import typer
 
 from photograft.cli import console
 from photograft.cli.choosing import Assignments
+from photograft.cli.cluster import On
 from photograft.cli.language import Language
 
 if TYPE_CHECKING:
@@ -35,14 +36,24 @@ def build(
         int | None, typer.Option("--px", min=64, max=1024, help="Side of the input, for a backbone; else 224.")
     ] = None,
     no_labels: NoLabels = False,
+    on: On = None,
     assignments: Assignments = None,
     json_output: JsonOutput = False,
 ) -> None:
     """Make an index hold these photos. Photos that it knows are not computed again, wherever they were moved."""
-    from photograft.workflow.search_build import build_index
+    settings, labels = assignments or [], not no_labels
+    if on is None:
+        from photograft.workflow.search_build import build_index
 
-    settings = assignments or []
-    change = build_index(model, photos, index, px=px, labels=not no_labels, settings=settings, narrator=console)
+        change = build_index(model, photos, index, px=px, labels=labels, settings=settings, narrator=console)
+    else:
+        from photograft.scaling.cluster import parse_on
+        from photograft.scaling.search import build_index_on
+
+        on_cluster = parse_on(on)
+        change = build_index_on(
+            on_cluster, model, photos, index, px=px, labels=labels, settings=settings, narrator=console
+        )
     _print(change, json_output=json_output)
 
 
@@ -81,6 +92,21 @@ def update(index: Index, json_output: JsonOutput = False) -> None:
     from photograft.workflow.search_build import update_index
 
     _print(update_index(index, narrator=console), json_output=json_output)
+
+
+@app.command()
+def merge(
+    indexes: Annotated[list[Path], typer.Argument(metavar="INDEX...", help="Folders of indexes of one network.")],
+    index: Annotated[Path, typer.Option("--index", metavar="DIR", help="Folder of the new index; it is made.")],
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Copy nothing: leave the indexes where they are, to be asked together.")
+    ] = False,
+    json_output: JsonOutput = False,
+) -> None:
+    """Make one index of several, which answers as if it had been made of all their photos."""
+    from photograft.workflow.search_merge import merge_indexes
+
+    _print(merge_indexes(indexes, index, apart=apart, narrator=console), json_output=json_output)
 
 
 @app.command()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photograft.cli import choosing, console
+from photograft.cli import choosing, cluster, console
 from photograft.cli.scores import class_table, factor_table, fold_line, headline, slice_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def train(
     photos: Annotated[
         Path | None,
         typer.Argument(
-            help="Folder with one sub-folder per class, a zip or tar of it, or a table of paths and labels.",
+            help="Folder with one sub-folder per class, a zip or tar of it, or a table; also at a URL.",
             show_default=False,
         ),
     ] = None,
@@ -56,6 +56,7 @@ def train(
     resume: Annotated[
         Path | None, typer.Option("--resume", help="Go on with this run, which was stopped while it was fine-tuned.")
     ] = None,
+    on: cluster.On = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Train a classifier on a folder of photos.
@@ -67,21 +68,29 @@ def train(
     from photograft.workflow import train as workflow
 
     if resume is not None:
-        others = (photos, config, assignments, quality, name, classes, top_classes, per_class, edits, dry_run)
+        others = (photos, config, assignments, quality, name, classes, top_classes, per_class, edits, dry_run, on)
         if any(others) or runs_dir != Path("runs"):
             raise ConfigError("--resume goes on with a run as it was begun: give nothing but --json beside it")
         _show(workflow.resume(resume, narrator=console), json_output=json_output)
         return
     if photos is None:
         raise ConfigError("give a folder of photos, or --resume RUN. Try `photograft train --help`.")
-
     chosen = choosing.settings(classes=classes, top_classes=top_classes, per_class=per_class, edits=edits)
-    settings = load_config(config, assignments or (), quality=None if quality is None else quality.value, **chosen)
+    settings = load_config(config, assignments or (), quality=quality and quality.value, **chosen)
+    if dry_run and on is not None:
+        raise ConfigError("--dry-run measures what a run costs on this machine: leave --on away.")
     if dry_run:
         _show_plan(workflow.plan(photos, config=settings, narrator=console), json_output=json_output)
         return
-    done = workflow.train(photos, name=name, runs_dir=runs_dir, config=settings, narrator=console)
-    _show(done, json_output=json_output)
+    asked: dict[str, Any] = {"name": name, "runs_dir": runs_dir, "config": settings, "narrator": console}
+    _show(workflow.train(photos, **asked) if on is None else _train_on(on, photos, asked), json_output=json_output)
+
+
+def _train_on(on: str, photos: Path, asked: dict[str, Any]) -> TrainedRun:
+    from photograft.scaling.cluster import parse_on
+    from photograft.scaling.train import train_on
+
+    return train_on(parse_on(on), photos, **asked)
 
 
 def _show_plan(planned: Plan, *, json_output: bool) -> None:

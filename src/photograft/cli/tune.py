@@ -59,13 +59,15 @@ def tune(
     from photograft.workflow import tune as workflow
 
     if resume is not None:
-        others = (photos, space, config, assignments, sampler, name, per_class)
+        others = (space, config, assignments, sampler, name, per_class)
         if any(each is not None for each in others) or runs_dir != Path("runs"):
             raise ConfigError(
                 "--resume goes on with a search as it was begun: give nothing but --trials, --minutes, --workers and "
-                "--json beside it"
+                "--json beside it, and where the photos are on another machine"
             )
-        done = workflow.resume_tuning(resume, trials=trials, minutes=minutes, workers=workers, narrator=console)
+        done = workflow.resume_tuning(
+            resume, photos=photos, trials=trials, minutes=minutes, workers=workers, narrator=console
+        )
     elif photos is None or space is None:
         raise ConfigError("give photos and --space FILE, or --resume FOLDER. Try `photograft tune --help`.")
     else:

@@ -13,6 +13,7 @@ from photograft.config.model import ModelConfig
 from photograft.config.predict import PredictConfig
 from photograft.config.pretrain import PretrainConfig
 from photograft.config.report import ReportConfig
+from photograft.config.scale import ScaleConfig
 from photograft.config.section import Section
 from photograft.config.split import SplitConfig
 from photograft.config.track import TrackConfig
@@ -63,3 +64,6 @@ class Config(Section):
 
     cache: CacheConfig = CacheConfig()
     """Where features and scan results are kept between runs."""
+
+    scale: ScaleConfig = ScaleConfig()
+    """How `train --on ray` keeps features, and when they are too many for memory."""

@@ -23,6 +23,7 @@ from photograft.config.load import validate
 from photograft.config.names import dotted_name, split_name
 from photograft.config.problems import describe, name_problem
 from photograft.config.settings import Config
+from photograft.config.storage_url import VARIABLE, has_password, storage_problem
 from photograft.config.tree import SettingPath, leaves
 from photograft.errors import ConfigError
 
@@ -31,8 +32,10 @@ Pruner = Literal["median", "hyperband", "none"]
 
 _RANGE = ("low", "high", "log", "step")
 _KEYS = (*_RANGE, "only_if")
-_HEAD: dict[str, tuple[str, ...]] = {"metric": get_args(Metric), "pruner": get_args(Pruner), "seed": ()}
-"""What a file says beside the settings, with the words that are possible; a seed is a number."""
+_HEAD: dict[str, tuple[str, ...]] = {"metric": get_args(Metric), "pruner": get_args(Pruner), "storage": ()}
+"""What a file says beside the settings and numbers, with the words that are possible."""
+_NUMBERS = {"seed": 0, "grace": 5}
+"""Whole numbers that a file says beside the settings, with the least that is possible."""
 _FIXED = {
     "data": "every trial needs the same photos",
     "split": "every trial needs the same split",
@@ -90,12 +93,18 @@ class Searched:
 
 @dataclass(frozen=True)
 class Space:
-    """What is searched, and by what a trial is judged and given up. Settings with a condition stand behind others."""
+    """What is searched, and by what a trial is judged and given up. Settings with a condition stand behind others.
+
+    `storage` is where several machines keep the trials, None for the folder of the search. There, a trial that gives no
+    sign of life for `grace` seconds counts as broken off.
+    """
 
     settings: tuple[Searched, ...]
     metric: Metric = "accuracy"
     pruner: Pruner = "median"
     seed: int = 0
+    storage: str | None = None
+    grace: int = 120
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every combination, each once.
@@ -134,7 +143,7 @@ def read_space(file: Path, base: Config) -> Space:
     head: dict[str, Any] = {}
     specs: dict[SettingPath, dict[str, Given]] = {}
     for each in given:
-        if each.path[0] in _HEAD and len(each.path) == 1:
+        if each.path[0] in {*_HEAD, *_NUMBERS} and len(each.path) == 1:
             problems += _read_head(each, head)
         else:
             problems += _add(each, specs)
@@ -172,16 +181,33 @@ def value_of(config: Config, name: str) -> Any:
 
 
 def _read_head(given: Given, head: dict[str, Any]) -> list[str]:
-    name, words = given.path[0], _HEAD[given.path[0]]
-    if given.value in words or (name == "seed" and type(given.value) is int and given.value >= 0):
-        head[name] = given.value
+    name, value = given.path[0], given.value
+    if name in _NUMBERS:
+        head[name], least = value, _NUMBERS[name]
+        if type(value) is int and value >= least:
+            return []
+        return [f"{name}: {write_value(value)} is not possible; use a whole number at least {least} ({given.origin})"]
+    if name == "storage":
+        head[name] = value
+        return _storage_problems(value, given.origin)
+    words = _HEAD[name]
+    if value in words:
+        head[name] = value
         return []
-    if name == "seed":
-        return [f"seed: {write_value(given.value)} is not possible; use a whole number at least 0 ({given.origin})"]
     close = difflib.get_close_matches(str(given.value), words, n=1)
     hint = f"; did you mean `{close[0]}`?" if close else ""
     listed = ", ".join(f"`{word}`" for word in words[:-1]) + f" or `{words[-1]}`"
     return [f"{name}: {write_value(given.value)} is not possible; use {listed}{hint} ({given.origin})"]
+
+
+def _storage_problems(value: Any, origin: str) -> list[str]:
+    if isinstance(value, str) and has_password(value):
+        return [
+            f"storage: holds a password, which does not belong in a file; leave it out, and give the whole address in "
+            f"the environment variable {VARIABLE} ({origin})"
+        ]
+    problem = storage_problem(value) if isinstance(value, str) else "it is no text"
+    return [f"storage: {write_value(value)} is not possible; {problem} ({origin})"] if problem else []
 
 
 def _add(given: Given, specs: dict[SettingPath, dict[str, Given]]) -> list[str]:

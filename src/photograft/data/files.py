@@ -1,7 +1,7 @@
 """Where the bytes of photos come from: a folder, or an archive that is read as if it were one.
 
-Paths are relative to the root and have forward slashes; "" is the root itself. In a folder a path may also be absolute
-or hold `..`, where a table gives it so. Nothing is ever written.
+Paths are relative to the root and have forward slashes; "" is the root itself. In a folder a path may also be absolute,
+a URL or hold `..`, where a table gives it so. Nothing is ever written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from photograft.data.urls import UrlPath, is_url, source_path
 from photograft.errors import DataError, ImageRejected
 from photograft.values import FileStatus
 
@@ -54,17 +55,23 @@ class PhotoFiles(Protocol):
 
 @contextmanager
 def open_files(root: Path) -> Iterator[PhotoFiles]:
-    """Open a folder, or a zip or tar archive (also .tar.gz, .tar.bz2, .tar.xz), judged by content.
+    """Open a folder, also at a URL (`photograft.data.urls`), or a zip or tar archive (also compressed), by content.
 
     Raises:
         DataError: `root` does not exist, is neither folder nor archive, or is an archive that is damaged or refused.
+        ConfigError: what opens this kind of URL is not installed.
     """
     if os.path.isdir(root):  # noqa: PTH112 - the method of Path raises where a folder above cannot be read
         yield FolderFiles(root)
         return
     if not os.path.lexists(root):
+        if isinstance(source := source_path(root), UrlPath):
+            # Imported here and below, because URLs and archives are rare and their modules take a while to load.
+            from photograft.data.url_files import open_folder
+
+            yield open_folder(str(source))
+            return
         raise DataError(f"{printable(root)} does not exist.")
-    # Imported here, because an archive is rare and its modules take a while to load.
     from photograft.data.archives import open_archive
 
     with open_archive(root) as files:
@@ -89,6 +96,13 @@ def read_photo(path: Path, *, max_file_mb: int) -> tuple[bytes, FileStatus]:
     except (OSError, MemoryError, ValueError) as error:
         raise _unreadable(error) from error
     return data, status
+
+
+def read_input(photo: str | os.PathLike[str], *, max_file_mb: int) -> tuple[bytes, FileStatus]:
+    """As `read_photo`, of a path or of the URL of an object, unless a file has its name."""
+    if not is_url(os.fspath(photo)) or os.path.lexists(photo):
+        return read_photo(Path(photo), max_file_mb=max_file_mb)
+    return _at_url(os.fspath(photo)).read("", max_file_mb=max_file_mb)
 
 
 def photo_status(path: Path, *, max_file_mb: int) -> FileStatus:
@@ -128,27 +142,39 @@ def printable(name: str | Path) -> str:
 
 @dataclass(frozen=True)
 class FolderFiles:
-    """A folder on disk."""
+    """A folder on disk. A path in it may be a URL, where a table gives it so."""
 
     root: Path
     notes: tuple[str, ...] = ()
 
     def entries(self, folder: str) -> list[Entry]:
         """What lies directly in a folder. Links are followed."""
+        if is_url(folder):
+            return _at_url(folder).entries("")
         with os.scandir(self.root / folder) as scan:
             return [_entry(entry) for entry in scan]
 
     def status(self, path: str, *, max_file_mb: int) -> FileStatus:
         """As `photo_status`."""
+        if is_url(path):
+            return _at_url(path).status("", max_file_mb=max_file_mb)
         return photo_status(self.root / path, max_file_mb=max_file_mb)
 
     def read(self, path: str, *, max_file_mb: int) -> tuple[bytes, FileStatus]:
         """As `read_photo`."""
+        if is_url(path):
+            return _at_url(path).read("", max_file_mb=max_file_mb)
         return read_photo(self.root / path, max_file_mb=max_file_mb)
 
     def position(self, path: str) -> int:
         """0: any order is as good."""
         return 0
+
+
+def _at_url(url: str) -> PhotoFiles:
+    from photograft.data.url_files import UrlFiles
+
+    return UrlFiles(url)
 
 
 def _entry(entry: os.DirEntry[str]) -> Entry:

@@ -93,8 +93,13 @@ def list_files(files: PhotoFiles, config: DataConfig, *, annotated: bool = False
     If `annotated`, what lies beside the folder of photos in the layout of an annotated dataset is passed over.
     """
     walk = _Walk(files, config)
-    found = tuple(Found(path) for path in sorted(walk.files_below(_photos_folder(walk) if annotated else "")))
+    found = tuple(map(Found, walk.files_below(_photos_folder(walk) if annotated else "")))
     return Listing(files.root, found, (), (*walk.notes, *walk.note_skipped()))
+
+
+def walk_files(files: PhotoFiles, config: DataConfig) -> Iterator[str]:
+    """The paths that `list_files` gives, in the same order, one after the other: millions need no memory."""
+    return _Walk(files, config).files_below("")
 
 
 def _photos_folder(walk: _Walk) -> str:
@@ -189,7 +194,7 @@ def _hints(walk: _Walk) -> Iterator[str]:
         names = sorted(entry.name for entry in walk.files.entries(""))
     except OSError:
         return
-    tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".jsonl"))]
+    tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".jsonl", ".parquet"))]
     if walk.config.labels.pattern is not None:
         yield (
             f"The pattern {walk.config.labels.pattern} names no label, so class folders were looked for: say with "
@@ -257,12 +262,17 @@ class _Walk:
         return _Walk(self.files, self.config).children(folder)
 
     def files_below(self, top: str) -> Iterator[str]:
-        """Paths of all files below `top`."""
-        waiting = [top]
+        """Paths of all files below `top`, sorted as text; held are the names of the folders on the way alone."""
+        waiting = [f"{top}/"]
         while waiting:
-            folders, files = self.children(waiting.pop())
-            yield from files
-            waiting += [folder.path for folder in folders if self.enter(folder)]
+            path = waiting.pop()
+            if path[-1:] != "/":
+                yield path
+                continue
+            folders, files = self.children(path[:-1])
+            files += [f"{folder.path}/" for folder in folders if self.enter(folder)]
+            files.sort(reverse=True)
+            waiting += files
 
     def enter(self, folder: _Folder) -> bool:
         """Whether `folder` is met for the first time. Links are followed, but so that a loop ends."""

@@ -6,6 +6,7 @@ Shape letters: N photos, B photos of a batch, H and W rows and columns of pixels
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,9 +36,28 @@ class PictureStore:
         self._n_rows = n_rows
         self._folder = folder
         self._map: mmap.mmap | None = None
+        self._file: IO[bytes] | None = None
 
-    def fill(self, pictures: Iterable[tuple[int, PixelArray]]) -> PictureStore:
+    @property
+    def place(self) -> str:
+        """Where other processes of this machine find the filled file while this one lives; "" where they cannot."""
+        proc = Path("/proc/self/fd")
+        return f"/proc/{os.getpid()}/fd/{self._file.fileno()}" if self._file is not None and proc.is_dir() else ""
+
+    def open(self, place: str) -> PictureStore:
+        """Read what a store of another process holds, at its `place`; gives the store.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        with Path(place).open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), self._n_rows * 3 * self.px**2, access=mmap.ACCESS_READ)
+        return self
+
+    def fill(self, pictures: Iterable[tuple[int, PixelArray]], *, shared: bool = False) -> PictureStore:
         """Keep every (row, pixels (px, px, 3) uint8), in any order; gives the store.
+
+        With `shared` it has a `place` until it is closed.
 
         Raises:
             PhotograftError: The folder cannot be written, or the disk has no room.
@@ -46,7 +66,7 @@ class PictureStore:
         with self._explained():
             self._folder.mkdir(parents=True, exist_ok=True)
             file = _open(self._folder)
-        with file:
+        try:
             for row, pixels_HWC in pictures:
                 if pixels_HWC.shape != (self.px, self.px, 3) or not 0 <= row < self._n_rows:
                     raise ValueError(f"row {row} of {self._n_rows}: {pixels_HWC.shape}, not {self.px} px")
@@ -58,7 +78,17 @@ class PictureStore:
             with self._explained():
                 file.truncate(self._n_rows * picture_bytes)
                 self._map = mmap.mmap(file.fileno(), self._n_rows * picture_bytes, access=mmap.ACCESS_READ)
+            self._file = file if shared else None
+        finally:
+            if self._file is None:
+                file.close()
         return self
+
+    def close(self) -> None:
+        """Have no `place` any more."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def read(self, row_B: IntArray) -> PixelArray:
         """The pictures of some rows: a copy, shape (B, px, px, 3)."""
@@ -136,3 +166,6 @@ class PixelInputs:
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown()
+        for store in (self._plain, self._sources):
+            if store is not None:
+                store.close()

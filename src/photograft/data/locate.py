@@ -6,9 +6,10 @@ import os
 import posixpath
 import unicodedata
 from collections.abc import Sequence
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import PureWindowsPath
 
 from photograft.data.files import PhotoFiles
+from photograft.data.urls import is_url
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 """What a path without an extension may lack, in the order of preference."""
@@ -75,9 +76,9 @@ def tidy(path: str) -> str:
 
 
 def is_absolute(path: str) -> bool:
-    """Whether a path means the same from every folder, on this system."""
-    pure = PureWindowsPath(path) if os.name == "nt" else PurePosixPath(path)
-    return pure.is_absolute()
+    """Whether a path means the same from every folder, on this system. A URL does."""
+    absolute = PureWindowsPath(path).is_absolute() if os.name == "nt" else path.startswith("/")
+    return absolute or is_url(path)
 
 
 class _Folder:

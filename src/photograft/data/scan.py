@@ -117,14 +117,17 @@ def decoder_key(contract: Contract) -> str:
     return f"{DECODER_VERSION}:{hashlib.sha256(canonical_json(rules)).hexdigest()[:16]}"
 
 
-def check_bad_fraction(photos: Sequence[Photo], *, max_bad_fraction: float) -> None:
+def check_bad_fraction(photos: Sequence[Photo], *, max_bad_fraction: float, n: int | None = None) -> None:
     """Stop where too many files are unusable: more than `max_bad_fraction` of them, and more than three.
+
+    Where `photos` are too many to hold, the unusable ones and the number `n` of all will do.
 
     Raises:
         DataError: naming the first ten of them with their reasons.
     """
     bad = [f"{printable(p.name)}: {p.verdict}, {p.reason}" for p in photos if p.verdict != "ok" and not p.excluded]
-    _check_fraction(bad, len(photos), max_bad_fraction, "files cannot be used", "Repair or remove them")
+    n = len(photos) if n is None else n
+    _check_fraction(bad, n, max_bad_fraction, "files cannot be used", "Repair or remove them")
 
 
 def check_boxes(photos: Sequence[Photo], *, max_bad_fraction: float) -> None:
@@ -186,7 +189,9 @@ class _Reader:
                     return _Item(known, found), None
             data, status = self._read(found.path)
         except ImageRejected as rejected:
-            return _Item(replace(photo, verdict=rejected.verdict, reason=rejected.reason), found), None
+            size_bytes = photo.size_bytes or self._size(found.path)
+            photo = replace(photo, verdict=rejected.verdict, reason=rejected.reason, size_bytes=size_bytes)
+            return _Item(photo, found), None
         sha256 = hash_bytes(data)
         if cache:
             cache.remember_file(path, status, sha256)
@@ -215,6 +220,13 @@ class _Reader:
         if self._last is None or self._last[0] != path:
             self._last = (path, *self._setting.files.read(path, max_file_mb=self._max_file_mb))
         return self._last[1:]
+
+    def _size(self, path: str) -> int:
+        """Size of a file that cannot be read, where it can be known: the same with and without a cache."""
+        try:
+            return self._setting.files.status(path, max_file_mb=self._max_file_mb).size_bytes
+        except ImageRejected:
+            return 0
 
     def _edited(self, found: Found, sha256: str) -> tuple[Found, Photo]:
         if self._setting.edits is None:

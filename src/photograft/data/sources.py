@@ -19,6 +19,7 @@ from photograft.data.locate import Locator
 from photograft.data.parts import PART_NAMES
 from photograft.data.patterns import PathPattern
 from photograft.data.tables import MAX_TABLE_MB, TABLE_SUFFIXES, Table, parse_table, read_table
+from photograft.data.urls import UrlPath, source_path
 from photograft.errors import ConfigError, DataError, ImageRejected
 
 _ANNOTATIONS = ("voc", "coco", "yolo")
@@ -30,14 +31,16 @@ def list_source(
 ) -> Listing:
     """List the rows of a source with their labels, groups, parts, values and boxes, chosen by the settings.
 
-    `photos` is a folder, an archive, or a table (CSV, TSV, JSONL, a JSON list) whose folder is then the root. `slices`
-    names columns to keep as values; `seed` draws the photos of data.per_class. Rows are in order of path and object.
+    `photos` is a folder, an archive, or a table (CSV, TSV, JSONL, a JSON list, Parquet) whose folder is then the root;
+    folders and tables also at a URL (`photograft.data.urls.source_path`). `slices` names columns to keep as values;
+    `seed` draws the photos of data.per_class. Rows are in order of path and object.
 
     Raises:
         DataError: the photos, their labels or their boxes need the user's attention.
         ConfigError: a setting names a column, class or file that is not there.
     """
-    is_table = photos.suffix.lower() in TABLE_SUFFIXES and _is_file(photos)
+    photos = source_path(photos)
+    is_table = is_table_file(photos)
     with open_files(photos.parent if is_table else photos) as files:
         if is_table:
             _require_no_other_labels(config)
@@ -51,6 +54,12 @@ def list_source(
             listing = attach_boxes(listing, None, config)
     listing = choose(listing, config, seed=seed, min_classes=min_classes)
     return replace(listing, files=tuple(sorted(listing.files, key=lambda found: (found.path, found.object))))
+
+
+def is_table_file(photos: Path) -> bool:
+    """Whether a path that `source_path` gives is that of a table: by its extension, and on a disk a file."""
+    named = photos.suffix.lower() in TABLE_SUFFIXES
+    return named and (isinstance(photos, UrlPath) or _is_file(photos))
 
 
 def _list(files: PhotoFiles, config: DataConfig, slices: Sequence[str], min_classes: int) -> Listing:
@@ -98,8 +107,8 @@ def _find_table(files: PhotoFiles, name: str) -> tuple[Table, tuple[str, ...]]:
 
 
 def _way_to(folder: Path, files: PhotoFiles) -> tuple[str, ...]:
-    """The folder of a table, as seen from the folder of the photos; an archive has no outside."""
-    if not files.root.is_dir():
+    """The folder of a table, as seen from the folder of the photos; an archive and a URL have no outside."""
+    if not files.root.is_dir() or isinstance(files.root, UrlPath):
         return ()
     try:
         return (Path(os.path.relpath(folder, files.root)).as_posix(),)

@@ -1,4 +1,4 @@
-"""Tables that users bring: CSV, TSV, JSON lines or a JSON list, as rows with the lines of the file they stand on.
+"""Tables that users bring: CSV, TSV, JSON lines, a JSON list or Parquet, as rows with the lines that they stand on.
 
 Whatever is wrong is collected, so that the user sees all problems at once.
 """
@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from photograft.data.files import printable, read_photo
+from photograft.data.files import printable, read_input
+from photograft.data.parquet_tables import MAGIC, parquet_rows
 from photograft.errors import DataError, ImageRejected
 
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".xls", ".ods"})
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx", ".xls", ".ods"})
 """Extensions, in lower case, by which a file is taken for a table; spreadsheets get an error that says what to do."""
 
 MAX_TABLE_MB: Final = 500
@@ -29,7 +30,10 @@ Cell = str | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the line of the file on which it begins, and its cells by column; lists come from JSON only."""
+    """One row: the line of the file on which it begins, of Parquet its number, and its cells by column.
+
+    Lists come from JSON and Parquet only.
+    """
 
     line: int
     cells: Mapping[str, Cell]
@@ -53,7 +57,7 @@ def read_table(path: Path) -> Table:
 def table_bytes(path: Path, what: str) -> bytes:
     """The bytes of a file of up to 500 MB, never of a pipe or device; raises DataError that says why not of `what`."""
     try:
-        return read_photo(path, max_file_mb=MAX_TABLE_MB)[0]
+        return read_input(path, max_file_mb=MAX_TABLE_MB)[0]
     except ImageRejected as rejected:
         reason = rejected.reason.removeprefix("the system cannot read it: ")
         if rejected.verdict == "too_large_file":
@@ -62,25 +66,22 @@ def table_bytes(path: Path, what: str) -> bytes:
 
 
 def parse_table(content: bytes, *, name: str) -> Table:
-    """Read a table: a header and rows separated by comma, semicolon or tab, or one JSON object per row.
+    """Read a table: a header and rows separated by comma, semicolon or tab, one JSON object per row, or Parquet.
 
     Text is UTF-8, else UTF-16 with a byte order mark, else that of Korean Windows (cp949), which is noted. Header and
     cells are stripped, and blank rows passed over. JSON numbers become text (1.0 is "1"), null an empty cell.
 
     Raises:
         DataError: it is no table, or has problems, with the file and line of each.
+        MissingExtraError: it is Parquet, and what reads that is not installed.
     """
-    text, notes = _decode(content, name)
-    draft = _Draft(name, notes=notes)
-    start = text.lstrip()[:1]
-    if not start:
-        raise DataError(f"{name} is empty: it needs a header and rows.")
-    if start == "[":
-        _read_json_list(text, draft)
-    elif start == "{":
-        _read_json_lines(text, draft)
+    draft = _Draft(name)
+    if content.startswith(MAGIC):
+        for number, row in enumerate(parquet_rows(content, name, draft.notes), start=1):
+            _add_object(number, row, draft)
     else:
-        _read_csv(text, draft)
+        text, draft.notes = _decode(content, name)
+        _read_text(text, draft)
     require_no_problems(draft.problems, f"The table {name}")
     return Table(name, tuple(draft.columns), tuple(draft.rows), tuple(draft.notes))
 
@@ -116,6 +117,18 @@ class _Draft:
             self.rows.append(Row(line, cells))
 
 
+def _read_text(text: str, draft: _Draft) -> None:
+    start = text.lstrip()[:1]
+    if not start:
+        raise DataError(f"{draft.name} is empty: it needs a header and rows.")
+    if start == "[":
+        _read_json_list(text, draft)
+    elif start == "{":
+        _read_json_lines(text, draft)
+    else:
+        _read_csv(text, draft)
+
+
 # -- text -------------------------------------------------------------------------------------------------
 
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -130,7 +143,7 @@ def _decode(content: bytes, name: str) -> tuple[str, list[str]]:
         except UnicodeDecodeError as error:
             raise DataError(f"{name} begins like UTF-16 but is not: save it as CSV (UTF-8).") from error
     if b"\0" in content[:4096]:
-        raise DataError(f"{name} is no text, so no table: give a CSV, TSV or JSONL file, saved as UTF-8.")
+        raise DataError(f"{name} is no text, so no table: give a CSV, TSV or JSONL file, saved as UTF-8, or Parquet.")
     try:
         return content.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:

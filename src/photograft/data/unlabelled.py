@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,9 @@ from photograft.data.folders import list_files
 from photograft.data.listing import Listing
 from photograft.data.parts import PART_NAMES, settle_parts
 from photograft.data.row_names import RowNames
-from photograft.data.sources import list_source
-from photograft.data.tables import TABLE_SUFFIXES, require_no_problems, table_bytes
+from photograft.data.sources import is_table_file, list_source
+from photograft.data.tables import require_no_problems, table_bytes
+from photograft.data.urls import source_path
 from photograft.errors import DataError
 from photograft.values import Photo
 
@@ -31,9 +31,8 @@ def list_unlabelled(photos: Path, config: DataConfig, *, seed: int = 0) -> Listi
     Raises:
         DataError: there are no photos, or the source needs attention.
     """
-    is_table = photos.suffix.lower() in TABLE_SUFFIXES and os.path.isfile(photos)  # noqa: PTH113 - as in sources
-    usual = DataConfig()
-    if is_table or any(getattr(config, name) != getattr(usual, name) for name in _ABOUT_LABELS):
+    photos, usual = source_path(photos), DataConfig()
+    if is_table_file(photos) or any(getattr(config, name) != getattr(usual, name) for name in _ABOUT_LABELS):
         return list_source(photos, config, seed=seed, min_classes=1)
     with open_files(photos) as files:
         listing = list_files(files, config)

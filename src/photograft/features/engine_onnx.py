@@ -18,9 +18,9 @@ class OnnxEngine:
 
     name = "onnxruntime-fp32"
 
-    def __init__(self, network: Path, *, threads: int | None = None) -> None:
+    def __init__(self, network: Path, *, content: bytes | None = None, threads: int | None = None) -> None:
         self._batch = photos_at_once(threads)
-        self._session = open_session(network, threads=threads)
+        self._session = open_session(network, content=content, threads=threads)
         self.px = int(self._session.get_inputs()[0].shape[1])
 
     def embed(self, pixels_NHWC: PixelArray) -> FloatArray:
@@ -62,7 +62,7 @@ def photos_at_once(threads: int | None = None) -> int:
 def open_session(
     network: Path, *, content: bytes | None = None, threads: int | None = None
 ) -> onnxruntime.InferenceSession:
-    """A network in ONNX Runtime, from its file or, where it was changed, from its `content`.
+    """A network in ONNX Runtime, from its file or from its `content`, which `network` then names.
 
     Raises:
         ModelError: It cannot be loaded.

@@ -16,7 +16,7 @@ from PIL import Image
 from photograft.config.data import DataConfig
 from photograft.contract import window_px
 from photograft.data.boxes import Boxed
-from photograft.data.files import read_photo
+from photograft.data.files import read_input
 from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
 from photograft.errors import ConfigError, ImageRejected, IntegrityError
@@ -30,8 +30,8 @@ from photograft.models.device import usable_cores
 from photograft.values import BoolArray, FloatArray, IntArray, PixelArray, Predictions
 
 PhotoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | Boxed | Image.Image | npt.NDArray[Any]
-"""What can be predicted: a path, the bytes of a file (with its box), a PIL image, or a uint8 array (H, W), (H, W, 3) or
-(H, W, 4)."""
+"""What can be predicted: a path or URL, the bytes of a file (with its box), a PIL image, or a uint8 array (H, W),
+(H, W, 3) or (H, W, 4)."""
 
 _Input = PhotoInput | ImageRejected
 
@@ -108,7 +108,7 @@ class Classifier:
         self._min_probability = lowest_probability(bundle, min_probability)
         self.classes = bundle.classes
         self.factors = tuple(factor.name for factor in factors_of(bundle.info.targets, bundle.info.joint))
-        self._data = data or DataConfig(**bundle.info.inputs.get("limits", {}))
+        self._data = data or limits_of(bundle)
         share = -(-(workers or min(8, usable_cores())) // len(bundle.contracts))
         self._pools = {
             name: DecodePool(contract, workers=share, timeout_s=self._data.timeout_s)
@@ -291,10 +291,15 @@ class Classifier:
                 return (name, {key: to_pixels(photo, each) for key, each in self.bundle.contracts.items()}), None
             if not isinstance(photo, str | os.PathLike):
                 raise ConfigError(_accepted(photo))
-            data, _ = read_photo(Path(photo), max_file_mb=self._data.max_file_mb)
+            data, _ = read_input(photo, max_file_mb=self._data.max_file_mb)
             return (name, ""), data
         except ImageRejected as rejected:
             return (name, str(rejected)), None
+
+
+def limits_of(bundle: Bundle) -> DataConfig:
+    """The limits on files that the model was trained under."""
+    return DataConfig(**bundle.info.inputs.get("limits", {}))
 
 
 def _describe(predictions: Predictions, min_probability: float, strange_N: BoolArray) -> Iterator[Prediction]:

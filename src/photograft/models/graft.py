@@ -65,6 +65,13 @@ class Graft:
         """Whether hidden layers are trained that have BatchNorm, whose statistics move in any case."""
         return any("batchnorm" in name for name in self.blocks.get(HIDDEN, ()))
 
+    @property
+    def moves_statistics(self) -> bool:
+        """Whether statistics of BatchNorm move in training, of the whole network or of hidden layers."""
+        trainable = {name for names in self.blocks.values() for name in names}
+        norms = (node for node in self.tail.graph.nodes if node.target is _ATEN.batch_norm.default)
+        return any(self._moves(node.args[1], trainable) for node in norms)
+
     def set_moving(self, moving: bool) -> None:
         """Have the tail's dropout act and the statistics of its BatchNorm move with every forward pass, or neither.
 

@@ -148,6 +148,9 @@ DATA_SENTENCES: dict[str, str] = {
     "a device": "장치",
     "it is not in the archive": "압축 파일 안에 없습니다",
     "the system cannot read it: {why}": "시스템이 읽지 못합니다: {why}",
+    "the store cannot read it: {why}": "저장소가 읽지 못합니다: {why}",
+    "the store does not say how large it is": "저장소가 크기를 알려 주지 않습니다",
+    "it has {n:number} bytes, and the store said {said:number}": "저장소는 {said}바이트라고 했지만 {n}바이트입니다",
     "the archive is damaged here: {why}": "압축 파일의 이 부분이 손상되었습니다: {why}",
     "it has {n:number} bytes, and declares {declared:number}": "{declared}바이트라고 적혀 있지만 {n}바이트입니다",
     "it shares bytes with another member": "압축 파일의 다른 파일과 바이트를 공유합니다",
@@ -179,6 +182,8 @@ DATA_SENTENCES: dict[str, str] = {
     "파일 {n}개({names})",
     "{table}: columns without a name are not read: number {numbers}": "{table}: 이름 없는 열은 읽지 않습니다: "
     "{numbers}번째",
+    "{table}: columns that hold neither text nor numbers are not read: {names}": "{table}: 글자도 숫자도 없는 열은 "
+    "읽지 않습니다: {names}",
     "{table} is not UTF-8: it is read as cp949, the encoding of Korean Windows": "{table}: UTF-8이 아니라서 한국어 "
     "윈도우의 인코딩인 cp949로 읽습니다",
     "{table}: {n:number} rows repeat another one": "{table}: 다른 행과 같은 행 {n}개",

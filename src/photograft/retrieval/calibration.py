@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from photograft.retrieval.chain import ByNumber
 from photograft.retrieval.exact import Vectors
 from photograft.retrieval.vectors import BLOCK
 from photograft.values import BoolArray, DoubleArray, FloatArray
@@ -52,7 +53,7 @@ class SameClass:
         return _logistic(self.intercept + self.slope * np.asarray(cosine_N, np.float64))
 
 
-def calibrate(rows_NE: Vectors, labels: Sequence[Sequence[str]]) -> SameClass | None:
+def calibrate(rows_NE: ByNumber, labels: Sequence[Sequence[str]]) -> SameClass | None:
     """The curve for rows of length 1 with their labels (none: left out; several: same class where one is shared).
 
     None where there is nothing to learn from: fewer than two classes, fewer than 20 photos whose class has another
@@ -65,13 +66,13 @@ def calibrate(rows_NE: Vectors, labels: Sequence[Sequence[str]]) -> SameClass | 
     if len(classes) < 2:
         return None
     labelled = labelled[_spread(n_photos, _MOST_PHOTOS)]
-    rows_NE = rows_NE[labelled]
+    compared_NE = rows_NE[labelled]
     member_NK = np.zeros((len(labelled), len(classes)), dtype=bool)
     for n, row in enumerate(labelled):
         member_NK[n, [classes[label] for label in names[row]]] = True
     queries = np.flatnonzero((member_NK[:, member_NK.sum(axis=0) > 1]).any(axis=1))
     queries = queries[_spread(len(queries), _MOST_QUERIES)]
-    same_B, different_B, hits = _count(rows_NE, member_NK, queries)
+    same_B, different_B, hits = _count(compared_NE, member_NK, queries)
     if len(hits) < _FEWEST_QUERIES:
         return None
     slope, intercept = _fit(same_B, different_B, n_same=len(hits))

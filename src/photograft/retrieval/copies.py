@@ -49,8 +49,12 @@ def find_copies(
         # Which of the two was turned is not known, so a quarter turn is named the same whichever way it goes.
         turn = "" if symmetry == "same" else f", {symmetry.replace('270', '90')}"
         kinds.setdefault(n, f"{NEAR}{turn}")
-    order = {SAME_FILE: 0, SAME_PICTURE: 1, NEAR: 2}
-    return sorted(kinds.items(), key=lambda item: (order.get(item[1], 3), item[0]))
+    return sorted(kinds.items(), key=lambda item: (kind_order(item[1]), item[0]))
+
+
+def kind_order(kind: str) -> int:
+    """The place of a kind of copy, the nearest first."""
+    return {SAME_FILE: 0, SAME_PICTURE: 1, NEAR: 2}.get(kind, 3)
 
 
 def _near(

@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,13 @@ from safetensors.numpy import save as save_tensors
 
 from photograft.data.hashing import hash_file
 from photograft.errors import IntegrityError
+from photograft.retrieval.chain import ByNumber
 from photograft.retrieval.exact import Vectors, unit_length
 from photograft.retrieval.vectors import BLOCK, SINGLE, open_vectors, rows_in_blocks, write_vectors
 from photograft.tracking.atomic import write_atomically
-from photograft.values import FloatArray, IntArray
+from photograft.values import DoubleArray, FloatArray, IntArray
 
-_REVISION = "2"
+_REVISION = "3"
 _SAMPLE = 2048
 _DIRECTIONS = 256
 _FEWEST = 32
@@ -59,7 +61,15 @@ class Directions:
     def along(self, embedding_ND: Vectors) -> FloatArray:
         """Rows of length 1 along the directions (N, E); the embeddings need not have length 1."""
         rows_ND = (unit_length(np.asarray(embedding_ND, np.float32)) - self.mean_D) * self.scale_D
-        return unit_length(np.asarray(rows_ND if self.basis_DE is None else rows_ND @ self.basis_DE, np.float32))
+        if self._basis_DE is None:
+            return unit_length(rows_ND)
+        return unit_length((rows_ND.astype(np.float64) @ self._basis_DE).astype(np.float32))
+
+    @cached_property
+    def _basis_DE(self) -> DoubleArray | None:
+        # Float32 sums of a product depend in the last digits on where in a block a row stands; these, rounded, do not:
+        # so a photo is compared alike in one index and in one of several shards, and equal photos are equal.
+        return None if self.basis_DE is None else self.basis_DE.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ def find_directions(sample_SD: FloatArray) -> Directions:
     return Directions(mean_D, scale_D, np.ascontiguousarray(guess_DE @ turn_EE.T[:, :_DIRECTIONS], np.float32))
 
 
-def directions_of(vectors_ND: Vectors) -> tuple[Directions, bytes]:
+def directions_of(vectors_ND: ByNumber) -> tuple[Directions, bytes]:
     """Directions as they are found on the vectors of an index, 2,048 of them at most; and their file."""
     n = len(vectors_ND)
     sample = np.unique(np.linspace(0, max(n - 1, 0), min(n, _SAMPLE)).round().astype(np.int64))
@@ -142,7 +152,7 @@ def follow(before: Compared, kept: IntArray, vectors_ND: Vectors, folder: Path, 
     """The photos of an index that was changed, along the same directions.
 
     The first vectors are those of the rows `kept` of what was there before, which are taken over: so an approximate
-    index needs to learn of the new ones only. Made again they would be the same but for the last digits.
+    index needs to learn of the new ones only. Made again they would be the same.
     """
     directions = before.directions
 

@@ -26,13 +26,17 @@ from photograft.retrieval.calibration import SameClass
 from photograft.retrieval.directions import Directions, derived_names, directions_of, read_directions
 from photograft.retrieval.exact import Vectors
 from photograft.retrieval.rows import Rows
+from photograft.retrieval.sealed import NEWER, REMEDY, damaged, read_sealed, write_sealed
 from photograft.retrieval.thumbnails import FOLDER as THUMBNAILS
 from photograft.retrieval.thumbnails import thumbnail_files
 from photograft.retrieval.vectors import HALF, digest_of, open_vectors
-from photograft.tracking.atomic import write_atomically
 
 FORMAT = 1
 INDEX = "index.json"
+SHARDS = "shards.json"
+"""The file that names the shards of an index that is kept in several folders."""
+SHARD_FOLDERS = "shards"
+"""Where it keeps those that were made for it."""
 DERIVED = "derived"
 """The folder in an index of what follows from its other files and may be deleted at any time."""
 
@@ -173,29 +177,18 @@ def read_info(folder: Path) -> IndexInfo:
     """Read index.json alone."""
     file = folder / INDEX
     try:
-        raw = json.loads(file.read_bytes())
-        stated, seal, number = raw["index"], raw["sha256"], raw["format"]
+        stated = read_sealed(file, "index", number=FORMAT)
     except FileNotFoundError as error:
         raise ModelError(_no_index(folder)) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(file) from error
-    if number != FORMAT:
-        raise ModelError(
-            f"{file} has format {number!r}, this release of photograft reads format {FORMAT}: pip install -U photograft"
-        )
-    if hashlib.sha256(_text(stated)).hexdigest() != seal:
-        raise _damaged(file)
     try:
         return _parse(stated)
     except (KeyError, TypeError, ValidationError) as error:
-        raise ModelError(f"{file} may come from a newer release ({error}): pip install -U photograft") from error
+        raise ModelError(f"{file} may come from a newer release ({error}): {NEWER}") from error
 
 
 def write_info(folder: Path, info: IndexInfo) -> None:
     """Make these files the index, and remove those that are none any more."""
-    stated = {**asdict(info), "network": {**asdict(info.network), "contract": info.network.contract.model_dump()}}
-    document = {"format": FORMAT, "index": stated, "sha256": hashlib.sha256(_text(stated)).hexdigest()}
-    write_atomically(folder / INDEX, json.dumps(document, indent=1) + "\n")
+    write_sealed(folder / INDEX, "index", {**asdict(info), "network": network_json(info.network)}, number=FORMAT)
 
 
 def remove_leftovers(folder: Path, info: IndexInfo, thumbnails: set[str]) -> None:
@@ -208,6 +201,17 @@ def remove_leftovers(folder: Path, info: IndexInfo, thumbnails: set[str]) -> Non
     for file in unnamed:
         with suppress(OSError):  # on Windows a file that somebody reads stays until the next time
             file.unlink()
+
+
+def remove_files_of_index(folder: Path, *, keep: set[str]) -> None:
+    """Remove all files of an ordinary index from a folder that is none any more, save those to `keep`."""
+    gone = [file for file in folder.iterdir() if _OURS.fullmatch(file.name) and file.name not in keep]
+    gone += [*thumbnail_files(folder), *(file for file in (folder / DERIVED).glob("*") if file.is_file())]
+    for file in gone:
+        with suppress(OSError):  # as above
+            file.unlink()
+    with suppress(OSError):
+        (folder / THUMBNAILS).rmdir()
 
 
 @contextmanager
@@ -231,12 +235,21 @@ def writing(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def refuse_shard(folder: Path) -> None:
+    """Raise ConfigError where the folder is a shard that was made for an index in shards: it has but a part of it."""
+    whole = folder.absolute().parent.parent
+    if folder.absolute().parent.name == SHARD_FOLDERS and (whole / SHARDS).exists():
+        raise ConfigError(f"{folder} holds a part of an index. {_no_index(whole)}")
+
+
 def refuse_other_folder(folder: Path) -> None:
     """Raise ConfigError where the folder holds anything that is no index, finished or not."""
     if folder.is_file():
         raise ConfigError(f"--index: {folder} is a file; give a folder.")
     if not folder.is_dir() or is_index(folder):
         return
+    if (folder / SHARDS).exists():
+        raise ConfigError(f"--index: {folder} is an index in shards; choose another folder, or delete it first.")
     known = {_LOCK, THUMBNAILS, DERIVED}
     others = [name for name in os.listdir(folder) if name not in known and not _OURS.fullmatch(name)]  # noqa: PTH208
     others = [name for name in others if not name.endswith(".tmp")]
@@ -254,11 +267,8 @@ def _while_replaced(folder: Path, read: Callable[[], _T]) -> _T:
             return read()
         except FileNotFoundError as error:
             if (folder / INDEX).read_bytes() == before:
-                raise IntegrityError(f"{error.filename} is missing: {_REMEDY}") from error
+                raise IntegrityError(f"{error.filename} is missing: {REMEDY}") from error
     raise IntegrityError(f"{folder} is replaced again and again; try again later.")
-
-
-_REMEDY = "copy the index again, or build it again (`photograft search build`)."
 
 
 def check_file(folder: Path, stored: StoredFile) -> Path:
@@ -267,22 +277,24 @@ def check_file(folder: Path, stored: StoredFile) -> Path:
         if digest_of(folder / stored.file) == stored.sha256:
             return folder / stored.file
     except FileNotFoundError as error:
-        raise IntegrityError(f"{folder / stored.file} is missing: {_REMEDY}") from error
-    raise _damaged(folder / stored.file)
+        raise IntegrityError(f"{folder / stored.file} is missing: {REMEDY}") from error
+    raise damaged(folder / stored.file)
 
 
 def _checked(folder: Path, stored: StoredFile | DirectionsOfIndex) -> bytes:
     content = (folder / stored.file).read_bytes()
     if hashlib.sha256(content).hexdigest() != stored.sha256:
-        raise _damaged(folder / stored.file)
+        raise damaged(folder / stored.file)
     return content
 
 
-def _damaged(file: Path) -> IntegrityError:
-    return IntegrityError(f"{file} was changed or is damaged: {_REMEDY}")
-
-
 def _no_index(folder: Path) -> str:
+    if (folder / SHARDS).exists():
+        return (
+            f"{folder} is an index in shards, which this command does not change: run the command that made it again "
+            "(`search merge --apart` or `search build --on`), or make one index of it that can be changed: "
+            f"`photograft search merge {folder} --index DIR`."
+        )
     if (folder / _LOCK).exists():
         return f"{folder} holds no finished index: its build was stopped; run `photograft search build` again."
     why = "it holds no index.json" if folder.is_dir() else "there is no such folder"
@@ -293,26 +305,13 @@ def _is_derived(file: Path, info: IndexInfo) -> bool:
     return info.directions is not None and file.name in derived_names(info.vectors.sha256, info.directions.sha256)
 
 
-def _text(stated: Any) -> bytes:
-    # Names that are not UTF-8 on disk are lone surrogates, which only escapes can hold.
-    return json.dumps(stated, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
 def _parse(stated: dict[str, Any]) -> IndexInfo:
-    network = stated["network"]
-    same, directions = stated.pop("same"), stated.get("directions")
+    same, directions = stated["same"], stated.get("directions")
     return IndexInfo(
         **{
             **stated,
-            "network": NetworkOfIndex(
-                **{
-                    **network,
-                    "file": StoredFile(**network["file"]),
-                    "contract": Contract.model_validate_json(json.dumps(network["contract"])),
-                    "views": tuple(network["views"]),
-                }
-            ),
-            "sources": tuple(_source(each) for each in stated["sources"]),
+            "network": network_of(stated["network"]),
+            "sources": tuple(source_of(each) for each in stated["sources"]),
             "rows": StoredFile(**stated["rows"]),
             "vectors": StoredFile(**stated["vectors"]),
             "classes": tuple(stated["classes"]),
@@ -322,6 +321,22 @@ def _parse(stated: dict[str, Any]) -> IndexInfo:
     )
 
 
-def _source(raw: dict[str, Any]) -> SourceRow:
+def network_json(network: NetworkOfIndex) -> dict[str, Any]:
+    """A network as index.json states it."""
+    return {**asdict(network), "contract": network.contract.model_dump()}
+
+
+def network_of(raw: dict[str, Any]) -> NetworkOfIndex:
+    """A network as it was stated."""
+    stated = {
+        "file": StoredFile(**raw["file"]),
+        "contract": Contract.model_validate_json(json.dumps(raw["contract"])),
+        "views": tuple(raw["views"]),
+    }
+    return NetworkOfIndex(**{**raw, **stated})
+
+
+def source_of(raw: dict[str, Any]) -> SourceRow:
+    """A source as it was stated."""
     files = raw["files"]
     return SourceRow(raw["path"], None if files is None else tuple(files), raw["labels"], tuple(raw["settings"]))

@@ -22,13 +22,9 @@ from photograft.metrics.links import Truth
 from photograft.training.basis import Basis, make_basis
 from photograft.training.descent import AT_ONCE, Problems, Solution
 from photograft.training.objective import Objective
+from photograft.training.strengths import STRENGTHS, StrengthSearch
 from photograft.values import BoolArray, DoubleArray, FloatArray, HeadKind, IntArray
 
-STRENGTHS = (1.0, 0.3, 0.1, 0.03, 0.01)
-"""Penalties that cross-validation tries first, strongest first; it goes on beyond either end while that helps."""
-
-_STRENGTH_LIMITS = (1e-4, 100.0)
-_WORTHWHILE = 0.02
 _HEAVY_WORK = 1e9
 """Multiplications for one product of all problems above which strengths that cannot win are not tried."""
 _TOLERANCE = 2e-3
@@ -112,18 +108,18 @@ def fit_head(
     objective.check(len(features_ND if rows is None else rows))
     every_N = np.ones(len(truth), bool)
     basis = make_basis(features_ND, objective.photo_weights(every_N), rows=rows, scratch=scratch)
-    search = _StrengthSearch(basis, objective, fold_N)
-    search.run((strength,) if strength is not None else STRENGTHS, extend=strength is None)
-    chosen = search.best()
-    start = search.solutions[chosen]
+    folds = _Folds(basis, objective, fold_N)
+    folds.run((strength,) if strength is not None else STRENGTHS, extend=strength is None)
+    chosen = folds.search.best()
+    start = folds.solutions[chosen]
     mean = Solution(start.theta_FKR.mean(0, keepdims=True), start.bias_FK.mean(0, keepdims=True))
     fitted_N = every_N if fit_rows is None else fit_rows
     return HeadFit(
         head=_fit(basis, objective, fitted_N, chosen, start=mean),
         strength=chosen,
-        cv_loss={s: search.mean_loss(s, every_N) for s in sorted(search.loss_N, reverse=True)},
-        oof_logits_NK=search.oof_NK[chosen],
-        honest_logits_NK=search.honest_logits(),
+        cv_loss={s: folds.search.mean_loss(s) for s in sorted(folds.search.loss_FL, reverse=True)},
+        oof_logits_NK=folds.oof_NK[chosen],
+        honest_logits_NK=folds.honest_logits(),
         repeats=tuple(
             _cross_validate(basis, objective, again_N, chosen) for again_N in (() if repeats_RN is None else repeats_RN)
         ),
@@ -229,74 +225,43 @@ def _cross_validate(basis: Basis, objective: Objective, fold_N: IntArray, streng
     return folds.logits_of_fold(folds.solve(strength, tolerance=_TOLERANCE), fold_N)
 
 
-class _StrengthSearch:
-    """Out-of-fold logits and losses per strength, each warm-started from the nearest one solved before."""
+class _Folds:
+    """The fits of all folds at the strengths that are tried, each warm-started from the nearest one solved before."""
 
     def __init__(self, basis: Basis, objective: Objective, fold_N: IntArray) -> None:
         self.objective, self.fold_N, self.n_folds = objective, fold_N, int(fold_N.max()) + 1
         self.folds = _fold_problems(basis, objective, fold_N)
         self.solutions: dict[float, Solution] = {}
         self.oof_NK: dict[float, FloatArray] = {}
-        self.loss_N: dict[float, DoubleArray] = {}
+        count_FK = np.stack([objective.counts(fold_N == f) for f in range(self.n_folds)])
+        self.search = StrengthSearch(self._attempt, count_FK, objective.label_weights)
 
     def run(self, strengths: tuple[float, ...], *, extend: bool) -> None:
-        if self._work() > _HEAVY_WORK:
-            self._walk_down(strengths)
-        else:
-            for strength in strengths:
-                self._try(strength)
-        every_N = np.ones(len(self.fold_N), bool)
-        while extend:
-            best = self.best()
-            if best == min(self.loss_N) and best / 3 >= _STRENGTH_LIMITS[0]:
-                following = float(f"{best / 3:.1g}")
-            elif best == max(self.loss_N) and best * 3 <= _STRENGTH_LIMITS[1]:
-                following = float(f"{best * 3:.1g}")
-            else:
-                return
-            self._try(following)
-            # Photos that are told apart perfectly gain a little from every weaker penalty, without end.
-            if self.mean_loss(following, every_N) > (1 - _WORTHWHILE) * self.mean_loss(best, every_N):
-                return
-
-    def best(self, rows_N: BoolArray | None = None) -> float:
-        """The strength with the lowest loss over the given rows; the stronger penalty wins a tie."""
-        rows_N = np.ones(len(self.fold_N), bool) if rows_N is None else rows_N
-        return min(sorted(self.loss_N, reverse=True), key=lambda s: self.mean_loss(s, rows_N))
-
-    def mean_loss(self, strength: float, rows_N: BoolArray) -> float:
-        """Weighted mean of the out-of-fold log loss over the given rows, from their labels alone."""
-        return float(np.average(self.loss_N[strength], weights=self.objective.photo_weights(rows_N)))
+        self.search.run(strengths, extend=extend, frugal=self._work() > _HEAVY_WORK)
 
     def honest_logits(self) -> FloatArray:
         """Out-of-fold logits where each fold's strength was chosen on the other folds' photos."""
         logits_NK = np.empty_like(next(iter(self.oof_NK.values())))
         for f in range(self.n_folds):
             held = self.fold_N == f
-            logits_NK[held] = self.oof_NK[self.best(~held)][held]
+            logits_NK[held] = self.oof_NK[self.search.best(without=f)][held]
         return logits_NK
 
     def _work(self) -> float:
         n_folds, n_problems, n = self.folds.weight_FQN.shape
         return float(n * len(self.folds.eigenvalue_R) * n_folds * n_problems * self.folds.n_outputs)
 
-    def _walk_down(self, strengths: tuple[float, ...]) -> None:
-        """From the middle to weaker penalties, then to stronger ones, as long as the loss falls: it has one valley."""
-        middle = len(strengths) // 2
-        self._try(strengths[middle])
-        for way in (strengths[middle + 1 :], strengths[:middle][::-1]):
-            for strength in way:
-                best = self.best()
-                self._try(strength)
-                if self.best() == best:
-                    break
-            if self.best() != strengths[middle]:
-                return
+    def _attempt(self, strengths: tuple[float, ...]) -> list[DoubleArray]:
+        return [self._losses(strength) for strength in strengths]
 
-    def _try(self, strength: float) -> None:
+    def _losses(self, strength: float) -> DoubleArray:
+        """Solve one strength; the out-of-fold losses of the photos of each fold and class, summed."""
         nearest = min(self.solutions, key=lambda s: abs(np.log(s / strength)), default=None)
         start = None if nearest is None else self.solutions[nearest]
         solution = self.folds.solve(strength, tolerance=_TOLERANCE, start=start)
         self.solutions[strength] = solution
         self.oof_NK[strength] = self.folds.logits_of_fold(solution, self.fold_N)
-        self.loss_N[strength] = self.objective.losses(self.oof_NK[strength])
+        loss_N, label_N = self.objective.losses(self.oof_NK[strength]), self.objective.label_N
+        n_labels = len(self.objective.counts(np.zeros(len(label_N), bool)))
+        held = (self.fold_N == f for f in range(self.n_folds))
+        return np.stack([np.bincount(label_N[held_N], loss_N[held_N], minlength=n_labels) for held_N in held])

@@ -41,6 +41,7 @@ from photograft.training.optim import (
     put,
     set_lr,
 )
+from photograft.training.ranks import ALONE, Ranks
 from photograft.training.reading import Batch, Labelled, Reader
 from photograft.values import FloatArray, IntArray, Record, Target
 
@@ -56,6 +57,7 @@ class Task:
     it is judged alone, so that all folds together can choose. `balances` are those of the targets, by default
     `train.balance` for each. `stop_after_epoch` ends a fit early on the schedule of the whole one; `deadline`, a time
     of `time.monotonic`, at the first evaluation after it. `pairs` says that no batch may hold a single photo.
+    `ranks` are the processes that share the fit; the weights are the same in all of them after every step.
     """
 
     network: nn.Module
@@ -73,6 +75,7 @@ class Task:
     stop_after_epoch: int | None = None
     deadline: float | None = None
     pairs: bool = False
+    ranks: Ranks = ALONE
 
     @property
     def n_epochs(self) -> int:
@@ -124,6 +127,7 @@ class Fit:
             config=task.config,
             augment=task.augment,
             pairs=task.pairs,
+            ranks=task.ranks,
         )
         self.epoch_steps = self.reader.epoch_steps
         self.n_steps = self.epoch_steps * task.n_epochs
@@ -131,6 +135,9 @@ class Fit:
         layout = torch.channels_last if task.config.channels_last is True else torch.contiguous_format
         self.network = task.network.to(device=task.device, memory_format=layout)
         self._moving = moving_tensors(self.network)
+        self._ranks = task.ranks
+        self._ranks.require_equal(self._fingerprint(), f"what fit {task.name!r} trains, or on which photos,")
+        self._parallel = self._ranks.parallel(self.network, task.device)
         self._optimizer = build_optimizer(self.network, task.blocks, task.config)
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
         self._average = copied(self._moving) if task.config.ema else None
@@ -172,6 +179,7 @@ class Fit:
                 yield self._evaluate() if self._evaluation_is_due() else self._train_step(next(batches))
         put(self._result(), self._moving)
         self.network.eval()
+        self._parallel = self.network  # the next fit has a group of its own for what both train
         self._finished = True
         self._seconds, self._began = self.seconds, None
 
@@ -267,7 +275,7 @@ class Fit:
 
     def _train_step(self, batches: Sequence[Batch]) -> Step:
         factor = self._factor(self.step)
-        n_photos = sum(len(batch.share_BK) for batch in batches)
+        n_photos = sum(batch.n_photos for batch in batches)
         self._loss_sum += self._move_weights(batches, self.step, factor) * n_photos
         self._loss_photos += n_photos
         self.step += 1
@@ -284,15 +292,18 @@ class Fit:
     def _move_weights(self, batches: Sequence[Batch], step: int, factor: float) -> float:
         set_lr(self._optimizer, factor)
         self._set_training()
-        n_photos = sum(len(batch.share_BK) for batch in batches)
+        n_photos = sum(batch.n_photos for batch in batches)
         loss = 0.0
         with torch.random.fork_rng(devices=self._cuda_devices()):
-            torch.manual_seed(seed_of(self.config.seed, self.task.name, *divmod(step, self.epoch_steps), "torch"))
-            for batch in batches:
-                part = self._loss(batch) / n_photos
+            torch.manual_seed(self._step_seed(step))
+            for number, batch in enumerate(batches, 1):
+                with self._ranks.gathering(self._parallel, last=number == len(batches)):
+                    part = self._loss(batch) / n_photos
+                    # Gradients are exchanged as their mean, and those of a batch are a sum.
+                    self._scaler.scale(part * self._ranks.size).backward()
                 loss += part.item()
-                self._check_finite(loss, "loss", step)
-                self._scaler.scale(part).backward()
+        loss = self._ranks.total(loss)
+        self._check_finite(loss, "loss", step)
         self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self._parameters, self.config.clip or math.inf)
         if not self._scaler.is_enabled():  # the scaler itself leaves steps out whose gradients overflow
@@ -302,13 +313,19 @@ class Fit:
         self._optimizer.zero_grad(set_to_none=True)
         return loss
 
+    def _step_seed(self, step: int) -> int:
+        """Of dropout: no two processes leave out the same features."""
+        own = (self._ranks.rank,) if self._ranks.size > 1 else ()
+        return seed_of(self.config.seed, self.task.name, *divmod(step, self.epoch_steps), "torch", *own)
+
     def _loss(self, batch: Batch) -> Tensor:
         number_type = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.precision)
         kind = self.task.device.partition(":")[0]
         with torch.autocast(kind, dtype=number_type, enabled=number_type is not None):
-            logits_BM = self.network(*self._to_device(batch.values))
+            logits_BM = self._parallel(*self._to_device(batch.values))
         share_BK = torch.from_numpy(batch.share_BK).to(self.task.device)
-        return batch_loss(logits_BM.float(), share_BK, self.task.targets, self._weights)
+        loss = batch_loss(logits_BM.float(), share_BK, self.task.targets, self._weights)
+        return loss if batch.counts else 0.0 * loss
 
     def _set_training(self) -> None:
         self.network.train()
@@ -348,7 +365,7 @@ class Fit:
         train_loss = self._loss_sum / self._loss_photos
         val_loss = val_accuracy = calibrated = None
         if self.task.val is not None and self._counts():
-            val_loss, val_accuracy, calibrated = self._judge(self.task.val)
+            val_loss, val_accuracy, calibrated = self._ranks.of_leader(self._judge(self.task.val))
         steers = self.task.val is not None and self.task.val_steers
         best = steers and self._keep_if_best(calibrated, val_accuracy)
         lr = peak_lr(self.config) * self._factor(self.step - 1)
@@ -403,8 +420,9 @@ class Fit:
             and epoch - lowest[1] >= patience
         ):
             return "early stopping"
-        if self.task.deadline is not None and time.monotonic() >= self.task.deadline:
-            return "time limit"
+        if self.task.deadline is not None:
+            late = self._ranks.leads and time.monotonic() >= self.task.deadline
+            return "time limit" if self._ranks.highest(int(late)) else ""
         return ""
 
     def _result(self) -> dict[str, Tensor]:
@@ -427,12 +445,13 @@ class Fit:
         self.network.eval()
         n_outputs = sum(target.n_outputs for target in self.task.targets)
         logits_NM = np.zeros((len(row_N), n_outputs), dtype=np.float32)
-        with torch.no_grad(), closing(self.reader.plain(row_N)) as batches:
+        own_B = self._ranks.share(np.arange(len(row_N)))
+        with torch.no_grad(), closing(self.reader.plain(row_N[own_B])) as batches:
             for number, values in enumerate(batches):
                 start = number // self.reader.n_plain * self.reader.batch_size
                 block_BM = self.network(*self._to_device(values)).float().cpu().numpy()
-                logits_NM[start : start + len(block_BM)] += block_BM / np.float32(self.reader.n_plain)
-        return logits_NM
+                logits_NM[own_B[start : start + len(block_BM)]] += block_BM / np.float32(self.reader.n_plain)
+        return self._ranks.added(logits_NM)
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()

@@ -48,26 +48,29 @@ class Measured:
     reasons: tuple[str, ...]
 
 
-def measure(task: Task, *, memory_limit: int = 3_000_000_000) -> Measured:
+def measure(task: Task, *, memory_limit: int = 3_000_000_000, n_processes: int = 1) -> Measured:
     """Choose what the settings leave open, and estimate time and memory; the network is left as it was.
 
     Args:
         task: The fit; what its settings name is kept.
         memory_limit: Bytes that a batch size may lead to, chosen where `train.batch_size` is ``auto``.
+        n_processes: How many share each batch, at the same time; this one alone is measured, with its part.
 
     Raises:
         ConfigError: the batch size that was asked for does not fit into the memory of the GPU.
     """
     before = copied(moving_tensors(task.network))
     try:
-        return _measure(task, memory_limit)
+        return _measure(task, memory_limit, n_processes)
     finally:
         put(before, moving_tensors(task.network))
         task.network.eval()
 
 
-def _measure(task: Task, memory_limit: int) -> Measured:
+def _measure(task: Task, memory_limit: int, n_processes: int) -> Measured:
     asked = task.config
+    whole = 32 if asked.batch_size == "auto" else asked.batch_size
+    part = -(-whole // n_processes)
     start = asked.model_copy(
         update={
             "lr": 1e-6,  # takes as long as any other, and what is only tried out does not diverge
@@ -76,7 +79,7 @@ def _measure(task: Task, memory_limit: int) -> Measured:
             "channels_last": False if asked.channels_last == "auto" else asked.channels_last,
         }
     )
-    task, peak_bytes, reasons = _fit_batch_size(replace(task, config=start), memory_limit)
+    task, peak_bytes, reasons = _fit_batch_size(replace(task, config=start), part, memory_limit)
     step_s = _time_step(task)
     if asked.channels_last == "auto":
         task, step_s, reason = _faster(task, step_s, "channels_last", True, 1.0)
@@ -87,14 +90,16 @@ def _measure(task: Task, memory_limit: int) -> Measured:
     fit = Fit(task)
     read_s = _best_time(lambda: fit.reader.step(0))
     steps_s = max(step_s, read_s) if task.device.startswith("cuda") else step_s + read_s  # on a CPU they share it
+    batch_size = task.config.batch_size
+    assert batch_size != "auto"
     n_val = 0 if task.val is None else len(task.val.row_N)
     epoch_s = fit.epoch_steps * steps_s + n_val * _time_prediction(fit)
     chosen = task.config
-    assert chosen.precision != "auto" and chosen.batch_size != "auto" and chosen.channels_last != "auto"
+    assert chosen.precision != "auto" and chosen.channels_last != "auto"
     return Measured(
         chosen.precision,
         chosen.channels_last,
-        chosen.batch_size,
+        whole if batch_size == part else batch_size * n_processes,
         step_s,
         read_s,
         epoch_s,
@@ -103,10 +108,9 @@ def _measure(task: Task, memory_limit: int) -> Measured:
     )
 
 
-def _fit_batch_size(task: Task, memory_limit: int) -> tuple[Task, int, list[str]]:
-    """The task with the largest of its batch size, a half of it, a quarter ... that fits."""
-    asked = task.config.batch_size
-    size = asked = 32 if asked == "auto" else asked
+def _fit_batch_size(task: Task, asked: int, memory_limit: int) -> tuple[Task, int, list[str]]:
+    """The task with the largest of the batch size, a half of it, a quarter ... that fits."""
+    size = asked
     fixed = task.config.batch_size != "auto"
     smallest = 2 if task.pairs or task.config.batchnorm == "moved" else 1
     on_cpu = not task.device.startswith("cuda")

@@ -49,20 +49,31 @@ class Objective:
         elif len(np.unique(self.truth)) < 2:
             raise TrainingError("Training needs photos of at least two classes.")
 
-    def photo_weights(self, rows_N: BoolArray) -> FloatArray:
-        """Weight of each photo, from the labels of the given rows alone; the other rows get 0.
+    @property
+    def label_N(self) -> IntArray:
+        """What a photo's weight depends on: its class; 0 of photos with several labels."""
+        return np.zeros(len(self.truth), np.int64) if self.kind == "sigmoid" else self.truth.astype(np.int64)
+
+    def counts(self, rows_N: BoolArray) -> IntArray:
+        """Photos of each class among the given rows, (K,); of kind `sigmoid` how many there are, (1,)."""
+        return np.bincount(self.label_N[rows_N], minlength=1 if self.kind == "sigmoid" else self.n_classes)
+
+    def label_weights(self, count_K: IntArray) -> DoubleArray:
+        """What a photo of each class weighs among photos of these counts.
 
         Photos with several labels weigh the same, whatever `balance` says: a weight for one label would be one for
         the others that the photo has.
         """
         if self.kind == "sigmoid" or self.balance == "none":
-            return rows_N.astype(np.float32)
-        label_N: IntArray = self.truth.astype(np.int64)
-        count_K = np.bincount(label_N[rows_N], minlength=self.n_classes)
+            return np.ones(len(count_K))
         # All photos are looked at in each step: drawing classes equally often is weighing them.
         balance: Balance = "balanced" if self.balance == "sampled" else self.balance
-        weight_K = class_weights(count_K, balance, beta=self.beta)
-        return np.asarray(rows_N * weight_K[label_N], dtype=np.float32)
+        return class_weights(count_K, balance, beta=self.beta)
+
+    def photo_weights(self, rows_N: BoolArray) -> FloatArray:
+        """Weight of each photo, from the labels of the given rows alone; the other rows get 0."""
+        weight_K = self.label_weights(self.counts(rows_N))
+        return np.asarray(rows_N * weight_K[self.label_N], dtype=np.float32)
 
     def losses(self, logits_NK: FloatArray) -> DoubleArray:
         """Negative log likelihood of each photo, shape (N,)."""

@@ -18,8 +18,9 @@ from photograft.config.train import Balance, TrainConfig
 from photograft.errors import ConfigError
 from photograft.training.batches import epoch_order, epoch_steps, n_epoch_steps, seed_of
 from photograft.training.inputs import Inputs, Values
-from photograft.training.mixing import mix
+from photograft.training.mixing import draw_mix, mix
 from photograft.training.prefetch import prefetched
+from photograft.training.ranks import ALONE, Ranks
 from photograft.values import BoolArray, FloatArray, IntArray, Target
 
 
@@ -38,17 +39,22 @@ class Labelled:
 class Batch:
     """What the network takes at once, and what it should give: shares of all targets' classes, target after target.
 
-    Those of a target sum to 1 in each row; of kind ``sigmoid`` each is the share of the photo that has the label.
+    Those of a target sum to 1 in each row; of kind ``sigmoid`` each is the share of the photo that has the label. Of
+    several processes each has its part of a batch of `n_photos`; where nothing is left for one, it has a photo that
+    `counts` for nothing, since all must take part.
     """
 
     values: Values
     share_BK: FloatArray
+    n_photos: int
+    counts: bool = True
 
 
 class Reader:
     """Reads the batches of a fit's steps, one thread at a time; steps count from 0 over all epochs.
 
-    Where targets have the balance ``sampled``, each combination of their classes comes equally often.
+    Where targets have the balance ``sampled``, each combination of their classes comes equally often. Batches are those
+    of one process, whichever part of them is read here.
 
     Raises:
         ConfigError: batches of one photo are asked for, where BatchNorm moves, in all of the network or, with
@@ -66,7 +72,9 @@ class Reader:
         config: TrainConfig,
         augment: AugmentConfig,
         pairs: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self._ranks = ranks
         self._inputs = inputs
         self._train = train
         self._name = name
@@ -124,17 +132,22 @@ class Reader:
         return [self._read_batch(position_B, epoch, index, number) for number, position_B in enumerate(batches)]
 
     def _read_batch(self, position_B: IntArray, epoch: int, index: int, number: int) -> Batch:
+        n_photos = len(position_B)
+        own_B = self._ranks.share(np.arange(n_photos))
+        counts = len(own_B) > 0
+        own_B = own_B if counts else np.zeros(1, np.int64)
+        random = np.random.default_rng(seed_of(self._config.seed, self._name, epoch, index, number, "mix"))
+        mixup, cutmix = self._augment.mixup, self._augment.cutmix
+        drawn = draw_mix(n_photos, random, mixup=mixup, cutmix=cutmix, turn=index)
+        # What is mixed into the photos of this process is read too, each photo once.
+        read_B = own_B if drawn is None else np.union1d(own_B, drawn.other_B[own_B])
         with self._lock:
-            values = self._inputs.changed(self._train.row_N[position_B], epoch=epoch)
-        values, share_BK = mix(
-            tuple(map(_as_trained, values)),
-            self._shares(position_B),
-            np.random.default_rng(seed_of(self._config.seed, self._name, epoch, index, number, "mix")),
-            mixup=self._augment.mixup,
-            cutmix=self._augment.cutmix,
-            turn=index,
-        )
-        return Batch(values, share_BK)
+            read = self._inputs.changed(self._train.row_N[position_B[read_B]], epoch=epoch)
+        values, share_BK = tuple(map(_as_trained, read)), self._shares(position_B[read_B])
+        if drawn is not None:
+            places = np.searchsorted(read_B, own_B), np.searchsorted(read_B, drawn.other_B[own_B])
+            values, share_BK = mix(values, share_BK, drawn, *places)
+        return Batch(values, share_BK, n_photos, counts)
 
     def _shares(self, position_B: IntArray) -> FloatArray:
         smoothing = self._config.label_smoothing

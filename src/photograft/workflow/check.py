@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,11 @@ from photograft.values import Issue, Manifest, Photo
 from photograft.workflow.clock import Clock
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.resolve import resolve_input
-from photograft.workflow.source import open_source, scan_source
+from photograft.workflow.source import Source, open_source, scan_source
 from photograft.workflow.thumbnails import draw_thumbnails
 from photograft.workflow.untouched import photo_folders, require_outside
+
+ScanPhotos = Callable[[Source, Config, Clock, Narrator], Manifest]
 
 _SHOWN = 60
 """Photos on a page that shows crops; those whose box cannot be used come first."""
@@ -39,6 +41,7 @@ def check(
     html: str | os.PathLike[str] | None = None,
     preview: str | os.PathLike[str] | None = None,
     narrator: Narrator | None = None,
+    scan_photos: ScanPhotos = scan_source,
 ) -> dict[str, Any]:
     """Check photos, labels and boxes; gives what `photograft check --json` prints. Nothing of them is changed.
 
@@ -48,6 +51,7 @@ def check(
         html: Write a page with pictures of every finding to this file.
         preview: Write a page that shows photos before and after cropping to this file.
         narrator: Told what happens; nobody by default.
+        scan_photos: What reads the photos; this machine by default.
 
     Raises:
         ConfigError: A setting is wrong, or a page cannot be written.
@@ -63,7 +67,7 @@ def check(
         for option, file in (("--html", html), ("--preview", preview)):
             if file is not None:
                 require_outside(Path(file), folders, option=option)
-        manifest = scan_source(source, config, clock, narrator)
+        manifest = scan_photos(source, config, clock, narrator)
     with clock.stage("compare"):
         duplicates = find_duplicates(manifest.usable.photos, max_bits=config.split.duplicate_bits)
     group_N = join_groups(manifest.usable, duplicates.group_N)

@@ -48,7 +48,7 @@ def doctor(cache_dir: Path | None = None) -> dict[str, Any]:
         problems.append(f"Only {free_gb:.1f} GB are free at {folder}; set cache.dir to a larger disk.")
     return {
         "versions": versions(),
-        "device": {"cores": usable_cores(), "accelerator": accelerator_hint(), "memory_gb": _memory_gb()},
+        "device": {"cores": usable_cores(), "accelerator": accelerator_hint(), "memory_gb": memory_gb()},
         "extras": {
             name: "installed" if not missing else f"missing: {', '.join(missing)}" for name, missing in extras.items()
         },
@@ -64,7 +64,7 @@ def _free_gb(folder: Path) -> float:
     return shutil.disk_usage(folder).free / 1e9
 
 
-def _memory_gb() -> float | None:
+def memory_gb() -> float | None:
     """Memory of the machine, where the system tells it without an extra package."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from photograft.config.data import DataConfig
-from photograft.data.files import read_photo
+from photograft.data.files import read_input
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import Decoded
 from photograft.data.pool import DecodePool
@@ -154,7 +154,7 @@ class Explainer:
         """Explain one file."""
         (prediction,) = self._classifier.predict_each([path])
         try:
-            data, _ = read_photo(Path(path), max_file_mb=self._limits.max_file_mb)
+            data, _ = read_input(path, max_file_mb=self._limits.max_file_mb)
             decoded = {key: pool.decode(data) for key, pool in self._pools.items()}
         except ImageRejected:
             return Explanation(prediction)

@@ -80,11 +80,16 @@ class PhotoReader:
         self._known = self.store.known()
         self._opened: Engine | None = None
 
-    def estimate(self, files: Sequence[Found], *, embedding_size: int, n_classes: int) -> Estimate:
-        """Measure on a few batches spread over the files what the rest will cost; what they gave stays cached."""
-        new = [f for f in files if self._is_new(f)]
+    def estimate(
+        self, files: Sequence[Found], *, embedding_size: int, n_classes: int, measure: bool = True
+    ) -> Estimate:
+        """Measure on a few batches spread over the files what the rest will cost; what they gave stays cached.
+
+        Without `measure` no file is opened, and a typical value stands for the cost.
+        """
+        new = [f for f in files if self._is_new(f)] if measure else list(files)
         n_measured, seconds = 0, len(new) * _TYPICAL_S
-        if len(new) >= 2 * (_WARM_UP + _SAMPLE):
+        if measure and len(new) >= 2 * (_WARM_UP + _SAMPLE):
             step = len(new) // (_WARM_UP + _SAMPLE)
             chosen = new[::step][: _WARM_UP + _SAMPLE]
             self.read(chosen[:_WARM_UP])

@@ -90,16 +90,19 @@ def fine_tune(
     `goes_on` says that the run was begun before.
     """
     member, views, store, narrator = tuning.member, tuning.views, tuning.store, runner.narrator
-    if (sheet := draw_sheet(views)) is not None:
+    ranks = runner.ranks
+    if ranks.leads and (sheet := draw_sheet(views)) is not None:
         tuning.folder.write(CONTACT_SHEET, sheet)
     with ExitStack() as stack:
         boundary = None
         inputs: Inputs
         with clock.stage("frozen part" if store else "read photos"):
             if store is None or tuning.grafting.front is None:
-                inputs = stack.enter_context(pixel_inputs(views, cache_dir, narrator))
+                inputs = stack.enter_context(pixel_inputs(views, cache_dir, narrator, ranks=ranks))
             else:
-                inputs, boundary = fill_boundary(views, store, tuning.grafting.front, narrator)
+                with ranks.in_turn():
+                    store.refresh()
+                    inputs, boundary = fill_boundary(views, store, tuning.grafting.front, narrator)
         with clock.stage("fine-tune"):
             limit_min = None if goes_on else member.config.train.time_limit
             return FineTuning(tuning, learnt, inputs, runner, limit_min=limit_min).complete(
@@ -150,18 +153,23 @@ class FineTuning:
         self._to_come = self._photos_to_come()
 
     def complete(self, *, cache_dir: Path, boundary: BoundaryFacts | None) -> Member:
-        """Run all fits; gives the member with the tuned model in the place of the linear one."""
+        """Run all fits; gives the member with the tuned model in the place of the linear one.
+
+        Of several processes the leader makes the model of what all have trained; for the others it stays as it is.
+        """
         if self.member.config.train.lr == "find":
             self._find_lr()
         verdict = self._judge()
         member, augment, learnt = self.member, self.member.config.augment, self.learnt
         shares = self._shares(verdict, np.ones(len(verdict.rows), bool))
         states = verdict.states or (self._final(verdict.epoch),)
-        model = self._export(states, shares, cache_dir)
-        on_all = None
-        every = learnt.splits.rows("train", "val", "test")
+        every, on_every = learnt.splits.rows("train", "val", "test"), None
         if self._refit == "all" and len(every) > len(learnt.rows):
-            on_all = self._export((self._tuned("all", every, stop_after_epoch=verdict.epoch),), shares, cache_dir)
+            on_every = self._tuned("all", every, stop_after_epoch=verdict.epoch)
+        if not self.runner.ranks.leads:
+            return member
+        model = self._export(states, shares, cache_dir)
+        on_all = None if on_every is None else self._export((on_every,), shares, cache_dir)
         return replace(
             member,
             backbone=self.grafting.backbone,
@@ -341,6 +349,7 @@ class FineTuning:
             device=self.grafting.device,
             stop_after_epoch=stop_after_epoch,
             pairs=graft.trains_hidden_batchnorm,
+            ranks=self.runner.ranks,
         )
 
     def _labelled(self, rows: IntArray) -> Labelled:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from photograft.errors import ConfigError
 from photograft.reporting.training_records import records_jsonl
 from photograft.tracking.run_folder import CHECKPOINTS, RunFolder, name_stem
+from photograft.training.ranks import ALONE, Ranks
 from photograft.values import Record
 from photograft.workflow.evaluations import keep_evaluation
 from photograft.workflow.narrator import Narrator
@@ -32,13 +33,14 @@ class FitRunner:
     """Runs the fits of one run, one after the other.
 
     What was saved under the name of a fit is taken up. `records` and `seconds` are those of all fits so far, by name.
-    `observe` is told every evaluation; what it raises stops the work.
+    `observe` is told every evaluation; what it raises stops the work. Of several processes the leader saves and writes.
     """
 
     run: RunFolder
     narrator: Narrator
     checkpoint_steps: int | Literal["auto"]
     observe: Observer | None = None
+    ranks: Ranks = ALONE
     records: dict[str, Sequence[Record]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -55,7 +57,7 @@ class FitRunner:
         from photograft.training.loop import Fit
 
         fit, folder = Fit(task), checkpoint_folder(self.run, task.name)
-        saved = load_checkpoint(folder)
+        saved = self.ranks.checkpoint(lambda: load_checkpoint(folder))
         if saved is not None:
             fit.load_state(saved.tensors, saved.info)
             for name in saved.damaged:
@@ -63,7 +65,7 @@ class FitRunner:
             if fit.step < fit.last_step and not fit.ended:
                 self.narrator.say(f"{_title(task.name)}: going on at step {fit.step} of {fit.last_step}.")
         else:
-            save_state(fit, folder)
+            self._save(fit, folder)
         if not fit.ended:
             with self.narrator.progress(fit.last_step - fit.step, _title(task.name)) as progress:
                 self._follow(fit, folder, progress.advance)
@@ -84,18 +86,32 @@ class FitRunner:
                     advance()
                     due = self.checkpoint_steps != "auto" and event.step % self.checkpoint_steps == 0
                 else:
-                    self._tell(event)
-                    keep_evaluation(self.run, fit, event)
-                    self._write_records(fit)
-                    if self.observe is not None:
-                        self.observe(event)
+                    if self.ranks.leads:
+                        self._note(fit, event)
                     due = True
-                if due or stop.made or time.monotonic() - saved_at >= CHECKPOINT_S:
-                    save_state(fit, folder)
+                saves = due or stop.made or time.monotonic() - saved_at >= CHECKPOINT_S
+                if saves:
+                    self._save(fit, folder)
                     saved_at = time.monotonic()
-                if stop.made:
+                # All end behind the same step, whichever of them was asked to.
+                asked = self.ranks.highest(stop.number or 0)
+                if asked:
+                    if not saves:
+                        self._save(fit, folder)
+                    stop.number = asked
                     return
+            self._save(fit, folder)
+
+    def _save(self, fit: Fit, folder: Path) -> None:
+        if self.ranks.leads:
             save_state(fit, folder)
+
+    def _note(self, fit: Fit, record: Record) -> None:
+        self._tell(record)
+        keep_evaluation(self.run, fit, record)
+        self._write_records(fit)
+        if self.observe is not None:
+            self.observe(record)
 
     def _write_records(self, fit: Fit) -> None:
         every = {**self.records, fit.task.name: fit.records}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from photograft.models.catalogue import Backbone
 from photograft.models.device import accelerator_hint
 from photograft.models.networks import ensure_front
 from photograft.training.inputs import Values
+from photograft.training.ranks import ALONE, Ranks
 from photograft.values import IntArray, Layer, Summary, Target
 from photograft.workflow.narrator import duration
 
@@ -57,9 +58,17 @@ class Grafting:
 
 
 def cut_network(
-    backbone: Backbone, config: Config, *, targets: tuple[Target, ...], px: int, cache_dir: Path
+    backbone: Backbone,
+    config: Config,
+    *,
+    targets: tuple[Target, ...],
+    px: int,
+    cache_dir: Path,
+    ranks: Ranks = ALONE,
 ) -> Grafting:
     """Load the network, cut it at `model.graft`, and settle on this machine what is still `auto`.
+
+    Of several processes the leader measures for all.
 
     Raises:
         ConfigError: The network has no such graft point, or a setting does not fit it.
@@ -68,7 +77,8 @@ def cut_network(
     from photograft.models.backbone import load_embedder, measure_outputs
     from photograft.models.graft import graft
 
-    train, point, device = config.train, config.model.graft, training_device(config.model.device)
+    train, point, kind = config.train, config.model.graft, training_device(config.model.device)
+    device = ranks.device(kind)
     assert train.batchnorm != "auto"
     embedder = load_embedder(
         backbone,
@@ -80,6 +90,7 @@ def cut_network(
     )
     n_features = measure_outputs(embedder.trunk, px=px).last
     cut = graft(embedder, point, px=px, batchnorm=train.batchnorm)
+    _require_whole_batches(cut, ranks)
     front = None
     if train.boundary != "off" and cut.front is not None and device == "cpu":
         front = ensure_front(backbone, point, px=px, embedding="last", cache_dir=cache_dir)
@@ -87,9 +98,9 @@ def cut_network(
         why = f"works on the CPU, not on {device}" if cut.front else f"but nothing is frozen at graft point {point}"
         raise ConfigError(f"train.boundary: cache {why}; leave it at auto")
     settled, reasons, photo_s, peak_mb = _measured(
-        cut, config, kept=front is not None, targets=targets, n_features=n_features, device=device
+        cut, config, kept=front is not None, targets=targets, n_features=n_features, device=device, ranks=ranks
     )
-    settled = settled.model_copy(update={"model": settled.model.model_copy(update={"device": device})})
+    settled = settled.model_copy(update={"model": settled.model.model_copy(update={"device": kind})})
     return Grafting(
         backbone=backbone,
         graft=cut,
@@ -104,6 +115,16 @@ def cut_network(
         photo_s=photo_s,
         peak_mb=peak_mb,
     )
+
+
+def _require_whole_batches(cut: Graft, ranks: Ranks) -> None:
+    """Refuse statistics of BatchNorm that move where no process sees a whole batch."""
+    if ranks.size > 1 and cut.moves_statistics:
+        raise ConfigError(
+            f"train.batchnorm: its statistics move at graft point {cut.point} with these settings, and none of "
+            f"{ranks.size} processes sees a whole batch: set train.batchnorm=frozen, and model.hidden without "
+            "batchnorm, or train in one process, without torchrun"
+        )
 
 
 def plan_epochs(grafting: Grafting, *, n_photos: float) -> tuple[Grafting, float]:
@@ -199,12 +220,19 @@ class _Noise:
 
 
 def _measured(
-    cut: Graft, config: Config, *, kept: bool, targets: tuple[Target, ...], n_features: int, device: str
+    cut: Graft,
+    config: Config,
+    *,
+    kept: bool,
+    targets: tuple[Target, ...],
+    n_features: int,
+    device: str,
+    ranks: Ranks,
 ) -> tuple[Config, dict[str, str], float, float]:
     """Settings with what was measured, why, seconds per photo and epoch, and megabytes."""
     from photograft.models.head import GraftedNetwork
     from photograft.training.loop import Task
-    from photograft.training.measure import measure
+    from photograft.training.measure import Measured, measure
     from photograft.training.reading import Labelled
 
     zero_D, one_D = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
@@ -231,7 +259,8 @@ def _measured(
         device=device,
         pairs=cut.trains_hidden_batchnorm,
     )
-    found = measure(task)
+    told = ranks.from_leader(lambda: asdict(measure(task, n_processes=ranks.size)))
+    found = Measured(**{**told, "reasons": tuple(told["reasons"])})
     train = config.train
     values = {"precision": found.precision, "channels_last": found.channels_last, "batch_size": found.batch_size}
     settled = {name: value for name, value in values.items() if getattr(train, name) == "auto"}

@@ -36,6 +36,7 @@ from photograft.models.own_names import is_own_name
 from photograft.reporting.layer_table import summary_text
 from photograft.reporting.training import summary_document
 from photograft.tracking.cache import Cache, cache_folder
+from photograft.training.ranks import ALONE, Ranks
 from photograft.values import Summary, Target
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import Estimate, PhotoReader, together
@@ -142,9 +143,13 @@ def prepared(
     narrator: Narrator,
     *,
     settle: Callable[[str, Config], Config] | None = None,
+    ranks: Ranks = ALONE,
+    reads_here: bool = True,
 ) -> Iterator[Prepared]:
     """Settle everything, open cache and decoders, and tell what will be done and what it will cost.
 
+    Where photos are not read on this machine (`reads_here`), their cost is not measured, and features come from ONNX
+    Runtime on CPU cores.
     `settle` gives the settings of a member by its name, where a run that was begun has settled some.
     """
     limits = asked.cache
@@ -168,17 +173,18 @@ def prepared(
         for setup in setups:
             key = (setup.network_id, setup.contract.id, setup.views, setup.config.model.device)
             if key not in opened:
-                opened[key] = _open_reader(setup, cache, stack)
+                opened[key] = _open_reader(setup, cache, stack, reads_here)
             readers.append(opened[key])
         with clock.stage("estimate"):
             every = {id(reader): (setup, reader) for setup, reader in zip(setups, readers, strict=True)}
-            estimate = together([_estimate(*pair) for pair in every.values()])
+            estimate = together([_estimate(*pair, measure=reads_here) for pair in every.values()])
         lines = [_describe_photos(source, targets), *map(_describe_member, setups, readers), _describe_split(setups[0])]
-        setups, estimate = _cut_all(setups, estimate, cache.folder, clock)
+        setups, estimate = _cut_all(setups, estimate, cache.folder, clock, ranks)
         for setup in setups:
             if setup.grafting is not None:
                 lines += [_named(setup, line) for line in describe_grafting(setup.grafting)]
-        lines.append(f"Estimate: {estimate}")
+        if reads_here:
+            lines.append(f"Estimate: {estimate}")
         for line in lines:
             narrator.say(line)
         config, reasons = _settings_of_run(asked, setups)
@@ -211,11 +217,11 @@ def _share_time(setups: Sequence[Setup]) -> list[Setup]:
     return shared
 
 
-def _open_reader(setup: Setup, cache: Cache, stack: ExitStack) -> PhotoReader:
+def _open_reader(setup: Setup, cache: Cache, stack: ExitStack, reads_here: bool) -> PhotoReader:
     config, source = setup.config, setup.source
     # Without a test part the cross-validated score is the one to quote, and it must come from the bundle's own
     # engine: a GPU in mixed precision differs from it. Small sets take a minute on the CPU anyway.
-    device = config.model.device if _has_test(setup) else "cpu"
+    device = config.model.device if _has_test(setup) and reads_here else "cpu"
     engines = choose_engine(setup.backbone, setup.network, embedding=config.model.embedding, device=device, px=setup.px)
     scanning = Scan(source.files, config.data, setup.contract, cache, source.edits)
     store, engine = settle_engine(
@@ -227,9 +233,9 @@ def _open_reader(setup: Setup, cache: Cache, stack: ExitStack) -> PhotoReader:
     return PhotoReader(scanning, config, store, pool, engine)
 
 
-def _estimate(setup: Setup, reader: PhotoReader) -> Estimate:
-    n_columns = sum(map(_n_columns, setup.targets))
-    return reader.estimate(setup.listing.files, embedding_size=setup.outputs.embedding, n_classes=n_columns)
+def _estimate(setup: Setup, reader: PhotoReader, *, measure: bool) -> Estimate:
+    n_columns, size = sum(map(_n_columns, setup.targets)), setup.outputs.embedding
+    return reader.estimate(setup.listing.files, embedding_size=size, n_classes=n_columns, measure=measure)
 
 
 def _n_columns(target: Target) -> int:
@@ -335,20 +341,22 @@ def _export(backbone: Backbone, px: int, embedding: str, cache_dir: Path, narrat
 
 
 def _cut_all(
-    setups: Sequence[Setup], estimate: Estimate, cache_dir: Path, clock: Clock
+    setups: Sequence[Setup], estimate: Estimate, cache_dir: Path, clock: Clock, ranks: Ranks
 ) -> tuple[list[Setup], Estimate]:
     """Every network cut at its graft point, and what all of it will cost."""
     cut = []
     for setup in setups:
         if trains_by_steps(setup.config):
             with clock.stage("cut network"):
-                setup, estimate = _cut(setup, estimate, cache_dir)
+                setup, estimate = _cut(setup, estimate, cache_dir, ranks)
         cut.append(setup)
     return cut, estimate
 
 
-def _cut(setup: Setup, estimate: Estimate, cache_dir: Path) -> tuple[Setup, Estimate]:
-    grafting = cut_network(setup.trained, setup.config, targets=setup.targets, px=setup.px, cache_dir=cache_dir)
+def _cut(setup: Setup, estimate: Estimate, cache_dir: Path, ranks: Ranks) -> tuple[Setup, Estimate]:
+    grafting = cut_network(
+        setup.trained, setup.config, targets=setup.targets, px=setup.px, cache_dir=cache_dir, ranks=ranks
+    )
     grafting, seconds = plan_epochs(grafting, n_photos=len(setup.listing.files) * _passes(setup))
     setup = replace(setup, config=grafting.config, reasons={**setup.reasons, **grafting.reasons}, grafting=grafting)
     total_s, training_s = estimate.seconds + seconds, estimate.training_s + seconds

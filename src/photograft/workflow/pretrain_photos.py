@@ -66,7 +66,7 @@ def read_unlabelled(
     if outside is not None:
         require_outside(outside, photo_folders(root, listing), option="--runs-dir")
     with open_files(listing.root) as files, clock.stage("read"):
-        source = Source(listing, files, edits and edits.for_classes(listing.classes))
+        source = Source(listing, files, edits and edits.for_classes(listing.classes), root)
         photos, pictures = _decode(source, config, narrator)
     manifest = build_manifest(source, photos)
     say_notes(manifest.notes, narrator)

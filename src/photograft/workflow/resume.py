@@ -121,7 +121,7 @@ def unfinished_run(path: Path) -> Iterator[Unfinished]:
         ConfigError: another process is at it.
     """
     with held_unfinished(path, verb="train") as run:
-        unfinished = _read(run)
+        unfinished = read_unfinished(run)
         remove_halves(run)
         yield unfinished
 
@@ -142,9 +142,9 @@ def held_unfinished(path: Path, *, verb: str) -> Iterator[RunFolder]:
 
 
 @contextmanager
-def resumable(run: RunFolder, narrator: Narrator, *, verb: str = "train") -> Iterator[None]:
-    """Whatever stops the work in the block, once it has begun, says how to go on."""
-    how = f"photograft {verb} --resume {shlex.quote(str(run.path))}"
+def resumable(run: RunFolder, narrator: Narrator, *, verb: str = "train", shown: str = "") -> Iterator[None]:
+    """Whatever stops the work in the block, once it has begun, says how to go on, with the run `shown` if not `run`."""
+    how = f"photograft {verb} --resume {shlex.quote(shown or str(run.path))}"
     try:
         yield
     except KeyboardInterrupt:
@@ -182,7 +182,8 @@ def _require_unfinished(run: RunFolder, verb: str) -> None:
     raise ModelError(f"--resume: {run.path} is no run that was stopped while it was {done} (no {STARTED})")
 
 
-def _read(run: RunFolder) -> Unfinished:
+def read_unfinished(run: RunFolder) -> Unfinished:
+    """What a run that was begun, and is held, needs to go on."""
     started = read_started(run)
     resolved = load_config(run.path / "config.resolved.yaml")
     asked = load_config(run.path / "config.yaml")

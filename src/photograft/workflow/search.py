@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from PIL import Image
 
 from photograft.contract import Contract
 from photograft.data.boxes import Boxed
-from photograft.data.files import read_photo
+from photograft.data.files import read_input
 from photograft.data.hashing import hash_bytes
 from photograft.data.images import to_pixels
 from photograft.data.pool import DecodePool
@@ -28,15 +27,14 @@ from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import embed_views, merge_views
 from photograft.inference.classifier import PhotoInput, array_to_image
 from photograft.models.bundle import Bundle, read_bundle
-from photograft.retrieval.approximate import open_approximate
 from photograft.retrieval.calibration import SameClass
 from photograft.retrieval.copies import Picture, find_copies
-from photograft.retrieval.directions import open_compared
-from photograft.retrieval.exact import nearest, unit_length
+from photograft.retrieval.gathered import Gathered
 from photograft.retrieval.rows import IndexRow
+from photograft.retrieval.shards import ShardsInfo, StoredShards, is_sharded, read_shards
 from photograft.retrieval.store import DERIVED, IndexInfo, Stored, read_stored
-from photograft.retrieval.thumbnails import read_thumbnail
-from photograft.values import BoolArray, FloatArray, PixelArray
+from photograft.retrieval.together import open_together
+from photograft.values import BoolArray, FloatArray, IntArray, PixelArray
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.search_sources import is_below
 
@@ -91,7 +89,7 @@ def open_index(
     *,
     narrator: Narrator | None = None,
 ) -> PhotoIndex:
-    """Open an index that `build_index` made, with the network in it.
+    """Open an index that `build_index` or `merge_indexes` made, with the network in it; also one in shards.
 
     With `model`, a run or bundle, it is made sure that its network embeds as that of the index does.
 
@@ -99,7 +97,8 @@ def open_index(
         ModelError: There is no index, or `model` embeds otherwise.
         IntegrityError: A file of the index is missing or damaged; the message names it.
     """
-    index = PhotoIndex(read_stored(Path(folder)), narrator or Silent())
+    stored = read_shards(Path(folder)) if is_sharded(Path(folder)) else read_stored(Path(folder))
+    index = PhotoIndex(stored, narrator or Silent())
     if model is not None and not index.reads(read_bundle(Path(model))):
         raise ModelError(
             f"The index {folder} was made with another network, contract or views than those of {model}: build it "
@@ -116,24 +115,21 @@ class PhotoIndex:
     'shoes/red/0412.jpg'
     """
 
-    def __init__(self, stored: Stored, narrator: Narrator) -> None:
+    def __init__(self, stored: Stored | StoredShards, narrator: Narrator) -> None:
         self._stored = stored
         self._network = network = stored.info.network
         self._pool = DecodePool(network.contract, workers=1, timeout_s=float(network.limits.get("timeout_s", 10.0)))
         self._one_pass = threading.Lock()
         self._allowed: dict[tuple[str | None, str | None], BoolArray] = {}
-        self._compared = open_compared(
-            stored.folder / DERIVED,
-            stored.directions(),
-            stored.checked_vectors,
-            n=stored.info.n_vectors,
-            vectors_sha256=stored.info.vectors.sha256,
-        )
-        rows_NE, key = self._compared.rows_NE, self._compared.key
-        self._approximate = open_approximate(rows_NE, stored.folder / DERIVED, key=key, say=narrator.say)
+        if isinstance(stored, StoredShards):
+            self._gathered, directions, derived = stored.gathered, stored.directions, stored.derived
+        else:
+            self._gathered, directions = Gathered([stored], stored.info.sources), stored.directions()
+            derived = [stored.folder / DERIVED]
+        self._together, _ = open_together(self._gathered, directions, derived, say=narrator.say)
 
     @property
-    def info(self) -> IndexInfo:
+    def info(self) -> IndexInfo | ShardsInfo:
         """What the index says of itself."""
         return self._stored.info
 
@@ -197,22 +193,19 @@ class PhotoIndex:
         """As `query`, for a photo that `look` gave; what is a copy of it says so."""
         numbers, cosines = self._nearest(asked.embedding_D, top, label, folder)
         rows = [self._row(number, label, folder) for number in numbers]
-        kinds = dict(find_copies(asked.picture, rows, lambda some: self._raw(asked, [rows[n] for n in some])))
+
+        def raw(some: IntArray) -> FloatArray:
+            return self._together.raw([numbers[n] for n in some], asked.embedding_D)
+
+        kinds = dict(find_copies(asked.picture, rows, raw))
         return [self._match(row, cosines[n], kinds.get(n, "")) for n, row in enumerate(rows)]
 
     def copies(
         self, asked: Asked, *, top: int = 10, label: str | None = None, folder: str | None = None
     ) -> list[Match]:
         """The photos that show the same picture: equal ones, then nearly equal ones, also turned or mirrored."""
-        numbers = np.flatnonzero(self._among(label, folder))
-        files = self._stored.rows.of_vectors
-        rows = [next(row for row in files[n] if _passes(row, label, folder)) for n in numbers.tolist()]
-        found = find_copies(asked.picture, rows, lambda some: self._raw(asked, [rows[n] for n in some]))[:top]
-        query_E = self._compared.directions.along(asked.embedding_D[None])[0]
-        return [
-            self._match(rows[n], float(np.asarray(self._compared.rows_NE[rows[n].vector], np.float32) @ query_E), kind)
-            for n, kind in found
-        ]
+        found = self._together.copies(asked.picture, asked.embedding_D, self._among(label, folder), top=top)
+        return [self._match(self._row(number, label, folder), cosine, kind) for number, cosine, kind in found]
 
     def nearest(
         self, embedding_D: FloatArray, *, top: int = 10, label: str | None = None, folder: str | None = None
@@ -240,8 +233,7 @@ class PhotoIndex:
 
     def thumbnail(self, id: str) -> bytes | None:
         """The JPEG of a photo by its id; None where there is no such photo, or its thumbnail is damaged."""
-        row = self._stored.rows.find(id)
-        return None if row is None or row.thumbnail is None else read_thumbnail(self._stored.folder, row.thumbnail)
+        return self._gathered.thumbnail(id)
 
     def close(self) -> None:
         """End the decoder process."""
@@ -270,7 +262,7 @@ class PhotoIndex:
         if isinstance(photo, bytes | bytearray | memoryview):
             data = bytes(photo)
         else:
-            data, _ = read_photo(Path(photo), max_file_mb=int(self._network.limits.get("max_file_mb", 100)))
+            data, _ = read_input(photo, max_file_mb=int(self._network.limits.get("max_file_mb", 100)))
         decoded = self._pool.decode(data)
         picture = Picture(hash_bytes(data), decoded.pixel_sha256, decoded.perceptual_hash)
         return picture, decoded.pixels, decoded.width, decoded.height
@@ -283,14 +275,8 @@ class PhotoIndex:
                 f"An embedding of shape {embedding_D.shape} is not one of the index's network, which gives "
                 f"({self._network.size},) numbers."
             )
-        query_1E = self._compared.directions.along(embedding_D[None])
         among_N = None if label is None and folder is None else self._among(label, folder)
-        if self._approximate is None:
-            rows_1T, cosine_1T = nearest(self._compared.rows_NE, query_1E, top=top, among_N=among_N)
-        else:
-            rows_1T, cosine_1T = self._approximate.nearest(query_1E, top=top, among_N=among_N)
-        found = rows_1T[0] >= 0
-        return rows_1T[0][found].tolist(), cosine_1T[0][found].tolist()
+        return self._together.nearest(embedding_D, top=top, among_N=among_N)
 
     def _among(self, label: str | None, folder: str | None) -> BoolArray:
         """Which photos have the label, or lie in the folder, at any of their paths."""
@@ -298,15 +284,12 @@ class PhotoIndex:
         known = self._allowed.get(asked)  # asked for once: another thread may clear them meanwhile
         if known is not None:
             return known
-        of_vectors = self._stored.rows.of_vectors
-        among_N = np.array(
-            [any(_passes(row, label, folder) for row in of_vectors[n]) for n in range(self.n)], dtype=bool
-        )
+        among_N = self._gathered.among(lambda row: _passes(row, label, folder))
         if not among_N.any() and self.n:
             wanted = {"the label": label, "a path in": folder}
             what = " and ".join(f"{words} {value!r}" for words, value in wanted.items() if value is not None)
-            rows = chain.from_iterable(of_vectors.values())
-            instead = "; ".join(_known(self.classes, rows, label=label is not None, folder=folder is not None))
+            tops = None if folder is None else self._gathered.top_folders()
+            instead = "; ".join(_known(None if label is None else self.classes, tops))
             raise NothingToSearchError(f"No photo of the index {self._stored.folder} has {what}", instead=instead)
         if len(self._allowed) >= _FILTERS:
             self._allowed.clear()
@@ -315,13 +298,8 @@ class PhotoIndex:
 
     def _row(self, number: int, label: str | None, folder: str | None) -> IndexRow:
         """The first row of a photo that passes the filters, which at least one does."""
-        every = self._files(number)
+        every = self._gathered.files(number)
         return next((row for row in every if _passes(row, label, folder)), every[0])
-
-    def _files(self, number: int) -> tuple[IndexRow, ...]:
-        """The rows of a photo: one, or several where its content is at several paths."""
-        rows = self._stored.rows
-        return (rows[number], *rows.further.get(number, ()))
 
     def _match(self, row: IndexRow, similarity: float, kind: str = "") -> Match:
         info = self.info
@@ -333,14 +311,9 @@ class PhotoIndex:
             similarity=similarity,
             same=same,
             source=info.sources[row.source].path,
-            others=tuple(each.path for each in self._files(row.vector) if each != row),
+            others=tuple(each.path for each in self._gathered.files(row.vector) if each != row),
             kind=kind,
         )
-
-    def _raw(self, asked: Asked, rows: Sequence[IndexRow]) -> FloatArray:
-        """Cosine of the embeddings as the network gave them."""
-        vectors_ND = np.asarray(self._stored.vectors_ND[[row.vector for row in rows]], np.float32)
-        return np.asarray(vectors_ND @ unit_length(asked.embedding_D[None])[0])
 
 
 def _passes(row: IndexRow, label: str | None, folder: str | None) -> bool:
@@ -349,13 +322,12 @@ def _passes(row: IndexRow, label: str | None, folder: str | None) -> bool:
     return label is None or any(_form(each) == _form(label) for each in row.labels)
 
 
-def _known(classes: Sequence[str], rows: Iterable[IndexRow], *, label: bool, folder: bool) -> Iterator[str]:
-    """What could be asked for instead: labels, and the folders at the top, as the index names them."""
-    if label:
+def _known(classes: Sequence[str] | None, folders: Sequence[str] | None) -> Iterator[str]:
+    """What could be asked for instead: labels, and the folders at the top; None: not asked for."""
+    if classes is not None:
         yield f"its labels are: {_first(classes)}" if classes else "its photos have no labels"
-    if folder:
-        tops = sorted({row.path.split("/")[0] for row in rows if "/" in row.path})
-        yield f"its folders are: {_first(tops)}" if tops else "its photos are in no folders"
+    if folders is not None:
+        yield f"its folders are: {_first(folders)}" if folders else "its photos are in no folders"
 
 
 def _first(names: Sequence[str]) -> str:

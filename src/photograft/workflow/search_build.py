@@ -22,6 +22,7 @@ from photograft.retrieval.store import (
     read_info,
     read_stored,
     refuse_other_folder,
+    refuse_shard,
     writing,
 )
 from photograft.tracking.atomic import link_or_copy
@@ -64,8 +65,9 @@ def build_index(
     """
     narrator, folder = narrator or Silent(), Path(index)
     refuse_other_folder(folder)
+    refuse_shard(folder)
     scopes = name_sources([os.fspath(each) for each in photos], labels=labels, settings=settings)
-    _refuse_inside(folder, scopes)
+    refuse_inside(folder, scopes)
     network_file, network = network_of_model(os.fspath(model), narrator, px=px)
     with writing(folder):
         known = _known(folder, network, narrator)
@@ -90,7 +92,7 @@ def add_photos(
     with _opened(folder) as known:
         before = known.info.sources
         scopes = name_sources([os.fspath(each) for each in photos], before, labels=labels, settings=settings)
-        _refuse_inside(folder, scopes)
+        refuse_inside(folder, scopes)
         named = {scope.source.path: scope for scope in scopes}
         over = {n for n, each in enumerate(before) if any(takes_over(scope.source, each) for scope in scopes)}
         kept = [
@@ -213,6 +215,7 @@ def _rewrite(
 @contextmanager
 def _opened(folder: Path) -> Iterator[Stored]:
     """The index, held against other writers."""
+    refuse_shard(folder)
     read_info(folder)  # so that no lock is left in a folder that is none
     with writing(folder):
         yield read_stored(folder)
@@ -242,7 +245,8 @@ def _keep_network(network: Path, file: Path, stated: NetworkOfIndex) -> None:
         link_or_copy(network, file)
 
 
-def _refuse_inside(folder: Path, scopes: Sequence[Scope]) -> None:
+def refuse_inside(folder: Path, scopes: Sequence[Scope]) -> None:
+    """Raise ConfigError where the folder of an index lies among the photos."""
     folders = [Path(scope.source.path) for scope in scopes if scope.source.files is None]
     require_outside(folder, [each for each in folders if each.is_dir()], option="--index")
 

@@ -11,6 +11,7 @@ from typing import Any
 from photograft.data.files import printable
 from photograft.retrieval.calibration import SameClass
 from photograft.retrieval.rows import REMOVED, IndexRow
+from photograft.retrieval.shards import ShardsInfo
 from photograft.retrieval.store import IndexInfo, Stored
 from photograft.workflow.narrator import duration
 
@@ -117,12 +118,45 @@ def count_changes(
         **{name: counts[name] for name in ("added", "copies", "moved", "changed", "unchanged")},
         removed=max(n_gone - n_moved_away, 0),
         computed=n_computed,
-        rejected=tuple(
-            RejectedFile(row.path, row.verdict, row.reason) for row in rows if row.verdict not in ("ok", REMOVED)
-        ),
+        rejected=_rejected(rows),
         same=info.same,
         seconds=round(seconds, 2),
     )
+
+
+def change_of_whole(
+    info: IndexInfo | ShardsInfo,
+    others: Sequence[IndexRow],
+    *,
+    folder: Path,
+    n_files: int,
+    n_labelled: int,
+    n_computed: int,
+    seconds: float,
+) -> Change:
+    """What there is to say of an index that was made as a whole; `others` are the rows without a vector."""
+    return Change(
+        index=folder,
+        model=info.network.model,
+        photos=info.n_vectors,
+        files=n_files,
+        labelled=n_labelled,
+        classes=info.classes,
+        added=info.n_vectors,
+        copies=n_files - info.n_vectors,
+        moved=0,
+        changed=0,
+        removed=0,
+        unchanged=0,
+        computed=n_computed,
+        rejected=_rejected(others),
+        same=info.same,
+        seconds=round(seconds, 2),
+    )
+
+
+def _rejected(rows: Iterable[IndexRow]) -> tuple[RejectedFile, ...]:
+    return tuple(RejectedFile(row.path, row.verdict, row.reason) for row in rows if row.verdict not in ("ok", REMOVED))
 
 
 def _contents(rows: Iterable[IndexRow], sources: Sequence[str]) -> dict[str, str]:

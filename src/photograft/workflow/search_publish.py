@@ -36,7 +36,7 @@ from photograft.retrieval.vectors import BLOCK, HALF, open_vectors, rows_in_bloc
 from photograft.tracking.atomic import write_atomically
 from photograft.workflow.narrator import Narrator
 
-_GENERATION = re.compile(r"(?:rows|vectors|directions)-(\d+)\.")
+_GENERATION = re.compile(r"(?:rows|vectors|directions|twins)-(\d+)\.")
 
 
 def publish(
@@ -55,7 +55,7 @@ def publish(
     Vectors come from the index as it was where it knows the content, else from `store`; `places` says where thumbnails
     are, by content.
     """
-    generation = _next_generation(folder)
+    generation = next_generation(folder)
     salt = secrets.token_hex(16) if known is None else known.info.salt
     contents = _contents_in_order(known, rows)
     vectors, vectors_ND = _write_vectors(folder, generation, network, known, contents, store)
@@ -93,7 +93,7 @@ def publish(
     return info
 
 
-def _next_generation(folder: Path) -> int:
+def next_generation(folder: Path) -> int:
     """A number that no file has, also none of a writer that was killed."""
     numbers = (_GENERATION.match(file.name) for file in folder.iterdir())
     return max((int(match[1]) for match in numbers if match), default=0) + 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from photograft.config.cache import CacheConfig
+from photograft.contract import Contract
 from photograft.data.pool import DecodePool
 from photograft.data.scan import Scan, in_reading_order, scan
 from photograft.features.engine_onnx import OnnxEngine
@@ -81,11 +82,11 @@ class PhotosReader:
         for item in scan(rows, setting, self._pool, needs_pixels=self._needs_pixels):
             photo = item.photo
             self.photos.append(photo)
-            self.rows.append(_row(photo, source))
+            self.rows.append(index_row(photo, source))
             advance()
             if item.pixels is not None:
                 if photo.sha256 not in self.places:
-                    jpeg = self._draw(item.pixels, photo)
+                    jpeg = draw_thumbnail(item.pixels, photo, self.network.contract)
                     self.places[photo.sha256] = self.thumbnails.add(photo.sha256, jpeg)
                 if photo.sha256 not in self._embedded:
                     self._embedded.add(photo.sha256)
@@ -93,11 +94,6 @@ class PhotosReader:
 
     def _needs_pixels(self, content: str) -> bool:
         return content not in self.away and not (content in self._embedded and content in self.places)
-
-    def _draw(self, pixels: PixelArray, photo: Photo) -> bytes:
-        if self.network.contract.crop.rule == "center":  # the pixels are a part of the photo, in its own shape
-            return make_thumbnail(pixels, side=_SIDE_PX)
-        return make_thumbnail(pixels, width=photo.width, height=photo.height, side=_SIDE_PX)
 
     def _find_places(self) -> dict[str, Place]:
         places: dict[str, Place] = {}
@@ -115,7 +111,15 @@ class PhotosReader:
         return self._engine
 
 
-def _row(photo: Photo, source: int) -> IndexRow:
+def draw_thumbnail(pixels: PixelArray, photo: Photo, contract: Contract) -> bytes:
+    """The thumbnail of a photo from the pixels that the network sees, as a JPEG."""
+    if contract.crop.rule == "center":  # the pixels are a part of the photo, in its own shape
+        return make_thumbnail(pixels, side=_SIDE_PX)
+    return make_thumbnail(pixels, width=photo.width, height=photo.height, side=_SIDE_PX)
+
+
+def index_row(photo: Photo, source: int) -> IndexRow:
+    """The row of a photo that was scanned."""
     if photo.verdict != "ok":
         return IndexRow(source, photo.path, verdict=photo.verdict, reason=photo.reason, labels=photo.all_labels)
     return IndexRow(

@@ -14,8 +14,9 @@ from photograft.config import Config, load_config
 from photograft.data.files import PhotoFiles, open_files, printable
 from photograft.data.folders import list_files
 from photograft.data.listing import Found
-from photograft.data.sources import list_source
+from photograft.data.sources import is_table_file, list_source
 from photograft.data.tables import TABLE_SUFFIXES
+from photograft.data.urls import UrlPath, source_path
 from photograft.errors import ConfigError, DataError
 from photograft.retrieval.rows import IndexRow
 from photograft.retrieval.store import SourceRow
@@ -62,8 +63,8 @@ def name_sources(
     """
     chosen: dict[str, Scope] = {}
     for each in given:
-        path = Path(os.path.abspath(each))  # noqa: PTH100 - Path.resolve would follow links
-        if not os.path.lexists(path):
+        path = _absolute(each)
+        if not _is_there(path):
             raise DataError(f"{printable(each)} does not exist.")
         scope = _within(path, (*known, *(other.source for other in chosen.values())))
         if scope is None and path.is_file() and not _is_source(path):
@@ -86,7 +87,7 @@ def takes_over(source: SourceRow, other: SourceRow) -> bool:
 
 def source_named(given: str, sources: Sequence[SourceRow]) -> int | None:
     """The number of the source whose own path was given."""
-    path = os.path.abspath(given)  # noqa: PTH100 - Path.resolve would follow links
+    path = str(_absolute(given))
     return next((n for n, source in enumerate(sources) if source.path == path and source.files is None), None)
 
 
@@ -108,8 +109,8 @@ def open_listed(scope: Scope, limits: dict[str, Any]) -> Iterator[Listed]:
     Raises:
         DataError: The source is not there any more, or its table cannot be read.
     """
-    source, path = scope.source, Path(scope.source.path)
-    if not os.path.lexists(path):
+    source, path = scope.source, source_path(scope.source.path)
+    if not _is_there(path):
         raise DataError(
             f"{printable(path)} is not there: connect the drive it is on, or take its photos out with "
             "`photograft search remove`."
@@ -127,7 +128,7 @@ def open_listed(scope: Scope, limits: dict[str, Any]) -> Iterator[Listed]:
 
 
 def _list(path: Path, config: Config, *, labels: bool) -> tuple[list[Found], Path, tuple[str, ...]]:
-    if path.suffix.lower() in TABLE_SUFFIXES and path.is_file():
+    if is_table_file(path):
         listing = list_source(path, config.data, min_classes=1)
         rows = [row if labels else _unlabelled(row) for row in listing.files]
         return rows, listing.root, listing.notes
@@ -145,6 +146,17 @@ def _list(path: Path, config: Config, *, labels: bool) -> tuple[list[Found], Pat
     beside = [row for row in every.files if "/" not in row.path and row.path not in known]
     notes = tuple(note for note in listing.notes if not (beside and note.startswith("not read")))
     return [*listing.files, *beside], path, notes
+
+
+def _absolute(given: str) -> Path:
+    """The path that was given, made absolute; a URL stands for itself."""
+    path = source_path(given)
+    return path if isinstance(path, UrlPath) else Path(os.path.abspath(path))  # noqa: PTH100 - resolve follows links
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path is on the disk; of a URL its store says so when it is listed."""
+    return isinstance(path, UrlPath) or os.path.lexists(path)
 
 
 def _one_per_file(rows: Iterable[Found]) -> Iterator[Found]:
@@ -169,7 +181,7 @@ def _is_source(path: Path) -> bool:
 def _within(path: Path, known: Sequence[SourceRow]) -> Scope | None:
     """The scope of a path that lies in one of the known folders."""
     for row in known:
-        root = Path(row.path)
+        root = source_path(row.path)
         if row.files is None and path == root:
             return Scope(row)
         if row.files is None and root.is_dir() and path.is_relative_to(root):

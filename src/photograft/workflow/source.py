@@ -28,11 +28,12 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Source:
-    """Labelled photos, ready to be scanned."""
+    """Labelled photos, ready to be scanned; `photos` is the folder, archive or table that was given."""
 
     listing: Listing
     files: PhotoFiles
     edits: Edits | None
+    photos: Path
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def open_source(photos: Path, config: Config, clock: Clock, *, min_classes: int 
             photos, config.data, slices=config.report.slices, seed=config.split.seed, min_classes=min_classes
         )
     with open_files(listing.root) as files:
-        yield Source(listing, files, edits and edits.for_classes(listing.classes))
+        yield Source(listing, files, edits and edits.for_classes(listing.classes), photos)
 
 
 def contract_of(config: Config) -> Contract:

@@ -20,31 +20,34 @@ from photograft.data.listing import Listing
 from photograft.data.scan import check_bad_fraction, check_boxes
 from photograft.data.split import FOLDS_BELOW, TEST_FRACTION
 from photograft.data.targets import Targets, divide, find_targets
-from photograft.errors import DataError
+from photograft.errors import ConfigError, DataError
 from photograft.evaluation.folds import FoldScores
 from photograft.features.duplicates import find_duplicates
 from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.matrix import Scratch
 from photograft.reporting.document import slice_rows
 from photograft.tracking.run_folder import RunFolder, create_run, run_stem
-from photograft.training.linear import fit_head, mean_head
+from photograft.training.linear import mean_head
+from photograft.training.ranks import Ranks, joined
 from photograft.values import Evaluation, FeatureTable, Issue, Manifest, Splits, Target
 from photograft.workflow.clock import Clock
 from photograft.workflow.features import PhotoReader
 from photograft.workflow.finetune import fine_tune, reserve
 from photograft.workflow.finish import Trained, finish_run
 from photograft.workflow.fits import FitRunner, Observer
+from photograft.workflow.followers import follower_folder, leave_to_leader, require_same_data, taken_up
 from photograft.workflow.grafting import Grafting
 from photograft.workflow.members import MAIN, Learnt, Member, balance_of, refit_of, strengths_text
 from photograft.workflow.mirror import mirror_finished
 from photograft.workflow.narrator import Narrator, Silent, say_notes
 from photograft.workflow.prepare import Plan, Prepared, Setup, prepared
 from photograft.workflow.resolve import resolve_strength, resolve_test, with_whole_paths
-from photograft.workflow.resume import Unfinished, begin, forget_progress, has_begun, resumable, unfinished_run
+from photograft.workflow.resume import Unfinished, begin, forget_progress, has_begun, resumable
 from photograft.workflow.seen import seen_by_backbone
 from photograft.workflow.ship import Model
 from photograft.workflow.source import build_manifest, name_rejected
 from photograft.workflow.untouched import photo_folders, require_outside
+from photograft.workflow.workforce import FitHead, ThisMachine, Workforce, memory_limit
 
 _NAMED = 5
 
@@ -103,6 +106,7 @@ def train(
     config: Config | None = None,
     narrator: Narrator | None = None,
     observe: Observer | None = None,
+    workforce: Workforce | None = None,
 ) -> TrainedRun:
     """Train a classifier on labelled photos, and test it honestly.
 
@@ -115,6 +119,7 @@ def train(
         config: Settings, as `photograft.load_config` reads them.
         narrator: Told what happens; nobody by default.
         observe: Given every evaluation of fine-tuning. What it raises stops the run, whose folder stays as it is.
+        workforce: What reads the photos and fits the heads; this machine by default.
 
     Raises:
         ConfigError: A setting is wrong, or `runs_dir` lies inside the folder of photos.
@@ -127,7 +132,9 @@ def train(
     if root.is_dir():
         require_outside(Path(runs_dir), [root], option="--runs-dir")
     asked, where = _asked(config, quality), Path(runs_dir)
-    return _train(root, asked, where, narrator, lambda: _new_run(where, name), observe=observe)
+    with joined() as ranks:
+        task = _Task(root, asked, where, workforce or _this_machine(asked, narrator))
+        return _train(task, narrator, lambda: _new_run(where, name), observe=observe, ranks=ranks)
 
 
 def resume(
@@ -144,11 +151,13 @@ def resume(
         ConfigError: another process is at it.
     """
     narrator = narrator or Silent()
-    with unfinished_run(Path(run)) as unfinished:
+    with joined() as ranks, taken_up(Path(run), ranks) as unfinished:
         folder = unfinished.folder
         narrator.say(f"Going on with {folder.path}")
-        photos, config, parent = unfinished.photos, unfinished.config, folder.path.parent
-        return _train(photos, config, parent, narrator, lambda: nullcontext(folder), unfinished, observe=observe)
+        task = _Task(
+            unfinished.photos, unfinished.config, folder.path.parent, _this_machine(unfinished.config, narrator)
+        )
+        return _train(task, narrator, lambda: nullcontext(folder), unfinished, observe=observe, ranks=ranks)
 
 
 @contextmanager
@@ -158,33 +167,48 @@ def _new_run(runs_dir: Path, name: str) -> Iterator[RunFolder]:
         yield run
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What is asked for: photos, settings, where runs are kept, and who reads the photos and fits the heads."""
+
+    root: Path
+    asked: Config
+    runs_dir: Path
+    workforce: Workforce
+
+
 def _train(
-    root: Path,
-    asked: Config,
-    runs_dir: Path,
+    task: _Task,
     narrator: Narrator,
     open_folder: Callable[[], AbstractContextManager[RunFolder]],
     unfinished: Unfinished | None = None,
     *,
     observe: Observer | None = None,
+    ranks: Ranks,
 ) -> TrainedRun:
-    clock = Clock()
+    clock, root, force = Clock(), task.root, task.workforce
+    narrator = narrator if ranks.leads else Silent()
     settle = None if unfinished is None else unfinished.settle
-    with prepared(root, asked, clock, narrator, settle=settle) as ready:
-        require_outside(runs_dir, photo_folders(root, ready.source.listing), option="--runs-dir")
-        manifest, tables = _read_photos(ready, clock, narrator)
-    trained = _train_linear(ready, asked, manifest, tables, clock, narrator)
+    how: dict[str, Any] = {"settle": settle, "ranks": ranks, "reads_here": force.reads_here}
+    with ranks.in_turn(), prepared(root, task.asked, clock, narrator, **how) as ready:
+        _require_steps(ready, ranks)
+        require_outside(task.runs_dir, photo_folders(root, ready.source.listing), option="--runs-dir")
+        manifest, tables = _read_photos(ready, force, clock, narrator)
+    trained = _train_linear(ready, task, manifest, tables, clock, narrator)
     if unfinished is not None:
         trained = unfinished.taken_up(trained)
     cut = {setup.name: setup.grafting for setup in ready.members if setup.grafting is not None}
-    with open_folder() as run:
+    require_same_data(trained, ranks)
+    with open_folder() if ranks.leads or unfinished is not None else follower_folder() as run:
         if not cut:
             with run.removed_on_failure():
                 evaluations, folds, warnings = finish_run(run, trained, clock, narrator)
         else:
             cache_dir = ready.readers[0].store.cache.folder
-            with resumable(run, narrator):
-                trained = _fine_tune(run, cut, trained, root, cache_dir, clock, narrator, observe)
+            with resumable(run, narrator, shown=ranks.from_leader(lambda: str(run.path))):
+                runner = FitRunner(run, narrator, trained.config.train.checkpoint_steps, observe, ranks)
+                trained = _fine_tune(runner, cut, trained, root, cache_dir, clock)
+                leave_to_leader(ranks)
                 evaluations, folds, warnings = finish_run(run, trained, clock, narrator)
                 forget_progress(run)
     warnings += mirror_finished(run.path, trained.config.track)
@@ -194,19 +218,26 @@ def _train(
     return TrainedRun(run.path, run.model, classes, test, oof, clock.seconds, tuple(warnings), val, folds)
 
 
+def _this_machine(config: Config, narrator: Narrator) -> Workforce:
+    return ThisMachine(memory_limit(config), narrator)
+
+
+def _require_steps(ready: Prepared, ranks: Ranks) -> None:
+    """Several processes train a network; a linear head alone is one process's work of seconds."""
+    if ranks.size > 1 and all(setup.grafting is None for setup in ready.members):
+        raise ConfigError(
+            f"{ranks.size} processes share fine-tuning, and at graft point head there is none: give model.graft "
+            "(blocks:2 ...) or --quality best, or start photograft train without torchrun"
+        )
+
+
 def _fine_tune(
-    run: RunFolder,
-    cut: dict[str, Grafting],
-    trained: Trained,
-    root: Path,
-    cache_dir: Path,
-    clock: Clock,
-    narrator: Narrator,
-    observe: Observer | None,
+    runner: FitRunner, cut: dict[str, Grafting], trained: Trained, root: Path, cache_dir: Path, clock: Clock
 ) -> Trained:
     """Every member that was cut, one after the other; a run that was begun goes on where it was stopped."""
-    goes_on, learnt = has_begun(run), trained.learnt
-    with nullcontext() if goes_on else run.removed_on_failure():
+    run, narrator, learnt = runner.run, runner.narrator, trained.learnt
+    goes_on = has_begun(run)
+    with nullcontext() if goes_on else run.removed_on_failure(), runner.ranks.in_turn():
         tunings = {
             member.name: reserve(run, member, cut[member.name], learnt, cache_dir=cache_dir, narrator=narrator)
             for member in trained.members
@@ -218,7 +249,7 @@ def _fine_tune(
             trained = replace(trained, config=members[0].config, reasons=members[0].reasons)
         if not goes_on:
             begin(run, trained, root)
-    runner = FitRunner(run, narrator, trained.config.train.checkpoint_steps, observe)
+    runner.checkpoint_steps = trained.config.train.checkpoint_steps
     tuned = {
         name: fine_tune(tuning, learnt, runner, goes_on=goes_on, cache_dir=cache_dir, clock=clock)
         for name, tuning in tunings.items()
@@ -246,25 +277,18 @@ def _asked(config: Config | None, quality: Quality | None) -> Config:
     return config if quality is None else config.model_copy(update={"quality": quality})
 
 
-def _read_photos(ready: Prepared, clock: Clock, narrator: Narrator) -> tuple[Manifest, list[FeatureTable]]:
+def _read_photos(
+    ready: Prepared, workforce: Workforce, clock: Clock, narrator: Narrator
+) -> tuple[Manifest, list[FeatureTable]]:
     """The manifest, and the features of every member."""
-    cache, listing = ready.readers[0].store.cache, ready.source.listing
-    warned = cache.warning
-    readers = list({id(reader): reader for reader in ready.readers}.values())
     with clock.stage("scan and extract"):
-        rows = readers[0].read(listing.files, narrator)
-        for reader in readers[1:]:
-            reader.read(listing.files, narrator)
-    if cache.warning != warned:
-        narrator.say(f"warning: {cache.warning}")
+        rows = workforce.photos(ready, narrator)
     manifest = build_manifest(ready.source, rows)
     say_notes(manifest.notes, narrator)
     name_rejected(manifest, narrator)
-    _check_usable(manifest, listing, ready.config)
+    _check_usable(manifest, ready.source.listing, ready.config)
     with clock.stage("load features"):
-        contents = [photo.content for photo in manifest.usable.photos]
-        tables = {id(reader): reader.store.table(contents) for reader in readers}
-    return manifest, [tables[id(reader)] for reader in ready.readers]
+        return manifest, workforce.tables(ready, manifest)
 
 
 def _name_conflicts(splits: Splits, issues: tuple[Issue, ...], narrator: Narrator) -> None:
@@ -293,7 +317,7 @@ def _check_usable(manifest: Manifest, listing: Listing, config: Config) -> None:
 
 def _train_linear(
     ready: Prepared,
-    asked: Config,
+    task: _Task,
     manifest: Manifest,
     tables: Sequence[FeatureTable],
     clock: Clock,
@@ -302,7 +326,7 @@ def _train_linear(
     """Group, split and fit linear heads: everything between the features and the run folder."""
     cache = ready.readers[0].store.cache
     # Classes whose photos were all left out by edits are none.
-    targets = find_targets(manifest.usable.classes, asked, several=ready.targets.several)
+    targets = find_targets(manifest.usable.classes, task.asked, several=ready.targets.several)
     with clock.stage("group and split"):
         splits, issues = _group_and_split(manifest, targets, tables[0], ready.config)
     _name_conflicts(splits, issues, narrator)
@@ -310,7 +334,7 @@ def _train_linear(
     learnt = Learnt(manifest, issues, splits, rows, targets, Scratch(cache.folder))
     with clock.stage("train"):
         members = tuple(
-            _linear_member(setup, reader, table, learnt)
+            _linear_member(setup, reader, table, learnt, task.workforce.fit)
             for setup, reader, table in zip(ready.members, ready.readers, tables, strict=True)
         )
     config, reasons = _resolve_rest(ready, learnt, members)
@@ -318,15 +342,15 @@ def _train_linear(
         members = (replace(members[0], config=config, reasons=reasons), *members[1:])
     backbones = dict.fromkeys(member.config.model.backbone for member in members)
     seen = [warning for backbone in backbones for warning in seen_by_backbone(backbone, manifest, splits)]
-    return Trained(to_yaml(asked), config, reasons, learnt, members, (*filter(None, [cache.warning]), *seen))
+    return Trained(to_yaml(task.asked), config, reasons, learnt, members, (*filter(None, [cache.warning]), *seen))
 
 
-def _linear_member(setup: Setup, reader: PhotoReader, table: FeatureTable, learnt: Learnt) -> Member:
+def _linear_member(setup: Setup, reader: PhotoReader, table: FeatureTable, learnt: Learnt, fit: FitHead) -> Member:
     """Cross-validate over train + val, then fit the heads that are tested: on the same rows, or on train alone."""
     train, targets = setup.config.train, _same_targets(setup, learnt)
     folds, refit = learnt.splits.fold_N[learnt.rows], refit_of(setup.config)
     fits = tuple(
-        fit_head(
+        fit(
             table.embedding_ND,
             learnt.truth(target, learnt.rows),
             folds,

@@ -1,28 +1,29 @@
-"""The trials of a search: asked of Optuna, run or taken up, told. Any number of processes may be at it.
-
-Whoever runs a trial holds a lock that frees itself when the process dies, however it dies. A trial that is running
-without its lock being held is therefore one that was broken off, and the next process to come takes it up.
-"""
+"""The trials of a search: asked of Optuna, run or taken up, told. Any number of processes may be at it."""
 
 from __future__ import annotations
 
-import sqlite3
-import warnings
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from photograft.config.document import write_value
 from photograft.config.space import Metric, Pruner, Range, Searched, Space
-from photograft.errors import MissingExtraError
+from photograft.config.storage_url import VARIABLE, without_password
 from photograft.tracking.run_folder import RunFolder
 from photograft.values import Record
 from photograft.workflow.scoring import LOWER_IS_BETTER
+from photograft.workflow.trial_claims import REASON, Claims, FileClaims, StorageClaims, counting, slots_of
+from photograft.workflow.trial_storage import (
+    StorageProblem,
+    open_folder_storage,
+    open_shared_storage,
+    plain_errors,
+    quiet,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -31,10 +32,7 @@ if TYPE_CHECKING:
 Sampler = Literal["tpe", "grid", "random"]
 BASE = "base"
 """The mark of the trial with the base settings, with those of them that lie in the space."""
-_REASON, _RUN, _SECONDS = "reason", "run", "seconds"
-_DATABASE, _CLAIMS = "trials.db", ".claims.lock"
-_WAIT_S = 120.0
-"""Seconds that a process waits for the others to let go of the database."""
+_RUN, _SECONDS, _PLAN = "run", "seconds", "plan"
 _FEWEST = 10
 """Finished trials below which nothing is said about the importance of settings."""
 
@@ -62,11 +60,30 @@ class Pruned(Exception):
     """The trial is given up: others were better at this epoch."""
 
 
-class Trials:
-    """The trials of the search in a folder."""
+class Lost(Exception):
+    """The trial gave no sign of life for too long, and was given to another process."""
 
-    def __init__(self, study: optuna.Study, folder: Path, space: Space, sampler: Sampler) -> None:
-        self.study, self.folder, self.space, self.sampler = study, folder, space, sampler
+
+@dataclass(frozen=True)
+class SharedStudy:
+    """Where several machines keep the trials of a search: the storage, the study in it, and a digest of the plan.
+
+    A study is made where `new`, else joined.
+    """
+
+    storage: str
+    study: str
+    plan: str
+    new: bool
+
+
+class Trials:
+    """The trials of a search. `storage` is where several machines keep them, None where it is the folder."""
+
+    def __init__(
+        self, study: optuna.Study, space: Space, sampler: Sampler, claims: Claims, *, storage: str | None
+    ) -> None:
+        self.study, self.space, self.sampler, self.claims, self.storage = study, space, sampler, claims, storage
 
     def begin(self, values_of_base: Mapping[str, Any], *, n: int) -> None:
         """Put the base settings first, and behind them, for a grid, as many combinations as are asked for."""
@@ -87,51 +104,61 @@ class Trials:
 
     def rows(self) -> list[TrialRow]:
         """All trials so far, in their order."""
-        return [self._row(each) for each in self.study.get_trials(deepcopy=False)]
+        slots = slots_of(self.study.get_trials(deepcopy=False))
+        return [self._row(slot, counting(entries) or entries[-1]) for slot, entries in slots.items()]
 
     @contextmanager
     def claim(self, *, n: int) -> Iterator[Claimed | None]:
-        """The next trial to run, held by its lock: one that was broken off, or a new one while there are fewer than n.
+        """The next trial to run, held in the block: one that was broken off, or a new one while there are fewer than n.
 
         None where there is nothing to do, though other processes may still be at theirs.
         """
-        with self._short_lock():
-            claimed = self._broken_off() or self._new(n)
-        if claimed is None:
-            yield None
-            return
-        try:
-            yield claimed
-        finally:
-            claimed.lock.release()
+        import optuna
+
+        with self.claims.trial(n) as held:
+            if held is None:
+                yield None
+                return
+            self._seed_for(held.slot)
+            with quiet():
+                trial = optuna.trial.Trial(self.study, held.trial_id)
+            is_base = BASE in trial.user_attrs
+            yield Claimed(trial, held.slot, self._suggest(trial), is_base, held.again, self.storage)
 
     def others_at_work(self) -> bool:
         """Whether another process is running a trial."""
-        import optuna
-
-        running = self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-        return any(self._is_held(each.number) for each in running)
+        return self.claims.others_at_work()
 
     def complete(self, claimed: Claimed, score: float, *, run: str, seconds: float) -> None:
-        """Tell what a trial came to."""
-        claimed.trial.set_user_attr(_RUN, run)
-        claimed.trial.set_user_attr(_SECONDS, seconds)
-        self.study.tell(claimed.trial, score)
+        """Tell what a trial came to.
+
+        Raises:
+            Lost: it was given to another process, whose result counts.
+        """
+        if math.isnan(score):
+            self.fail(claimed, "its score is no number", seconds=seconds)
+            return
+        with _telling(self.storage):
+            claimed.trial.set_user_attr(_RUN, run)
+            claimed.trial.set_user_attr(_SECONDS, seconds)
+            self.study.tell(claimed.trial, score)
 
     def fail(self, claimed: Claimed, reason: str, *, seconds: float) -> None:
-        """Tell that a trial gave no model, and why."""
+        """Tell that a trial gave no model, and why; raises like `complete`."""
         import optuna
 
-        claimed.trial.set_user_attr(_REASON, reason)
-        claimed.trial.set_user_attr(_SECONDS, seconds)
-        self.study.tell(claimed.trial, state=optuna.trial.TrialState.FAIL)
+        with _telling(self.storage):
+            claimed.trial.set_user_attr(REASON, reason)
+            claimed.trial.set_user_attr(_SECONDS, seconds)
+            self.study.tell(claimed.trial, state=optuna.trial.TrialState.FAIL)
 
     def prune(self, claimed: Claimed, *, seconds: float) -> None:
-        """Tell that a trial was given up."""
+        """Tell that a trial was given up; raises like `complete`."""
         import optuna
 
-        claimed.trial.set_user_attr(_SECONDS, seconds)
-        self.study.tell(claimed.trial, state=optuna.trial.TrialState.PRUNED)
+        with _telling(self.storage):
+            claimed.trial.set_user_attr(_SECONDS, seconds)
+            self.study.tell(claimed.trial, state=optuna.trial.TrialState.PRUNED)
 
     def importance(self) -> dict[str, float]:
         """How much each setting had to do with being among the best trials, as shares; empty where too few are done.
@@ -156,53 +183,6 @@ class Trials:
             except (ValueError, RuntimeError):  # settings that were never tried together
                 return {}
         return {name: float(share) for name, share in found.items()}
-
-    # -- claiming ------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _short_lock(self) -> Iterator[None]:
-        with FileLock(self.folder / _CLAIMS, timeout=_WAIT_S):
-            yield
-
-    def _broken_off(self) -> Claimed | None:
-        import optuna
-
-        for frozen in self.study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-            lock = self._lock(frozen.number)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue  # somebody is at it
-            self._seed_for(frozen.number)
-            trial = optuna.trial.Trial(self.study, frozen._trial_id)
-            return Claimed(trial, self._suggest(trial), BASE in frozen.user_attrs, lock, again=True)
-        return None
-
-    def _new(self, n: int) -> Claimed | None:
-        import optuna
-
-        every = self.study.get_trials(deepcopy=False)
-        waiting = [each for each in every if each.state == optuna.trial.TrialState.WAITING]
-        if len(every) - len(waiting) >= n or (self.sampler == "grid" and not waiting):
-            return None
-        self._seed_for(waiting[0].number if waiting else len(every))
-        with quiet():
-            trial = self.study.ask()
-        lock = self._lock(trial.number)
-        lock.acquire(timeout=_WAIT_S)
-        return Claimed(trial, self._suggest(trial), BASE in trial.user_attrs, lock, again=False)
-
-    def _is_held(self, number: int) -> bool:
-        lock = self._lock(number)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        lock.release()
-        return False
-
-    def _lock(self, number: int) -> FileLock:
-        return FileLock(self.folder / f".trial-{number:04}.lock")
 
     def _seed_for(self, number: int) -> None:
         """Draw each trial by numbers of its own, so that one that is asked again gets the same values."""
@@ -234,102 +214,118 @@ class Trials:
     def _stored(setting: Searched, value: Any) -> Any:
         return value if isinstance(setting.values, Range) else write_value(value)
 
-    def _row(self, trial: FrozenTrial) -> TrialRow:
+    def _row(self, number: int, trial: FrozenTrial) -> TrialRow:
         state = {"FAIL": "failed"}.get(trial.state.name, trial.state.name.lower())
         known = {each.name: each for each in self.space.settings}
         return TrialRow(
-            number=trial.number,
+            number=number,
             state=state,
             is_base=BASE in trial.user_attrs,
             score=trial.value if state == "complete" else None,
             values={name: _read(known[name], value) for name, value in trial.params.items() if name in known},
             run=str(trial.user_attrs.get(_RUN, "")),
             seconds=float(trial.user_attrs.get(_SECONDS, 0.0)),
-            reason=str(trial.user_attrs.get(_REASON, "")),
+            reason=str(trial.user_attrs.get(REASON, "")),
             curve=tuple(sorted(trial.intermediate_values.items())),
         )
 
 
 @dataclass(frozen=True)
 class Claimed:
-    """A trial to run: the values to try, and whether it was begun by a process that is gone (`again`)."""
+    """A trial to run: its place among all, from 0, the values to try, and whether a process that is gone began it
+    (`again`).
+    """
 
     trial: Trial
+    number: int
     values: dict[str, Any]
     is_base: bool
-    lock: FileLock
     again: bool
-
-    @property
-    def number(self) -> int:
-        """Its place among all trials, from 0."""
-        return int(self.trial.number)
+    storage: str | None
 
     def observe(self, record: Record, *, metric: Metric) -> None:
         """Take note of an epoch of the first fit that is judged, and give up where other trials were better.
 
         Raises:
             Pruned: the trial is to end.
+            Lost: it was given to another process.
         """
         judged = record.val_loss if metric in LOWER_IS_BETTER else record.val_accuracy
         epoch = int(record.epoch)
         if judged is None or record.epoch != epoch or not record.fit.endswith(("train", "fold 1")):
             return
-        if epoch in self.trial.study.trials[self.number].intermediate_values:
-            return  # it was told before the process was stopped
-        self.trial.report(judged, epoch)
-        if not self.is_base and self.trial.should_prune():
+        with _telling(self.storage):
+            if epoch in self.trial.study.trials[self.trial.number].intermediate_values:
+                return  # it was told before the process was stopped
+            self.trial.report(judged, epoch)
+            pruned = not self.is_base and self.trial.should_prune()
+        if pruned:
             raise Pruned
 
 
 @contextmanager
-def open_trials(folder: RunFolder, space: Space, sampler: Sampler) -> Iterator[Trials]:
-    """The trials of the search in a folder, in a database that several processes may use.
+def open_trials(
+    folder: RunFolder, space: Space, sampler: Sampler, *, shared: SharedStudy | None = None
+) -> Iterator[Trials]:
+    """The trials of the search in a folder: in a database there, or in the storage that several machines share.
 
     Raises:
         MissingExtraError: Optuna is not installed.
+        StorageProblem: The storage cannot be used, or does not have this search.
     """
-    require_optuna()
-    import optuna
-
-    path = folder.path.absolute() / _DATABASE
-
-    def connect() -> sqlite3.Connection:  # by the path itself, which may hold what has a meaning in an address
-        return sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False)
-
-    with quiet():
-        storage = optuna.storages.RDBStorage("sqlite:///trials.db", engine_kwargs={"creator": connect})
-    try:
-        with quiet():
-            study = optuna.create_study(
-                storage=storage,
-                study_name="trials",
-                load_if_exists=True,
-                direction="minimize" if space.metric in LOWER_IS_BETTER else "maximize",
-                pruner=_pruner(space.pruner),
+    queued = sampler == "grid"
+    if shared is None:
+        with open_folder_storage(folder.path) as storage:
+            study = _study(storage, "trials", space, new=True)
+            claims: Claims = FileClaims(study, folder.path, queued=queued)
+            yield Trials(study, space, sampler, claims, storage=None)
+        return
+    with open_shared_storage(shared.storage, folder.path, grace=space.grace, new=shared.new) as opened:
+        try:
+            study, end = (_study(opened, name, space, new=shared.new) for name in (shared.study, f"{shared.study} end"))
+        except KeyError:
+            raise StorageProblem(
+                f"the storage {without_password(shared.storage)} does not have the search {shared.study}: it was begun "
+                f"in another one; name that in {VARIABLE}."
+            ) from None
+        if shared.new:
+            study.set_user_attr(_PLAN, shared.plan)
+        elif study.user_attrs.get(_PLAN) != shared.plan:
+            raise StorageProblem(
+                f"{folder.path} is not what the search {shared.study} was begun with: its base.yaml, space.yaml or "
+                "splits.csv were changed, or are an older copy. Every machine needs the same folder."
             )
-        yield Trials(study, folder.path, space, sampler)
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def require_optuna() -> None:
-    """Raise MissingExtraError where Optuna is not installed."""
-    try:
-        with quiet():
-            import optuna
-    except ImportError as error:
-        raise MissingExtraError("photograft tune", "tune") from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
+        yield Trials(study, space, sampler, StorageClaims(study, end, opened, queued=queued), storage=shared.storage)
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Leave out what Optuna warns of: parts of it that may still change, in words for programmers."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _telling(storage: str | None) -> Iterator[None]:
+    import optuna
+
+    try:
+        with plain_errors(storage):
+            yield
+    except optuna.exceptions.UpdateFinishedTrialError as error:
+        raise Lost from error
+    except OSError as error:
+        if storage is None:
+            raise
+        raise StorageProblem(f"the storage {without_password(storage)} cannot be used ({error}).") from error
+
+
+def _study(storage: optuna.storages.BaseStorage, name: str, space: Space, *, new: bool) -> optuna.Study:
+    import optuna
+
+    with quiet():
+        if not new:
+            return optuna.load_study(storage=storage, study_name=name, pruner=_pruner(space.pruner))
+        return optuna.create_study(
+            storage=storage,
+            study_name=name,
+            load_if_exists=True,
+            direction="minimize" if space.metric in LOWER_IS_BETTER else "maximize",
+            pruner=_pruner(space.pruner),
+        )
 
 
 def _sampler(name: Sampler, seed: int) -> optuna.samplers.BaseSampler:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -13,24 +14,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from photograft.config import Config
 from photograft.config.space import read_space
+from photograft.config.storage_url import JOURNAL, given_storage
 from photograft.data.files import printable
-from photograft.errors import DataError, PhotograftError
+from photograft.errors import ConfigError, DataError, PhotograftError
 from photograft.reporting.tune_document import trial_line, tune_lines
 from photograft.tracking.run_folder import create_run, run_stem
 from photograft.workflow.narrator import Narrator, Progress, Silent
 from photograft.workflow.resolve import with_whole_paths
 from photograft.workflow.scoring import score_run
-from photograft.workflow.trials import Claimed, Pruned, Sampler, Trials, open_trials, require_optuna
-from photograft.workflow.tune_plan import Plan, Search, begin_search, now, open_search, write_plan
+from photograft.workflow.trial_storage import StorageProblem, open_shared_storage, require_optuna
+from photograft.workflow.trials import Claimed, Lost, Pruned, Sampler, Trials, open_trials
+from photograft.workflow.tune_plan import (
+    Plan,
+    Search,
+    begin_search,
+    now,
+    open_search,
+    require_same_photos,
+    write_plan,
+)
 from photograft.workflow.untouched import require_outside
 from photograft.workflow.winner import conclude, find_or_train, remove_runs, write_document
 
 TRIALS = 20
-_FINISH = ".finish.lock"
+_POLL_S = 2.0
+"""Seconds between two looks at what the other machines have done."""
 _STOP_S = 120.0
 """Seconds that workers have to end their step and save."""
 
@@ -81,7 +91,7 @@ def tune(
         narrator: Told what happens; nobody by default.
 
     Raises:
-        ConfigError: The space or a setting is wrong.
+        ConfigError: The space or a setting is wrong, or the storage that several machines share cannot be used.
         DataError: The photos need attention.
         TrainingError: No trial gave a model.
         MissingExtraError: Optuna is not installed.
@@ -90,6 +100,7 @@ def tune(
     require_optuna()
     base, file = with_whole_paths(config or Config()), Path(space)
     found = read_space(file, base)
+    _require_storage(given_storage(found.storage), found.grace)
     if sampler == "grid":
         trials = min(trials, 1 + sum(1 for _ in found.grid()))
     if not root.exists():
@@ -108,6 +119,7 @@ def tune(
 def resume_tuning(
     search: str | os.PathLike[str],
     *,
+    photos: str | os.PathLike[str] | None = None,
     trials: int | None = None,
     minutes: float | None = None,
     workers: int = 1,
@@ -116,24 +128,42 @@ def resume_tuning(
     """Go on with a search that was stopped, or join one that is running; `trials` may be more or fewer than before.
 
     A trial that was broken off is finished from its own run where it was fine-tuning, else run again with the same
-    settings. Time counts anew.
+    settings. Time counts anew. Where several machines are at it, `photos` says where they are on this one.
 
     Raises:
         ModelError: The folder is no search.
-        DataError: Its photos are not there any more.
+        ConfigError: The storage that several machines share cannot be used.
+        DataError: Its photos are not there any more, or are others than on the other machines.
         TrainingError: No trial gave a model.
     """
     found, narrator = open_search(Path(search)), narrator or Silent()
     require_optuna()
+    if photos is not None and found.storage is None:
+        raise ConfigError("photos beside --resume are for a search with a `storage`; leave them out.")
+    written = found.plan.photos
+    if photos is not None:
+        found = replace(found, plan=replace(found.plan, photos=str(Path(photos).absolute())))
     if not Path(found.plan.photos).exists():  # else every trial that is left would fail, and count
         raise DataError(
-            f"the photos of this search are not at {printable(Path(found.plan.photos))}: put them back there."
+            f"the photos of this search are not at {printable(Path(found.plan.photos))}: "
+            + ("put them back there." if found.storage is None else "say where: photograft tune PHOTOS --resume FOLDER")
         )
     if trials is not None and trials != found.plan.trials:
         found = replace(found, plan=replace(found.plan, trials=trials))
-        write_plan(found)
+        write_plan(replace(found, plan=replace(found.plan, photos=written)))
+    if found.storage is not None:
+        with open_trials(found.folder, found.space, found.plan.sampler, shared=found.shared()):
+            pass  # what is wrong with the storage is said before all photos are read
+        require_same_photos(found, narrator)
     minutes = minutes if minutes is not None else found.plan.minutes
     return _go_on(found, narrator, minutes=minutes, workers=workers)
+
+
+def _require_storage(storage: str | None, grace: int) -> None:
+    """Say what is wrong with a database before all photos are read."""
+    if storage is not None and not storage.startswith(JOURNAL):
+        with open_shared_storage(storage, Path(), grace=grace, new=True):
+            pass
 
 
 def _go_on(search: Search, narrator: Narrator, *, minutes: float | None, workers: int) -> Tuned:
@@ -142,18 +172,18 @@ def _go_on(search: Search, narrator: Narrator, *, minutes: float | None, workers
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     narrator.say(f"Search: {path}")
     try:
-        with open_trials(search.folder, search.space, search.plan.sampler) as trials:
+        with open_trials(search.folder, search.space, search.plan.sampler, shared=search.shared()) as trials:
             with _workers(search, workers - 1, minutes) as helpers:
                 _run_trials(search, trials, narrator, deadline)
                 for helper in helpers:
                     helper.wait()
-            with FileLock(path / _FINISH):
+            with trials.claims.ending(narrator):
                 if trials.others_at_work():
                     narrator.say("Other processes are still at their trials; the last of them ends the search.")
                     document = write_document(search, trials)
                 else:
                     document = conclude(search, trials, narrator)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StorageProblem):
         narrator.say(f"Go on with: photograft tune --resume {shlex.quote(str(path))}")
         raise
     narrator.say(f"Search: {path / 'tune.html'}")
@@ -164,12 +194,14 @@ def _go_on(search: Search, narrator: Narrator, *, minutes: float | None, workers
 def _workers(search: Search, n: int, minutes: float | None) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Other processes at the same search, each with a log in its folder; none is left when the block ends."""
     path = search.folder.path
-    command = [sys.executable, "-m", "photograft", "tune", "--resume", str(path.absolute())]
+    here = [search.plan.photos] if search.storage is not None else []
+    host = f"{socket.gethostname()}-" if search.storage is not None else ""
+    command = [sys.executable, "-m", "photograft", "tune", *here, "--resume", str(path.absolute())]
     command += [] if minutes is None else ["--minutes", f"{minutes:g}"]
     helpers: list[subprocess.Popen[bytes]] = []
     try:
         for number in range(2, n + 2):
-            with (path / f"worker-{number}.log").open("ab") as log:
+            with (path / f"worker-{host}{number}.log").open("ab") as log:
                 helpers.append(
                     subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
                 )
@@ -187,20 +219,38 @@ def _workers(search: Search, n: int, minutes: float | None) -> Iterator[list[sub
 
 
 def _run_trials(search: Search, trials: Trials, narrator: Narrator, deadline: float | None) -> None:
+    waited = False
     while deadline is None or time.monotonic() < deadline:
         with trials.claim(n=search.plan.trials) as claimed:
-            if claimed is None:
-                return
-            if claimed.again:
-                narrator.say(f"Trial {claimed.number + 1} was broken off; it is taken up.")
-            _run_trial(search, trials, claimed, narrator)
-        document = write_document(search, trials)
-        narrator.say(trial_line(document, claimed.number + 1))
+            if claimed is not None:
+                if claimed.again:
+                    narrator.say(f"Trial {claimed.number + 1} was broken off; it is taken up.")
+                _run_trial(search, trials, claimed, narrator)
+        if claimed is not None:
+            document = write_document(search, trials)
+            narrator.say(trial_line(document, claimed.number + 1))
+            continue
+        if not trials.claims.waits or not trials.others_at_work():
+            return
+        if not waited:
+            narrator.say("Waiting for the trials of other processes; one that is broken off is taken up here.")
+            waited = True
+        time.sleep(_POLL_S)
     narrator.say("The time is up.")
 
 
 def _run_trial(search: Search, trials: Trials, claimed: Claimed, narrator: Narrator) -> None:
     """Run a trial and tell what came of it. What is stopped from outside stays as it is, to be taken up."""
+    try:
+        _judge_trial(search, trials, claimed, narrator)
+    except Lost:
+        narrator.say(
+            f"Trial {claimed.number + 1} gave no sign of life for {search.space.grace} s and was given to another "
+            "process; what it came to here does not count."
+        )
+
+
+def _judge_trial(search: Search, trials: Trials, claimed: Claimed, narrator: Narrator) -> None:
     began, plan, metric = time.monotonic(), search.plan, search.space.metric
     name = f"trial-{claimed.number + 1:04}"
     quiet = _Quiet(narrator, f"Trial {claimed.number + 1}")
@@ -210,6 +260,8 @@ def _run_trial(search: Search, trials: Trials, claimed: Claimed, narrator: Narra
             search, name, config, narrator=quiet, observe=lambda record: claimed.observe(record, metric=metric)
         )
         score = score_run(run, metric, part=plan.part)
+    except (Lost, StorageProblem):
+        raise
     except Pruned:
         remove_runs(search, name)
         trials.prune(claimed, seconds=time.monotonic() - began)

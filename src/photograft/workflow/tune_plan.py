@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,18 +13,22 @@ from typing import Any, Literal
 
 from photograft.config import Config, load_config, to_yaml
 from photograft.config.space import Range, Space, read_space, value_of, with_values
+from photograft.config.storage_url import given_storage, without_password
 from photograft.data.files import printable
 from photograft.data.split import TEST_FRACTION
-from photograft.errors import ConfigError, ModelError
+from photograft.errors import ConfigError, DataError, ModelError
 from photograft.tracking.openings import SEARCH
 from photograft.tracking.run_folder import RunFolder
-from photograft.values import Splits
+from photograft.workflow.clock import Clock
+from photograft.workflow.environment import data_sha256
 from photograft.workflow.narrator import Narrator
-from photograft.workflow.resolve import resolve_graft, trains_by_steps, with_whole_paths
-from photograft.workflow.split import check_split, split
-from photograft.workflow.trials import Sampler, open_trials
+from photograft.workflow.resolve import resolve_graft, resolve_input, trains_by_steps, with_whole_paths
+from photograft.workflow.source import open_source, scan_source
+from photograft.workflow.split import SplitDone, check_split, split
+from photograft.workflow.trials import Sampler, SharedStudy, open_trials
 
-_FORMAT = 1
+_FORMAT, _SHARED_FORMAT = 1, 2
+"""Releases that know the first alone would look for the trials in the folder."""
 _SPACE, _BASE, _SPLITS = "space.yaml", "base.yaml", "splits.csv"
 
 
@@ -30,6 +36,9 @@ _SPACE, _BASE, _SPLITS = "space.yaml", "base.yaml", "splits.csv"
 class Plan:
     """What was asked for. `part` names the photos that judge the trials, None for all but those of the test part, which
     are `test` many: both are known once the photos are divided.
+
+    Where several machines are at it, `storage` is where the trials are, without a password, `study` what they are
+    called there, and `data` the hash of the photos.
     """
 
     photos: str
@@ -40,16 +49,30 @@ class Plan:
     sampler: Sampler
     part: str | None = None
     test: int = 0
+    storage: str | None = None
+    study: str = ""
+    data: str = ""
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search in its folder."""
+    """A search in its folder. `storage` is the whole address of where several machines keep the trials."""
 
     folder: RunFolder
     plan: Plan
     base: Config
     space: Space
+    storage: str | None = None
+
+    def shared(self, *, new: bool = False) -> SharedStudy | None:
+        """Where the trials are and what they belong to; None where the folder has them."""
+        if self.storage is None:
+            return None
+        digest = hashlib.sha256()
+        for name in (_BASE, _SPACE, _SPLITS):
+            file = self.folder.path / name
+            digest.update(file.read_bytes() if file.is_file() else b"")
+        return SharedStudy(self.storage, self.plan.study, digest.hexdigest(), new)
 
     def settings(self, values: dict[str, Any], *, open_test: bool = False) -> Config:
         """The settings of a trial.
@@ -76,15 +99,22 @@ def begin_search(folder: RunFolder, plan: Plan, base: Config, space_file: Path, 
     Where nobody says how large the test part is, there is one also for few photos: the winner needs photos to be judged
     by that did not choose it.
     """
+    storage = given_storage(read_space(space_file, base).storage)
     with folder.removed_on_failure():
-        splits, base = _divide(folder, Path(plan.photos), base, narrator)
+        divided, base = _divide(folder, Path(plan.photos), base, narrator)
+        splits = divided.splits
         folder.write(_BASE, to_yaml(base))
         folder.write(_SPACE, space_file.read_bytes())
         space = read_space(folder.path / _SPACE, base)
         test = len(splits.rows("test"))
         held_out = test and len(splits.rows("val")) and _may_train_by_steps(base, space)
-        search = Search(folder, replace(plan, part="val" if held_out else None, test=test), base, space)
-        with open_trials(folder, space, plan.sampler) as trials:
+        plan = replace(plan, part="val" if held_out else None, test=test)
+        if storage is not None:
+            study = f"{folder.path.name[:100]} {secrets.token_hex(4)}"
+            data = data_sha256(divided.manifest)
+            plan = replace(plan, storage=without_password(storage), study=study, data=data)
+        search = Search(folder, plan, base, space, storage)
+        with open_trials(folder, space, plan.sampler, shared=search.shared(new=True)) as trials:
             trials.begin({each.name: value_of(base, each.name) for each in space.settings}, n=plan.trials)
         write_plan(search)  # the last: from now on it can be gone on with
     return search
@@ -101,7 +131,7 @@ def open_search(path: Path) -> Search:
         raise ModelError(f"--resume: {printable(path)} is no search of photograft tune (it holds no {SEARCH}).")
     try:
         written = json.loads(folder.read(SEARCH))
-        if written.pop("format") != _FORMAT:
+        if written.pop("format") not in (_FORMAT, _SHARED_FORMAT):
             raise ModelError(f"{path / SEARCH} is of a newer release: pip install -U photograft")
         plan = Plan(**written)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -109,12 +139,36 @@ def open_search(path: Path) -> Search:
     base = load_config(path / _BASE)
     if (path / _SPLITS).is_file():  # the folder may have been moved
         base = base.model_copy(update={"split": base.split.model_copy(update={"file": (path / _SPLITS).absolute()})})
-    return Search(folder, plan, base, read_space(path / _SPACE, base))
+    storage = None if plan.storage is None else given_storage(plan.storage)
+    return Search(folder, plan, base, read_space(path / _SPACE, base), storage)
 
 
 def write_plan(search: Search) -> None:
     """Write down what is asked for, in ASCII, which keeps names that are not UTF-8."""
-    search.folder.write(SEARCH, json.dumps({"format": _FORMAT, **asdict(search.plan)}, indent=2) + "\n")
+    plan, shared = asdict(search.plan), search.plan.storage is not None
+    if not shared:
+        plan = {key: value for key, value in plan.items() if key not in ("storage", "study", "data")}
+    written = {"format": _SHARED_FORMAT if shared else _FORMAT, **plan}
+    search.folder.write(SEARCH, json.dumps(written, indent=2) + "\n")
+
+
+def require_same_photos(search: Search, narrator: Narrator) -> None:
+    """Refuse photos whose contents or labels are not those that the search was begun with.
+
+    Raises:
+        DataError: They are not.
+    """
+    photos, clock = Path(search.plan.photos), Clock()
+    narrator.say("Comparing the photos on this machine with those of the search ...")
+    config, _ = resolve_input(search.base)
+    with open_source(photos, config, clock) as source:
+        manifest = scan_source(source, config, clock, narrator)
+    if data_sha256(manifest) != search.plan.data:
+        raise DataError(
+            f"{printable(photos)} does not hold the photos that this search was begun with: names, labels or contents "
+            "differ. Copy the photos as they are there to this machine, and name their folder: photograft tune PHOTOS "
+            "--resume FOLDER"
+        )
 
 
 def now() -> str:
@@ -122,16 +176,16 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _divide(folder: RunFolder, photos: Path, base: Config, narrator: Narrator) -> tuple[Splits, Config]:
+def _divide(folder: RunFolder, photos: Path, base: Config, narrator: Narrator) -> tuple[SplitDone, Config]:
     if base.split.file is not None:
-        return check_split(photos, base.split.file, config=base, narrator=narrator).splits, base
+        return check_split(photos, base.split.file, config=base, narrator=narrator), base
     if base.split.test == "auto":
         base = base.model_copy(update={"split": base.split.model_copy(update={"test": TEST_FRACTION})})
     narrator.say("Dividing the photos, once for all trials ...")
     file = folder.path / _SPLITS
-    splits = split(photos, file, config=base, narrator=narrator).splits
-    narrator.say(splits.statement)
-    return splits, base.model_copy(update={"split": base.split.model_copy(update={"file": file.absolute()})})
+    divided = split(photos, file, config=base, narrator=narrator)
+    narrator.say(divided.splits.statement)
+    return divided, base.model_copy(update={"split": base.split.model_copy(update={"file": file.absolute()})})
 
 
 def _may_train_by_steps(base: Config, space: Space) -> bool:

@@ -7,11 +7,14 @@ from pathlib import Path, PurePosixPath
 
 from photograft.data.files import printable
 from photograft.data.listing import Listing
+from photograft.data.urls import UrlPath, source_path
 from photograft.errors import ConfigError
 
 
 def require_outside(path: Path, folders: Iterable[Path], *, option: str) -> None:
-    """Raise ConfigError where `path`, which `option` gives, lies inside one of the folders of photos."""
+    """Raise ConfigError where `path`, which `option` gives, lies inside one of the folders of photos, or is a URL."""
+    if isinstance(source_path(path), UrlPath):
+        raise ConfigError(f"{option}: {source_path(path)} is a URL, and this has to be a folder or file on a disk.")
     resolved = path.resolve()
     for folder in folders:
         if resolved.is_relative_to(folder.resolve()):

@@ -24,11 +24,13 @@ from photograft.features.engine_onnx import OnnxEngine
 from photograft.features.extract import take_view
 from photograft.reporting.training import BoundaryFacts
 from photograft.training.inputs import Inputs
+from photograft.training.ranks import ALONE, Ranks
 from photograft.values import Manifest, Photo, PixelArray
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.source import contract_of, read_as_scanned
 
 if TYPE_CHECKING:
+    from photograft.data.loaders import PictureStore
     from photograft.data.transforms import Augmentation
     from photograft.features.boundary import BoundaryInputs
 
@@ -150,17 +152,15 @@ def fill_boundary(
 
 
 @contextmanager
-def pixel_inputs(views: Views, cache: Path, narrator: Narrator) -> Iterator[Inputs]:
-    """Inputs that are pixels: every photo is decoded once, and changed anew in every epoch."""
+def pixel_inputs(views: Views, cache: Path, narrator: Narrator, *, ranks: Ranks = ALONE) -> Iterator[Inputs]:
+    """Inputs that are pixels: every photo is decoded once on each machine, and changed anew in every epoch."""
     from photograft.data.loaders import PictureStore, PixelInputs
 
     photos = views.photos
     contracts = [contract for contract in (views.contract, views.larger) if contract is not None]
     with narrator.progress(len(photos) * len(contracts), "Reading photos") as progress:
         stores = [
-            PictureStore(len(photos), contract.px, folder=cache).fill(
-                _counted(_decoded(views, range(len(photos)), contract), progress.advance)
-            )
+            _pictures(PictureStore(len(photos), contract.px, folder=cache), views, contract, progress.advance, ranks)
             for contract in contracts
         ]
     augmentation = views.augmentation()
@@ -176,6 +176,26 @@ def pixel_inputs(views: Views, cache: Path, narrator: Narrator) -> Iterator[Inpu
         yield inputs
     finally:
         inputs.close()
+
+
+def _pictures(
+    store: PictureStore, views: Views, contract: Contract, advance: Callable[[], None], ranks: Ranks
+) -> PictureStore:
+    """The store with all photos, decoded here or by another process of this machine."""
+
+    def fill() -> str:
+        decoded = _decoded(views, range(len(views.photos)), contract)
+        store.fill(_counted(decoded, advance), shared=ranks.size > 1)
+        return str(store.place)
+
+    place = ranks.from_neighbour(fill)
+    if place is None:
+        return store
+    try:
+        return store.open(place)
+    except OSError:  # a system without such places, or one that keeps processes apart
+        fill()
+        return store
 
 
 def _photos_to_fill(views: Views, rows: Sequence[int]) -> Iterator[tuple[str, PixelArray, PixelArray | None]]:

@@ -21,10 +21,11 @@ from photograft.reporting.study_document import comparison_row
 from photograft.reporting.tune_document import build_tune
 from photograft.reporting.tune_page import render_tune
 from photograft.tracking.run_folder import RunFolder
+from photograft.tracking.run_places import is_held
 from photograft.workflow.fits import Observer
 from photograft.workflow.language import page_language
 from photograft.workflow.narrator import Narrator
-from photograft.workflow.resume import has_begun
+from photograft.workflow.resume import has_begun, read_started
 from photograft.workflow.scoring import LOWER_IS_BETTER
 from photograft.workflow.train import resume, train
 from photograft.workflow.trials import TrialRow, Trials
@@ -78,9 +79,12 @@ def find_or_train(
             if _is_of(path, config):
                 return path
             continue
+        if is_held(path):  # by a process that was cut off from the other machines and does not know it yet
+            continue
         if _is_of(path, config) and has_begun(RunFolder(path)):
             with suppress(ModelError):  # what it needs to go on is damaged
-                return resume(path, narrator=narrator, observe=observe).run
+                if Path(read_started(RunFolder(path))["photos"]) == Path(search.plan.photos):
+                    return resume(path, narrator=narrator, observe=observe).run
         shutil.rmtree(path, ignore_errors=True)
     photos, runs_dir = search.plan.photos, search.folder.path
     return train(photos, name=name, runs_dir=runs_dir, config=config, narrator=narrator, observe=observe).run

@@ -1,0 +1,139 @@
+"""Shards of made-up vectors, asked together as one index of all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from photograft.contract import make_contract, picture_px
+from photograft.retrieval import together
+from photograft.retrieval.chain import Chain
+from photograft.retrieval.directions import directions_of
+from photograft.retrieval.exact import unit_length
+from photograft.retrieval.gathered import Gathered, find_twins, sources_of
+from photograft.retrieval.rows import IndexRow, Rows, write_rows
+from photograft.retrieval.store import IndexInfo, NetworkOfIndex, SourceRow, Stored, StoredFile
+from photograft.retrieval.together import Together, open_together
+from photograft.retrieval.vectors import HALF, digest_of, open_vectors, write_vectors
+from photograft.values import FloatArray
+
+SIZE = 300
+
+
+def stored(folder: Path, vectors_ND: FloatArray, contents: list[str], path: str) -> Stored:
+    """An index of vectors on the disk whose photos are made up."""
+    folder.mkdir(parents=True)
+    n = len(vectors_ND)
+    write_vectors(folder / "vectors.npy", [vectors_ND], n=n, size=SIZE, kind=HALF)
+    rows = [
+        IndexRow(0, f"{i}.jpg", sha256=content, labels=(f"붓꽃 {i % 3}",), vector=i)
+        for i, content in enumerate(contents)
+    ]
+    info = IndexInfo(
+        generation=1,
+        salt="",
+        version="",
+        decoder="",
+        network=NetworkOfIndex(
+            StoredFile("", ""), "", "", SIZE, make_contract(picture_px(64, "whole")), ("whole",), False, {}
+        ),
+        sources=(SourceRow(path),),
+        rows=StoredFile("", ""),
+        vectors=StoredFile("vectors.npy", digest_of(folder / "vectors.npy")),
+        n_rows=n,
+        n_vectors=n,
+    )
+    vectors = open_vectors(folder / "vectors.npy", n=n, size=SIZE, kind=HALF)
+    return Stored(folder, info, Rows(write_rows(rows), n_vectors=n), vectors, None)
+
+
+def made(n: int) -> tuple[FloatArray, list[str]]:
+    rng = np.random.default_rng(1)
+    kinds_KD = rng.standard_normal((60, SIZE)).astype(np.float32)
+    vectors_ND = unit_length(kinds_KD[rng.integers(60, size=n)] + rng.standard_normal((n, SIZE)).astype(np.float32))
+    return vectors_ND, [hashlib.sha256(b"%d" % i).hexdigest() for i in range(n)]
+
+
+def opened(root: Path, shards: list[Stored]) -> Together:
+    gathered = Gathered(shards, sources_of(shards), find_twins(shards))
+    directions, _ = directions_of(gathered.vectors_VD)
+    folders = [root / "derived" / f"{k}" for k in range(len(shards))]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    return open_together(gathered, directions, folders)[0]
+
+
+def test_shards_of_any_size_answer_bit_for_bit_as_one(tmp_path: Path) -> None:
+    vectors_ND, contents = made(5000)
+    vectors_ND[3100] = vectors_ND[40]  # equal photos of different contents keep their order
+    one = opened(tmp_path / "one", [stored(tmp_path / "one" / "0", vectors_ND, contents, "/p")])
+    cuts = [0, 0, 1, 700, 4099, 5000]
+    parts = [slice(a, b) for a, b in pairwise(cuts)]
+    shards = [
+        stored(tmp_path / "some" / f"{k}", vectors_ND[part], contents[part], f"/{k}") for k, part in enumerate(parts)
+    ]
+    some = opened(tmp_path / "some", shards)
+    among_N = np.random.default_rng(2).random(5000) < 0.1
+    for query_D in vectors_ND[[40, 3100, 4999, 5]]:
+        for among in (None, among_N):
+            assert some.nearest(query_D, top=30, among_N=among) == one.nearest(query_D, top=30, among_N=among)
+    assert [row.path for row in some.gathered.files(4100)] == ["1.jpg"] and some.gathered.files(4100)[0].vector == 4100
+
+
+def test_twins_take_no_place_and_none_is_missed(tmp_path: Path) -> None:
+    vectors_ND, contents = made(400)
+    one = opened(tmp_path / "one", [stored(tmp_path / "one" / "0", vectors_ND, contents, "/p")])
+    again = [*range(100, 400), *range(250), *range(250, 300)]
+    shards = [
+        stored(tmp_path / "a", vectors_ND[:300], contents[:300], "/a"),
+        stored(tmp_path / "b", vectors_ND[again[:300]], [contents[i] for i in again[:300]], "/b"),
+        stored(tmp_path / "c", vectors_ND[again[300:]], [contents[i] for i in again[300:]], "/c"),
+    ]
+    some = opened(tmp_path / "some", shards)
+    np.testing.assert_array_equal(some.gathered.hidden_T, [*range(300, 500), *range(600, 900)])
+    assert len(some.gathered.vectors_VD) == 400
+    for n in (0, 99, 250, 399):
+        numbers, cosines = some.nearest(vectors_ND[n], top=25)
+        expected, expected_cosines = one.nearest(vectors_ND[n], top=25)
+        assert [number if number < 300 else number - 200 for number in numbers] == expected
+        assert cosines == expected_cosines
+    files = [(row.source, row.path, row.vector) for row in some.gathered.files(120)]
+    assert files == [(0, "120.jpg", 120), (1, "20.jpg", 120), (2, "120.jpg", 120)]
+    named_c = some.gathered.among(lambda row: row.path == "120.jpg")
+    assert np.flatnonzero(named_c).tolist() == [120, 220]  # in b it is content 220 of a
+
+
+@pytest.mark.slow
+def test_large_shards_are_searched_approximately_and_find_no_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("faiss")
+    vectors_ND, contents = made(24_000)
+    exact = opened(tmp_path / "exact", [stored(tmp_path / "exact" / "0", vectors_ND, contents, "/p")])
+    monkeypatch.setattr(together, "EXACT_ROWS", 20_000)
+    parts = [slice(0, 11_500), slice(11_500, 23_000), slice(23_000, None)]
+    shards = [stored(tmp_path / f"{k}", vectors_ND[part], contents[part], f"/{k}") for k, part in enumerate(parts)]
+    found = {}
+    for name, some in (("one", None), ("shards", shards)):
+        some = some or [stored(tmp_path / "one" / "0", vectors_ND, contents, "/p")]
+        index = opened(tmp_path / name, some)
+        hits = [
+            len(set(index.nearest(query_D, top=10)[0]) & set(exact.nearest(query_D, top=10)[0])) / 10
+            for query_D in vectors_ND[::600]
+        ]
+        found[name] = float(np.mean(hits))
+    assert found["shards"] >= found["one"] >= 0.9
+    kept = {file.parent.name for file in (tmp_path / "shards").rglob("approximate.safetensors")}
+    assert kept == {"0", "1"}  # the third has few photos
+
+
+def test_a_chain_gives_rows_by_number() -> None:
+    parts = [np.arange(6.0, dtype=np.float32).reshape(3, 2), np.zeros((0, 2), np.float32), np.ones((2, 2), np.float32)]
+    chain = Chain(parts)
+    assert len(chain) == 5
+    np.testing.assert_array_equal(chain[np.array([4, 0, 2])], [[1, 1], [0, 1], [4, 5]])
+    np.testing.assert_array_equal(Chain(parts, np.array([2, 3]))[np.array([1, 0])], [[1, 1], [4, 5]])

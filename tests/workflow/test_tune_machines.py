@@ -1,0 +1,151 @@
+"""One search by two machines: each with its own photos, cache and home; they share the folder and the storage."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.conftest import CHECKOUT
+from tests.workflow.test_recipes import Listener
+from tests.workflow.test_tune import write
+
+import photograft
+from photograft.config.storage_url import VARIABLE
+from photograft.errors import ConfigError, DataError
+from photograft.workflow.trial_storage import StorageProblem
+from photograft.workflow.trials import open_trials
+from photograft.workflow.tune import resume_tuning, tune
+from photograft.workflow.tune_plan import open_search
+
+pytest.importorskip("optuna", reason="needs the tune extra")
+
+
+def test_a_search_is_joined_with_the_photos_of_this_machine(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, listener = write(tmp_path, "storage: journal\ntrain.strength: [0.1, 1.0, 10.0]\n"), Listener()
+    found = tune(photo_folder, space=space, config=tiny_config, trials=2, runs_dir=tmp_path / "공유", narrator=listener)
+    assert [trial["state"] for trial in found.document["trials"]] == ["complete"] * 2
+    assert found.document["winner"]["openings"] == 1
+    assert (found.folder / "trials.journal").is_file() and not list(found.folder.glob(".trial*"))
+    here = Path(shutil.copytree(photo_folder, tmp_path / "다른 기계" / "사진"))
+    asked = json.loads((found.folder / "search.json").read_text("utf-8"))
+    assert (asked["format"], asked["storage"], asked["photos"]) == (2, "journal", str(photo_folder))
+    again = resume_tuning(found.folder, photos=here, trials=3, narrator=listener)
+    assert len(again.document["trials"]) == 3 and again.document["trials"][:2] == found.document["trials"]
+    asked = json.loads((found.folder / "search.json").read_text("utf-8"))
+    assert (asked["trials"], asked["photos"]) == (3, str(photo_folder))
+    run = json.loads((found.folder / again.document["trials"][2]["run"] / "run.json").read_text("utf-8"))
+    assert str(here) in json.dumps(run, ensure_ascii=False)
+
+    next(here.rglob("*.jpg")).unlink()
+    with pytest.raises(DataError, match="does not hold the photos that this search was begun with"):
+        resume_tuning(found.folder, photos=here)
+    with pytest.raises(DataError, match="say where: photograft tune PHOTOS --resume FOLDER"):
+        resume_tuning(found.folder, photos=tmp_path / "없는 사진")
+    monkeypatch.setenv(VARIABLE, f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(StorageProblem, match="does not have the search"):
+        resume_tuning(found.folder, photos=photo_folder)
+
+
+def test_the_environment_names_the_storage_and_its_password_is_not_written(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, storage = write(tmp_path, "train.strength: [0.1, 1.0]\n"), f"sqlite:///{tmp_path}/a.db?password=geheim"
+    monkeypatch.setenv(VARIABLE, f"sqlite:///{tmp_path}/a.db")
+    found = tune(photo_folder, space=space, config=tiny_config, trials=1, runs_dir=tmp_path / "runs")
+    monkeypatch.setenv(VARIABLE, storage)
+    assert open_search(found.folder).storage == storage
+    for file in found.folder.rglob("*"):
+        assert not file.is_file() or b"geheim" not in file.read_bytes()
+    monkeypatch.setenv(VARIABLE, "redis://h")
+    with pytest.raises(ConfigError, match="redis://h is not possible"):
+        tune(photo_folder, space=space, config=tiny_config, runs_dir=tmp_path / "others")
+    assert not (tmp_path / "others").exists()
+
+
+def test_photos_beside_resume_are_for_several_machines(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path
+) -> None:
+    space = write(tmp_path, "train.strength: [0.1, 1.0]\n")
+    found = tune(photo_folder, space=space, config=tiny_config, trials=1, runs_dir=tmp_path / "runs")
+    with pytest.raises(ConfigError, match="photos beside --resume are for a search with a `storage`"):
+        resume_tuning(found.folder, photos=photo_folder)
+
+
+def start(machine: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """The command on a machine with a home, a cache and a folder of its own."""
+    homes = {"HOME": str(machine), "USERPROFILE": str(machine), "PHOTOGRAFT_CACHE": str(machine / "cache")}
+    command = [sys.executable, "-W", "ignore", "-m", "photograft", *arguments]
+    environment = {**os.environ, **homes, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1"}
+    with (machine / "log").open("ab") as log:
+        return subprocess.Popen(command, cwd=machine, env=environment, stdout=log, stderr=log)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["sqlite:///{}/trials.db", "journal:{}/나의 기록.log"])
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.usefixtures("tiny_run")  # which leaves what is cached, for the machine that is to be the faster one
+def test_a_machine_that_dies_in_a_trial_costs_that_trial_once(photo_folder: Path, tmp_path: Path, storage: str) -> None:
+    shared, first, second = (tmp_path / name for name in ("공유 폴더", "기계 1", "기계 2"))
+    for folder in (shared, first, second):
+        folder.mkdir()
+    for machine in (first, second):
+        shutil.copytree(photo_folder, machine / "사진")
+    shutil.copytree(os.environ["PHOTOGRAFT_CACHE"], second / "cache")
+    text = "train.strength: {low: 1e-3, high: 1e2, log: true}\ntrain.balance: [none, balanced]\ngrace: 6\n"
+    space = write(first, f'storage: "{storage.format(shared)}"\n{text}')
+    options = ["--space", str(space), "--runs-dir", str(shared), "--name", "t", "--set", "input.px=64"]
+    dying = start(first, ["tune", "사진", *options, "--set", "quality=fast", "--trials", "5"])
+    while not (found := list(shared.glob("*-t-tune/search.json"))):
+        assert dying.poll() is None, (first / "log").read_text("utf-8")
+        time.sleep(0.1)
+    search = open_search(found[0].parent)
+    with open_trials(search.folder, search.space, search.plan.sampler, shared=search.shared()) as trials:
+        while trials.rows()[0].state != "running":
+            assert dying.poll() is None, (first / "log").read_text("utf-8")
+            time.sleep(0.02)
+    dying.send_signal(signal.SIGKILL)
+    dying.wait()
+    surviving = start(second, ["tune", "사진", "--resume", str(search.folder.path)])
+    assert surviving.wait(timeout=300) == 0, (second / "log").read_text("utf-8")
+    log = (second / "log").read_text("utf-8")
+    document = json.loads(search.folder.read("tune.json"))
+    assert [(trial["number"], trial["state"]) for trial in document["trials"]] == [(i, "complete") for i in range(1, 6)]
+    assert log.count("was broken off; it is taken up") == 1 and "Trial 1 was broken off" in log
+    assert len({trial["run"] for trial in document["trials"]}) == 5 == len(list(search.folder.path.glob("*-trial-*")))
+    assert document["trials"][0]["base"] and document["winner"]["openings"] == 1
+    assert log.count("is the winner") == 1 and len(list(search.folder.path.glob("*-winner*"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny_run")
+def test_two_machines_share_the_trials_and_one_of_them_ends_the_search(photo_folder: Path, tmp_path: Path) -> None:
+    shared, machines = tmp_path / "공유 폴더", [tmp_path / "기계 1", tmp_path / "기계 2"]
+    for folder in (shared, *machines):
+        folder.mkdir()
+    for machine in machines:
+        shutil.copytree(photo_folder, machine / "사진")
+        shutil.copytree(os.environ["PHOTOGRAFT_CACHE"], machine / "cache")
+    space = write(shared, "storage: journal\ntrain.strength: [0.01, 0.1, 1.0, 10.0, 100.0, 300.0, 1000.0]\n")
+    options = ["--space", str(space), "--runs-dir", str(shared), "--name", "t", "--set", "input.px=64"]
+    first = start(machines[0], ["tune", "사진", *options, "--set", "quality=fast", "--sampler", "grid"])
+    while not (found := list(shared.glob("*-t-tune/search.json"))):
+        assert first.poll() is None, (machines[0] / "log").read_text("utf-8")
+        time.sleep(0.1)
+    second = start(machines[1], ["tune", "사진", "--resume", str(found[0].parent)])
+    assert (first.wait(timeout=300), second.wait(timeout=300)) == (0, 0)
+    log = "".join((machine / "log").read_text("utf-8") for machine in machines)
+    document = json.loads((found[0].parent / "tune.json").read_text("utf-8"))
+    assert [trial["state"] for trial in document["trials"]] == ["complete"] * 8
+    assert len({str(trial["values"]) for trial in document["trials"]}) == 8
+    assert all(log.count(f"\nTrial {number} of 8: ") == 1 for number in range(1, 9))
+    assert log.count("is the winner") == 1 and document["winner"]["openings"] == 1
+    assert log.count("This is the number to quote.") == 2  # both tell what came of it
