@@ -1,7 +1,5 @@
 """`python -m photograft` is the command `photograft`."""
 
-import sys
+from photograft.cli.entry import run
 
-from photograft.cli.main import main
-
-sys.exit(main())
+run()
