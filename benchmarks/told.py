@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from photograft.cli.main import main
+from photograft.cli.entry import run
 from photograft.scaling import jobs
 
 
@@ -33,4 +33,4 @@ def _tell(file: Path) -> None:
 
 if __name__ == "__main__":
     _tell(Path(sys.argv.pop(1)))
-    sys.exit(main())
+    run()
