@@ -57,6 +57,51 @@ def test_columns_of_bytes_and_structures_are_passed_over(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "cells"),
+    [
+        (pa.large_binary(), [b"x" * 200_000, b"y"]),
+        (pa.binary_view(), [b"x" * 200_000, b"y"]),
+        (pa.binary(2), [b"xx", b"yy"]),
+        (pa.dictionary(pa.int32(), pa.binary()), [b"x", b"y"]),
+        (pa.list_(pa.binary()), [[b"x"], []]),
+        (pa.list_(pa.struct({"bytes": pa.binary()})), [[{"bytes": b"x"}], []]),
+        (pa.large_list(pa.list_(pa.string())), [[["x"]], []]),
+        (pa.map_(pa.string(), pa.int8()), [[("x", 1)], []]),
+    ],
+)
+def test_other_columns_without_text_are_passed_over(kind: Any, cells: list[Any], tmp_path: Path) -> None:
+    image = pa.array(cells, kind)
+    table = read_table(write(tmp_path / "t.parquet", image=image, path=["a.jpg", "b.jpg"]))
+    assert [row.cells for row in table.rows] == [{"path": "a.jpg"}, {"path": "b.jpg"}]
+    assert table.notes == (f"{tmp_path / 't.parquet'}: columns that hold neither text nor numbers are not read: image",)
+
+
+def test_all_kinds_of_text_are_read(tmp_path: Path) -> None:
+    categories = pa.array(["x", "y"]).dictionary_encode()
+    table = read_table(
+        write(
+            tmp_path / "t.parquet",
+            path=pa.array(["a.jpg", "장미.jpg"], pa.string_view()),
+            label=pa.array(["x", "y"], pa.large_string()),
+            tags=pa.ListArray.from_arrays([0, 1, 2], categories),
+            none=pa.nulls(2),
+            time=pa.array([0, 90_000], pa.duration("s")),
+        )
+    )
+    assert [tuple(row.cells.values()) for row in table.rows] == [
+        ("a.jpg", "x", ("x",), "", "0:00:00"),
+        ("장미.jpg", "y", ("y",), "", "1 day, 1:00:00"),
+    ]
+
+
+def test_text_that_is_not_utf8_is_said_with_what_to_do(tmp_path: Path) -> None:
+    korean = pa.array(["장미".encode("cp949")]).view(pa.string())
+    file = write(tmp_path / "t.parquet", path=["a.jpg"], label=korean)
+    with pytest.raises(DataError, match=r"t.parquet cannot be read as Parquet: it holds text that is not UTF-8 .*anew"):
+        read_table(file)
+
+
 def test_a_parquet_table_is_listed_like_the_same_csv(make_photo_folder: Callable[..., Path], tmp_path: Path) -> None:
     import pyarrow.csv
 
