@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import sys
 import uuid
@@ -13,7 +14,7 @@ from photograft.config.data import DataConfig
 from photograft.data.files import FolderFiles
 from photograft.data.folders import list_files, walk_files
 from photograft.data.inputs import expand_inputs
-from photograft.errors import DataError, MissingExtraError
+from photograft.errors import ConfigError, DataError, MissingExtraError
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +123,9 @@ def test_bytes_and_categories_are_paths_too() -> None:
     write_parquet("c.parquet", path=pa.array(["a.jpg", "b.jpg", "a.jpg"]).dictionary_encode())
     assert expand("b.parquet") == ["a.jpg", "장.jpg"]
     assert expand("c.parquet") == ["a.jpg", "b.jpg", "a.jpg"]
+    for kind in (pa.string_view(), pa.large_string(), pa.binary_view(), pa.large_binary()):
+        write_parquet("d.parquet", path=pa.array([b"a.jpg", b"\xec\x9e\xa5.jpg"]).cast(kind))
+        assert expand("d.parquet") == ["a.jpg", "장.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +146,7 @@ def test_bytes_and_categories_are_paths_too() -> None:
         ("broken.parquet", r"broken.parquet cannot be read as Parquet: "),
         ("n.parquet:n", r"n.parquet: the column 'n' holds no text but int64; paths are needed\.$"),
         ("n.parquet", r"n.parquet: row 2 has no path in the column 'path'\.$"),
+        ("n.parquet:korean", r"n.parquet cannot be read as Parquet: it holds text that is not UTF-8 .* anew\.$"),
     ],
 )
 def test_lists_that_cannot_be_read_say_why(given: str, message: str) -> None:
@@ -151,7 +156,9 @@ def test_lists_that_cannot_be_read_say_why(given: str, message: str) -> None:
     Path("korean.csv").write_bytes("path,라벨\n".encode("cp949"))
     Path("quote.csv").write_text('path\n"a.jpg\n', "utf-8")
     Path("broken.parquet").write_bytes(b"PAR1 and nothing else")
-    write_parquet("n.parquet", path=["a.jpg", None], n=[1, 2])
+    pa = pytest.importorskip("pyarrow", reason="needs the extra ray: pyarrow is not installed")
+    korean = pa.array(["장미.jpg".encode("cp949")] * 2).view(pa.string())
+    write_parquet("n.parquet", path=["a.jpg", None], n=[1, 2], korean=korean)
     with pytest.raises(DataError, match=message):
         expand(given)
 
@@ -200,3 +207,44 @@ class TestUrls:
         assert expand(f"@{bucket}/paths.txt") == [f"{bucket}/b.jpg", "here.jpg"]
         with pytest.raises(DataError, match=r"none.parquet cannot be read"):
             expand(f"{bucket}/none.parquet")
+
+    @pytest.mark.parametrize("name", ["paths.txt", "t.csv", "t.parquet"])
+    def test_a_store_that_fails_while_a_list_is_read_is_said_with_the_url(
+        self, name: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("pyarrow", reason="needs the extra ray: pyarrow is not installed")
+        import fsspec
+
+        class ClientError(Exception):  # those of the clients have no common base
+            pass
+
+        class Failing(io.BytesIO):
+            def fail(self, *_: Any) -> Any:
+                raise ClientError("Connection reset.")
+
+            read = read1 = readinto = readline = __next__ = fail
+
+        store = fsspec.filesystem("memory")
+        store.pipe_file(f"{bucket.removeprefix('memory:/')}/{name}", b"path\na.jpg\n")
+        monkeypatch.setattr(type(store), "_open", lambda *_, **__: Failing(bytes(100)))
+        with pytest.raises(DataError, match=rf"^{bucket}/{name} cannot be read: Connection reset\.$"):
+            expand(f"@{bucket}/{name}")
+
+
+@pytest.mark.parametrize("url", ["https://TOKEN@host/a.jpg", "https://me:TOKEN@host/a.jpg", "s3://KEY:TOKEN@bucket/a"])
+def test_a_url_that_holds_a_password_is_refused_wherever_it_stands(url: str) -> None:
+    Path("paths.txt").write_text(f"a.jpg\n{url}\n", "utf-8")
+    Path("t.csv").write_text(f"path\n{url}\n", "utf-8")
+    write_parquet("t.parquet", path=[url])
+    for given in (url, "@paths.txt", "@t.csv", "t.parquet"):
+        with pytest.raises(ConfigError, match=r"^A URL of \w+://\w+ holds a password or token") as caught:
+            expand(given)
+        assert "TOKEN" not in str(caught.value)
+    with pytest.raises(ConfigError, match="holds a password"):
+        list(expand_inputs(["-"], stdin=[url.encode()]))
+
+
+def test_an_at_sign_that_stands_before_no_host_is_no_password() -> None:
+    urls = ["https://host/@me/a.jpg?sig=x@y", "abfs://photos@account.dfs.core.windows.net/a@b:c@d.jpg", "a:b@c.jpg"]
+    Path("paths.txt").write_text("\n".join(urls), "utf-8")
+    assert expand("@paths.txt") == urls

@@ -5,6 +5,8 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,90 @@ def test_an_object_that_shrinks_meanwhile_is_rejected(bucket: str, monkeypatch: 
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "cat_file", lambda *_, **__: b"pho")
     with pytest.raises(ImageRejected, match="it has 3 bytes, and the store said 5"):
         UrlFiles(bucket).read("a.jpg", max_file_mb=1)
+
+
+class Web(fsspec.AbstractFileSystem):  # type: ignore[name-defined, misc]
+    """A web server that says 5 bytes and sends without end, in pieces of up to 4."""
+
+    protocol = "https"
+    cachable = False
+    sent = 0
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        return {"name": path, "type": "file", "size": 5, "ETag": "1"}
+
+    def cat_file(self, *_: Any, **__: Any) -> bytes:
+        raise AssertionError("the client would read all that comes")
+
+    def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **_: Any) -> Any:
+        assert (mode, block_size) == ("rb", 0)  # blocks are asked for one by one, and read whatever they hold
+        return self
+
+    def read(self, size: int) -> bytes:
+        Web.sent += min(size, 4)
+        return b"a" * min(size, 4)
+
+    def __enter__(self) -> Web:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_of_a_web_server_one_byte_more_than_it_said_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.registry import _registry
+
+    monkeypatch.setitem(_registry, "https", Web)
+    monkeypatch.setattr(Web, "sent", 0)
+    with pytest.raises(ImageRejected, match="unreadable: it has more than 5 bytes, and the store said 5"):
+        read_input("https://host/a.jpg", max_file_mb=1)
+    assert Web.sent == 6
+
+
+class Page(BaseHTTPRequestHandler):
+    """`/a.jpg` is a photo; `/more.jpg` says that it has 5 bytes and sends 400 MB, whatever part is asked for."""
+
+    protocol_version = "HTTP/1.1"
+    sent = 0
+
+    def do_HEAD(self) -> None:
+        self.send_response(404 if self.path == "/none.jpg" else 200)
+        self.send_header("Content-Length", "5")
+        self.send_header("ETag", '"1"')
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        if self.path != "/more.jpg":
+            self.do_HEAD()
+            self.wfile.write(b"photo")
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.close_connection = True
+        with suppress(ConnectionError):
+            for _ in range(400):
+                self.wfile.write(b"%x\r\n%s\r\n" % (1_000_000, bytes(1_000_000)))
+                Page.sent += 1_000_000
+            self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_a_photo_is_read_from_a_web_server_that_knows_no_parts() -> None:
+    pytest.importorskip("aiohttp", reason="needs aiohttp, the client of web servers")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        data, status = read_input(f"{url}/a.jpg?sig=x%2Fy", max_file_mb=1)
+        assert (data, status.size_bytes) == (b"photo", 5)
+        with pytest.raises(ImageRejected, match="No such file or directory"):
+            read_input(f"{url}/none.jpg", max_file_mb=1)
+        with pytest.raises(ImageRejected, match="unreadable: it has more than 5 bytes, and the store said 5"):
+            read_input(f"{url}/more.jpg", max_file_mb=1)
+        server.shutdown()
+    assert Page.sent < 100_000_000  # what fits between the two before the client hangs up
 
 
 def test_a_store_that_refuses_stops_a_listing_and_costs_one_photo_its_row(
@@ -209,6 +295,29 @@ def test_a_table_at_a_url_names_photos_beside_it_and_one_on_a_disk_photos_at_url
         assert files.status(listing.files[0].path, max_file_mb=1).size_bytes == 5
 
 
+@pytest.mark.parametrize("path", ["{folder}/1.jpg", "file://{folder}/1.jpg", "local://{folder}/1.jpg"])
+def test_a_table_in_a_store_names_no_photos_on_the_disk(path: str, bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(b"photo")
+    path = path.format(folder=tmp_path.as_posix())
+    put(f"{bucket}/2.jpg")
+    put(f"{bucket}/labels.csv", f"path,label\n{path},rose\n2.jpg,daisy\n".encode())
+    listing = list_source(source_path(f"{bucket}/labels.csv"), DataConfig())
+    assert f"1 files of the table are not there: {path}" in listing.notes[-1]
+    with open_files(listing.root) as files:
+        for look in (files.status, files.read):
+            with pytest.raises(ImageRejected, match="unreadable: the system cannot read it: No such file or directory"):
+                look(path, max_file_mb=1)
+
+
+def test_a_password_in_a_table_with_labels_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    for url in ("https://TOKEN@host/1.jpg", "HTTPS://me:TOKEN@host/1.jpg", f"s3://KEY:TOKEN@b/{'p/' * 2000}1.jpg"):
+        table.write_text(f"path,label\n{url},rose\n", "utf-8")
+        with pytest.raises(ConfigError, match=r"^A URL of \w+://\w+ holds a password or token") as caught:
+            list_source(table, DataConfig())
+        assert "TOKEN" not in str(caught.value)
+
+
 def test_one_photo_is_read_by_its_url_unless_a_file_has_that_name(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +352,11 @@ def test_urls_that_nothing_opens_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ConfigError, match="holds a password") as caught:
         source_path("ftp://me:geheim@host/photos")
     assert "geheim" not in str(caught.value)
+    for url in ("https://geheim@host/photos", "http://@host", "FTP://me@host/a"):
+        with pytest.raises(ConfigError, match="holds a password or token") as caught:
+            source_path(url)
+        assert "geheim" not in str(caught.value)
+    assert split_url("https://host/@me/a.jpg") == ("https://host", "@me/a.jpg")
     assert split_url("abfs://photos@account.dfs.core.windows.net/a") == (
         "abfs://photos@account.dfs.core.windows.net",
         "a",

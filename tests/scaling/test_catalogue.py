@@ -68,6 +68,19 @@ def test_rows_and_order_are_those_of_the_plain_command(
     assert photos == [os.path.join(tmp_path, name) for name in plain]
 
 
+@pytest.mark.parametrize("url", ["https://TOKEN@host/a.jpg", "s3://KEY:TOKEN@bucket/a.jpg"])
+def test_no_password_of_a_list_or_table_is_written(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("paths.txt").write_text(f"a.jpg\n{url}\n", "utf-8")
+    Path("labels.csv").write_text(f"path,label\n{url},rose\n", "utf-8")
+    place = Place.of("job")
+    with pytest.raises(ConfigError, match="holds a password or token"):
+        write_catalogue(prediction_rows(["@paths.txt"]), place)
+    with pytest.raises(ConfigError, match="holds a password or token"):
+        write_catalogue(listing_rows(list_source(Path("labels.csv"), DataConfig())), place)
+    assert not Path("job").exists()
+
+
 def test_names_that_are_not_utf8_survive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [os.fsdecode(b"\xff\xfe \xea.jpg"), "장미.jpg", "lone \ud800.jpg", "emoji 🌷.jpg"]
     (tmp_path / "paths.txt").write_bytes(b"\n".join(os.fsencode(name) for name in (names[0], names[1], names[3])))

@@ -11,7 +11,7 @@ from photograft.config.data import DataConfig
 from photograft.data.files import FolderFiles, PhotoFiles
 from photograft.data.folders import walk_files
 from photograft.data.path_lists import is_list, parquet_files, read_list
-from photograft.data.urls import is_url, local_path
+from photograft.data.urls import is_url, local_path, refuse_password
 from photograft.errors import DataError
 
 
@@ -24,8 +24,14 @@ def expand_inputs(inputs: Sequence[str], *, stdin: Iterable[bytes] = ()) -> Iter
 
     Raises:
         DataError: there is no photo, a list cannot be read, or a store does not answer.
-        ConfigError: what opens a URL or a table is not installed.
+        ConfigError: what opens a URL or a table is not installed, or a URL holds a password or token.
     """
+    for path in _expand(inputs, stdin):
+        refuse_password(path)  # before a result or a catalogue repeats it
+        yield path
+
+
+def _expand(inputs: Sequence[str], stdin: Iterable[bytes]) -> Iterator[str]:
     for each in inputs:
         given = local_path(each) or each  # so that links and pipes are treated as those of any path
         if given == "-":

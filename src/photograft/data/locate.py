@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import PureWindowsPath
 
 from photograft.data.files import PhotoFiles
-from photograft.data.urls import is_url
+from photograft.data.urls import is_url, refuse_password
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif")
 """What a path without an extension may lack, in the order of preference."""
@@ -33,7 +33,11 @@ class Locator:
 
         Backslashes may stand for slashes, names may be in another Unicode form or case, and the extension may be left
         out.
+
+        Raises:
+            ConfigError: it is a URL that holds a password or token.
         """
+        refuse_password(given)
         if len(given) > _MAX_PATH:
             return None
         for path in dict.fromkeys((given, given.replace("\\", "/"))):

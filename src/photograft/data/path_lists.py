@@ -16,13 +16,15 @@ import io
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from photograft.data.columns import PATH_NAMES
 from photograft.data.files import FolderFiles, PhotoFiles, printable
+from photograft.data.parquet_tables import is_text, unreadable
 from photograft.data.urls import is_url
-from photograft.errors import DataError, MissingExtraError
+from photograft.errors import DataError, MissingExtraError, PhotograftError
 
 _TABLE = re.compile(r"(?P<name>.*(?:\.(?:parquet|csv|tsv)/?|/))(?::(?P<column>[^/\\:]+))?", re.IGNORECASE | re.DOTALL)
 _BATCH = 8192
@@ -48,10 +50,10 @@ def read_list(given: str) -> Iterator[str]:
     if name.lower().rstrip("/").endswith(".parquet") or _is_folder(name):
         yield from _parquet_lists(name, column)
     elif match:
-        with _open(name) as file:
+        with _opened(name) as file:
             yield from (_below(_folder_of(name), path) for path in _csv_paths(file, name, column))
     else:
-        with _open(name) as file:
+        with _opened(name) as file:
             yield from _lines(file, name)
 
 
@@ -98,7 +100,7 @@ def _parquet_paths(name: str, folder: str, column: str | None) -> Iterator[str]:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError(f"Reading {printable(name)}", "ray") from error
-    with _open(name) as file:
+    with _opened(name) as file:
         try:
             table = pq.ParquetFile(file)
             schema = table.schema_arrow
@@ -106,7 +108,8 @@ def _parquet_paths(name: str, folder: str, column: str | None) -> Iterator[str]:
             kind = schema.field(chosen).type
             if pa.types.is_dictionary(kind):
                 kind = kind.value_type
-            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)):
+            is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+            if not (is_text(kind) or is_bytes):
                 raise DataError(f"{printable(name)}: the column {chosen!r} holds no text but {kind}; paths are needed.")
             n = 0
             for batch in table.iter_batches(batch_size=_BATCH, columns=[chosen]):
@@ -117,7 +120,7 @@ def _parquet_paths(name: str, folder: str, column: str | None) -> Iterator[str]:
                         raise DataError(f"{printable(name)}: row {n} has no path in the column {chosen!r}.")
                     yield _below(folder, path)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise DataError(f"{printable(name)} cannot be read as Parquet: {error}") from error
+            raise unreadable(printable(name), error) from error
 
 
 def _csv_paths(file: IO[bytes], name: str, column: str | None) -> Iterator[str]:
@@ -189,8 +192,25 @@ def _is_folder(name: str) -> bool:
     return os.path.isdir(name)  # noqa: PTH112 - the method of Path raises where a folder above cannot be read
 
 
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    """A list, opened for reading; what fails on the way is told with its name."""
+    with _open(name) as file:
+        try:
+            yield file
+        except PhotograftError:
+            raise
+        except Exception as error:  # the client of a store raises what it likes
+            if is_url(name):
+                from photograft.data.url_files import unreadable_object
+
+                raise unreadable_object(name, error) from error
+            if isinstance(error, OSError):
+                raise DataError(f"{printable(name)} cannot be read: {error.strerror or error}.") from error
+            raise
+
+
 def _open(name: str) -> IO[bytes]:
-    """A list, opened for reading."""
     if is_url(name):
         from photograft.data.url_files import open_object
 

@@ -30,6 +30,9 @@ CLIENTS: Final = {
 }
 """The package that opens each kind of URL, beside fsspec."""
 
+_WEB = ("http", "https")
+_OF_THIS_MACHINE = ("file", "local", "memory")
+
 
 @dataclass(frozen=True)
 class UrlFiles:
@@ -74,15 +77,17 @@ class UrlFiles:
             raise _unreadable(error) from error
 
     def read(self, path: str, *, max_file_mb: int) -> tuple[bytes, FileStatus]:
-        """The bytes of an object, after its size was asked for, and never more than that."""
+        """The bytes of an object, after its size was asked for; no more than that is asked for."""
         status = self.status(path, max_file_mb=max_file_mb)
-        store, full = open_url(self._url(path))
+        size, url = status.size_bytes, self._url(path)
+        store, full = open_url(url)
         try:
-            data = bytes(store.cat_file(full, start=0, end=status.size_bytes))
+            data = _of_web(store, full, size) if _kind(url) in _WEB else bytes(store.cat_file(full, start=0, end=size))
         except Exception as error:
             raise _unreadable(error) from error
-        if len(data) != status.size_bytes:
-            raise ImageRejected("unreadable", f"it has {len(data)} bytes, and the store said {status.size_bytes}")
+        if len(data) != size:
+            has = f"more than {size}" if len(data) > size else str(len(data))
+            raise ImageRejected("unreadable", f"it has {has} bytes, and the store said {size}")
         return data, status
 
     def position(self, path: str) -> int:
@@ -90,8 +95,12 @@ class UrlFiles:
         return 0
 
     def _url(self, path: str) -> str:
-        if not path or is_url(path):
-            return path or self.url
+        if not path:
+            return self.url
+        if is_url(path):
+            if _kind(path) in _OF_THIS_MACHINE and _kind(path) != _kind(self.url):
+                raise FileNotFoundError(errno.ENOENT, "a URL of this machine is not below one of a store", path)
+            return path
         if path.startswith("/"):
             raise FileNotFoundError(errno.ENOENT, "a path from the root of a disk is not below a URL", path)
         store, folder = split_url(self.url)
@@ -122,8 +131,13 @@ def open_object(url: str) -> IO[bytes]:
     try:
         opened: IO[bytes] = store.open(path, "rb")
     except Exception as error:
-        raise DataError(f"{url} cannot be read: {_said(error)}.") from error
+        raise unreadable_object(url, error) from error
     return opened
+
+
+def unreadable_object(url: str, error: Exception) -> DataError:
+    """What to tell of an object where the client of its store raised an error."""
+    return DataError(f"{url} cannot be read: {_said(error)}.")
 
 
 def kind_of(url: str) -> str | None:
@@ -170,7 +184,7 @@ def open_url(url: str) -> tuple[Any, str]:
     except ImportError as error:
         raise MissingExtraError(f"Reading {url}", "ray") from error
     place, path = split_url(url)
-    kind = place.partition("://")[0]
+    kind = _kind(url)
     try:
         # The path is not parsed: names of photos may hold what fsspec reads as a chain of stores.
         store, root = url_to_fs(f"{place}/", use_listings_cache=False)
@@ -183,6 +197,19 @@ def open_url(url: str) -> tuple[Any, str]:
     except Exception as error:
         raise DataError(f"{place} cannot be opened: {_said(error)}.") from error
     return store, f"{root.rstrip('/')}/{path}".rstrip("/") if root or path else root
+
+
+def _kind(url: str) -> str:
+    return url.partition("://")[0].lower()
+
+
+def _of_web(store: Any, path: str, size: int) -> bytes:
+    """What a web server sends, up to one byte more than it should: it may ignore that a part is asked for."""
+    data = bytearray()
+    with store.open(path, block_size=0, size=size) as stream:  # no blocks: whatever comes, as it comes
+        while len(data) <= size and (more := stream.read(size + 1 - len(data))):
+            data += more
+    return bytes(data)
 
 
 def _check(info: Mapping[str, Any], max_file_mb: int) -> FileStatus:

@@ -15,6 +15,9 @@ if TYPE_CHECKING or sys.platform != "win32":
 else:
     from pathlib import WindowsPath as _SystemPath
 
+_NAMELESS = ("http", "https", "ftp")
+"""Kinds of URLs where what stands before an @ is a name, a token or a password, and never part of the place."""
+
 # One letter before the colon is a drive of Windows.
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://([^/]*)/*", re.IGNORECASE)
 _SQUEEZED = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]+(?=[^/\\])", re.IGNORECASE)
@@ -57,7 +60,7 @@ def source_path(photos: str | os.PathLike[str]) -> Path:
     """The path that a user means: `UrlPath` for a URL, also one that went through Path; ``file://`` is a plain path.
 
     Raises:
-        ConfigError: the URL holds a password.
+        ConfigError: the URL holds a password or token.
     """
     text = os.fspath(photos)
     if not is_url(text):
@@ -82,17 +85,23 @@ def split_url(url: str) -> tuple[str, str]:
     """The store and the path in it: ``s3://bucket/a/b.jpg`` gives ``s3://bucket`` and ``a/b.jpg``.
 
     Raises:
-        ConfigError: it holds a password, which results would repeat.
+        ConfigError: it holds a password or token, which results would repeat.
     """
     match = _URL.match(url)
     assert match is not None
-    kind, authority = match.groups()
-    if re.match(r"[^@]*:[^@]+@", authority):
+    kind, authority = match[1].lower(), match[2]
+    if "@" in authority and (kind in _NAMELESS or re.match(r"[^@]*:[^@]+@", authority)):
         raise ConfigError(
-            f"A URL of {kind.lower()}:// holds a password: take it out, since results name photos by their URLs, and "
-            "give it to the store's client by its environment."
+            f"A URL of {kind}://{authority.rpartition('@')[2]} holds a password or token before the @: take it out, "
+            "since results name photos by their URLs, and give it to the store's client by its environment or settings."
         )
-    return f"{kind.lower()}://{authority}", url[match.end() :]
+    return f"{kind}://{authority}", url[match.end() :]
+
+
+def refuse_password(path: str) -> None:
+    """Raise ConfigError where a path is a URL that holds a password or token."""
+    if "@" in path and is_url(path):
+        split_url(path)
 
 
 def _restored(squeezed: str) -> str:
