@@ -77,7 +77,7 @@ class UrlFiles:
             raise _unreadable(error) from error
 
     def read(self, path: str, *, max_file_mb: int) -> tuple[bytes, FileStatus]:
-        """The bytes of an object, after its size was asked for; no more than that is asked for."""
+        """The bytes of an object. Its size is asked for before, and at most one byte more is taken from a web server."""
         status = self.status(path, max_file_mb=max_file_mb)
         size, url = status.size_bytes, self._url(path)
         store, full = open_url(url)
@@ -204,7 +204,7 @@ def _kind(url: str) -> str:
 
 
 def _of_web(store: Any, path: str, size: int) -> bytes:
-    """What a web server sends, up to one byte more than it should: it may ignore that a part is asked for."""
+    """What a web server sends, to one byte more than it said: it may send all where a part is asked for."""
     data = bytearray()
     with store.open(path, block_size=0, size=size) as stream:  # no blocks: whatever comes, as it comes
         while len(data) <= size and (more := stream.read(size + 1 - len(data))):
