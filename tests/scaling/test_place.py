@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from photograft.errors import ConfigError
+from photograft.errors import ConfigError, IntegrityError
 from photograft.scaling.place import Place
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra `ray`")
@@ -42,6 +42,18 @@ def test_tables_keep_their_kinds(place: Place) -> None:
     table = pa.table({"path": ["노란 튤립.jpg"], "probability": pa.array([None], pa.float64())})
     place.write_table("parts/one.parquet", table)
     assert place.read_table("parts/one.parquet").equals(table)
+    assert place.read_table("parts/one.parquet", ("path", "none")).equals(table.select(["path"]))
+
+
+def test_a_damaged_table_is_named(place: Place) -> None:
+    place.write_table("parts/one.parquet", pa.table({"path": ["노란 튤립.jpg"] * 1000}))
+    whole = place.read("parts/one.parquet")
+    for damaged in (b"", whole[:-1], whole[: len(whole) // 2], b"PAR1" + bytes(len(whole) - 12) + whole[-8:]):
+        place.write("parts/one.parquet", damaged)
+        with pytest.raises(IntegrityError, match=r"작업 폴더/parts/one.parquet is damaged \(.+\): delete it"):
+            place.read_table("parts/one.parquet")
+    with pytest.raises(FileNotFoundError):
+        place.read_table("parts/none.parquet")
 
 
 def test_remove_takes_all_of_it_and_nothing_else(place: Place) -> None:
@@ -70,6 +82,18 @@ def test_a_missing_client_is_named(url: str, client: str) -> None:
 def test_an_unknown_kind_of_url_is_refused() -> None:
     with pytest.raises(ConfigError, match="nothing"):
         Place.of("nothing://bucket/a")
+
+
+def test_a_store_that_fails_does_not_say_that_a_file_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("the token has expired")
+
+    place = Place.of("memory://bucket/job")
+    monkeypatch.setattr(MemoryFileSystem, "info", refuse)
+    with pytest.raises(OSError, match=r"memory://bucket/job: ValueError: the token has expired"):
+        place.exists("job.json")
 
 
 def test_what_a_store_raises_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,9 @@ from photograft.data.files import PhotoFiles, open_files, printable
 from photograft.data.inputs import expand_inputs
 from photograft.data.listing import Found, Listing
 from photograft.data.urls import is_url, source_path
-from photograft.errors import ConfigError, DataError
+from photograft.errors import ConfigError, DataError, IntegrityError
 from photograft.features.extract import BATCH
-from photograft.scaling.place import Place
+from photograft.scaling.place import Place, undamaged
 from photograft.values import Annotation, Rect
 
 if TYPE_CHECKING:
@@ -118,12 +118,20 @@ def catalogue_of(rows: Iterable[Row]) -> Catalogue:
 
 
 def read_block(place: Place, number: int) -> pa.Table:
-    """The rows of one block; of the others nothing is read but where they are."""
+    """The rows of one block; of the others nothing is read but where they are.
+
+    Raises:
+        IntegrityError: the file that holds it is damaged or gone.
+    """
     import pyarrow.parquet as pq
 
     part, within = divmod(number, BLOCKS_PER_PART)
-    with place.open(_part(part)) as file, pq.ParquetFile(file) as parquet:
-        return parquet.read_row_group(within)
+    name, remedy = f"{place.url}/{_part(part)}", f"remove the folder {place.url}, and the same command begins anew"
+    try:
+        with place.open(_part(part)) as file, undamaged(name, remedy), pq.ParquetFile(file) as parquet:
+            return parquet.read_row_group(within)
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{name} is missing: {remedy}.") from error
 
 
 def names_of(rows: pa.Table) -> list[str]:
@@ -139,12 +147,21 @@ def photos_of(rows: pa.Table) -> list[str]:
     """
     pairs = list(zip(_decoded(rows.column("root")), names_of(rows), strict=True))
     for root in dict.fromkeys(root for root, path in pairs if not (is_url(path) or Path(path).is_absolute())):
-        if not os.path.isdir(root):  # noqa: PTH112 - a name that is not UTF-8 stays what it is
+        if not (is_url(root) or os.path.isdir(root)):  # noqa: PTH112 - a name that is not UTF-8 stays what it is
             raise DataError(
                 f"{printable(root)} is not on the machine {socket.gethostname()}: all machines of a cluster need the "
                 "folder of the photos under the same path, or the URLs of an object store."
             )
     return [_opened(root, path) for root, path in pairs]
+
+
+def statuses_of(rows: pa.Table) -> list[tuple[int, int] | None]:
+    """Of each photo of a block on a disk its size and the time when it changed last, in nanoseconds since 1970.
+
+    None for a URL, and for what is not there. The number of a file in its file system is left out: machines that share
+    a folder may count differently.
+    """
+    return [_status(_opened(*pair)) for pair in zip(_decoded(rows.column("root")), names_of(rows), strict=True)]
 
 
 def found_of(rows: pa.Table) -> list[Found]:
@@ -249,6 +266,14 @@ def _decoded(column: pa.ChunkedArray) -> list[Any]:
 
 def _opened(root: str, path: str) -> str:
     return path if is_url(path) else os.path.join(root, path)  # noqa: PTH118 - a name that is not UTF-8 stays
+
+
+def _status(photo: str) -> tuple[int, int] | None:
+    try:
+        status = None if is_url(photo) else os.stat(photo)  # noqa: PTH116 - a name that is not UTF-8 stays
+    except (OSError, ValueError):
+        return None
+    return status and (status.st_size, status.st_mtime_ns)
 
 
 def _part(number: int) -> str:

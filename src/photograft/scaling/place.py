@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from photograft.data.url_files import open_url
 from photograft.data.urls import is_url, local_path
+from photograft.errors import IntegrityError
 from photograft.tracking.atomic import write_atomically
 
 
@@ -47,12 +48,15 @@ class Place:
         return Place(f"{self.url}/{name}")
 
     def exists(self, name: str) -> bool:
-        """Whether a file of this name is there."""
+        """Whether a file of this name is there. Raises OSError where a store does not say."""
         if self.folder is not None:
             return (self.folder / name).is_file()
         store, root = open_url(self.url)
-        with _told(self.url):
-            return bool(store.isfile(f"{root}/{name}"))
+        try:
+            with _told(self.url):
+                return bool(store.info(f"{root}/{name}")["type"] == "file")  # `isfile` says no where a store fails
+        except FileNotFoundError:
+            return False
 
     def names(self, folder: str = "") -> list[str]:
         """Names of the files directly in a folder, sorted; none where the folder is not there."""
@@ -101,11 +105,18 @@ class Place:
         self.write(name, buffer.getvalue())
 
     def read_table(self, name: str, columns: Sequence[str] | None = None) -> Any:
-        """A table of Arrow from a Parquet file, or some columns of it. Raises FileNotFoundError."""
+        """A table of Arrow from a Parquet file, or what it has of some columns.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            IntegrityError: It is damaged.
+        """
         import pyarrow.parquet as parquet
 
-        with self.open(name) as file:
-            return parquet.read_table(file, columns=None if columns is None else list(columns))
+        with self.open(name) as file, undamaged(f"{self.url}/{name}", "delete it, and the same command makes it again"):
+            opened = parquet.ParquetFile(file)
+            there = opened.schema_arrow.names
+            return opened.read(columns=None if columns is None else [each for each in columns if each in there])
 
     def delete(self, name: str) -> None:
         """Delete a file, where it is there."""
@@ -128,6 +139,19 @@ class Place:
         store, root = open_url(self.url)
         with suppress(FileNotFoundError), _told(self.url):
             store.rm(root, recursive=True)
+
+
+@contextmanager
+def undamaged(name: str, remedy: str) -> Iterator[None]:
+    """What Arrow raises on a file that is damaged, as an IntegrityError that names it and says what to do."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, ValueError, OSError) as error:  # the second of names that are not UTF-8
+        if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) is not None:
+            raise  # the system's: those of Arrow have no number
+        raise IntegrityError(f"{name} is damaged ({str(error).partition(chr(10))[0]}): {remedy}.") from error
 
 
 @contextmanager
