@@ -15,7 +15,7 @@ import pytest
 from tests.scaling.conftest import collect_leftovers
 from tests.training.test_linear import draw
 
-from photograft.errors import DataError, TrainingError
+from photograft.errors import ConfigError, DataError, TrainingError
 from photograft.metrics import links
 from photograft.scaling.cluster import Cluster, On, open_cluster
 from photograft.scaling.head import _ClusterPasses, fit_on_cluster
@@ -132,10 +132,14 @@ def test_the_result_does_not_depend_on_the_number_of_workers(cluster: Cluster, t
 
 
 def test_says_what_is_wrong_as_one_process_does(cluster: Cluster, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
     features_ND, label_N, fold_N = draw(300, 10, 3)
     features_ND[250, 3] = np.inf
     job = write_job(tmp_path, features_ND)
     with pytest.raises(TrainingError, match="not finite"):
+        fit_on_cluster(job, label_N, fold_N, cluster=cluster, n_classes=3)
+    job.place.write_table("parts/part-000011.parquet", pa.table({"other": [1]}))
+    with pytest.raises(ConfigError, match=r"^The Ray cluster could not go on \(KeyError.*same command again.$"):
         fit_on_cluster(job, label_N, fold_N, cluster=cluster, n_classes=3)
     job.forget(11)
     with pytest.raises(DataError, match="part-000011"):

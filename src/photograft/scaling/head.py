@@ -24,7 +24,7 @@ from photograft.features.matrix import Scratch
 from photograft.metrics.links import Truth
 from photograft.scaling.cluster import Cluster
 from photograft.scaling.extract import embedding_column, embeddings_of
-from photograft.scaling.jobs import RETRIES, Job
+from photograft.scaling.jobs import RETRIES, Job, last_line
 from photograft.training.linear import HeadFit
 from photograft.training.objective import Objective
 from photograft.training.passes import Block, FoldArray, HeldLogits, S, Work
@@ -206,15 +206,15 @@ class _ClusterPasses:
                 asked.append(ask(self._workers[number % len(self._workers)], item))
             while asked:
                 yield ray.get(asked.popleft())
-        except RayTaskError as error:
-            cause = error.cause
+        except RayError as error:
+            cause = error.cause if isinstance(error, RayTaskError) else None
             if isinstance(cause, PhotograftError):
                 raise cause from None
             if isinstance(cause, FileNotFoundError):
                 raise DataError(f"A part of the job is gone ({cause}): run the same command again.") from error
-            raise
-        except RayError as error:
-            raise ConfigError(f"The Ray cluster could not go on ({error}): run the same command again.") from error
+            raise ConfigError(
+                f"The Ray cluster could not go on ({last_line(error)}): run the same command again."
+            ) from error
 
 
 def _shards(job: Job, n_columns: int) -> list[list[range]]:
