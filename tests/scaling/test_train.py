@@ -112,14 +112,20 @@ def test_what_is_killed_costs_its_block(
     n_blocks = json.loads((parts.parent / "job.json").read_text("utf-8"))["n_blocks"]
     assert 2 <= len(before) < n_blocks - 2
 
+    left: list[int] = []
+
     def kill_in_the_middle(process: subprocess.Popen[str]) -> None:
         wait_for(parts, len(before) + 2, process)
         three_machines.kill_one()
+        left.append(n_blocks - len(written(parts)))
 
     goes_on = start(command, tmp_path)
-    threading.Thread(target=kill_in_the_middle, args=(goes_on,), daemon=True).start()
+    killing = threading.Thread(target=kill_in_the_middle, args=(goes_on,), daemon=True)
+    killing.start()
     _, said = goes_on.communicate(timeout=300)
+    killing.join()
     assert goes_on.returncode == 0, said
+    assert left and left[0] > 0  # when the machine was dead, work was left
     assert blocks_done_before(said) >= len(before)
     after = written(parts)
     assert len(after) == n_blocks and before.items() <= after.items()
