@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from photograft.data.listing import Found
 from photograft.errors import DataError
 from photograft.workflow.narrator import Silent
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra `ray`")
 
-from photograft.scaling.catalogue import prediction_rows  # noqa: E402
+from photograft.scaling.catalogue import Row, prediction_rows, statuses_of  # noqa: E402
 from photograft.scaling.changed import forget_changed  # noqa: E402
-from photograft.scaling.jobs import BEGAN, Job, open_job  # noqa: E402
+from photograft.scaling.jobs import BEGAN, FILES, Job, files_sha256, open_job  # noqa: E402
 from photograft.scaling.place import Place  # noqa: E402
 
 
@@ -32,10 +35,15 @@ def job(tmp_path: Path) -> Job:
     job = open_job(Place(str(tmp_path / "job")), "predict", {}, lambda: prediction_rows(names), Silent())
     for number in range(job.n_blocks):
         reasons = ["unreadable: gone" if 32 * number + i == 2 else "" for i in range(32)]
-        part = pa.table({"reason": reasons}).replace_schema_metadata({BEGAN: str(time.time_ns())})
-        job.place.write_table(f"parts/part-{number:06}.parquet", part)
+        write_part(job, number, pa.table({"reason": reasons}))
     assert job.missing() == []
     return job
+
+
+def write_part(job: Job, number: int, part: Any) -> None:
+    """As a worker does."""
+    stamp = {BEGAN: str(time.time_ns()), FILES: files_sha256(statuses_of(job.rows(number)))}
+    job.place.write_table(f"parts/part-{number:06}.parquet", part.replace_schema_metadata(stamp))
 
 
 def test_nothing_is_forgotten_where_nothing_changed(job: Job) -> None:
@@ -47,6 +55,85 @@ def test_a_photo_that_was_written_since_costs_its_block(job: Job, tmp_path: Path
     (tmp_path / "사진" / "40.jpg").write_bytes(b"other")
     forget_changed(job, Silent(), max_file_mb=50)
     assert job.missing() == [1]
+
+
+def test_a_photo_in_whose_place_an_older_one_is_put_costs_its_block(job: Job, tmp_path: Path) -> None:
+    older = tmp_path / "older.jpg"
+    older.write_bytes(b"Photo")
+    os.utime(older, (time.time() - 7200,) * 2)
+    older.replace(tmp_path / "사진" / "40.jpg")
+    forget_changed(job, Silent(), max_file_mb=50)
+    assert job.missing() == [1]
+
+
+def test_photos_in_a_folder_that_was_exchanged_cost_their_blocks(job: Job, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "사진", tmp_path / "other")  # with their times
+    os.utime(tmp_path / "other" / "40.jpg", (time.time() - 1800,) * 2)
+    (tmp_path / "사진").rename(tmp_path / "before")
+    (tmp_path / "other").rename(tmp_path / "사진")
+    forget_changed(job, Silent(), max_file_mb=50)
+    assert job.missing() == [1]
+
+
+def test_a_photo_that_could_not_be_read_and_can_be_now_costs_its_block(job: Job) -> None:
+    write_part(job, 1, pa.table({"reason": ["unreadable: the disk did not answer", *[""] * 31]}))
+    forget_changed(job, Silent(), max_file_mb=50)
+    assert job.missing() == [1]
+
+
+def test_a_part_of_a_worker_that_left_no_mark_is_made_again(job: Job) -> None:
+    job.place.write_table("parts/part-000001.parquet", pa.table({"reason": [""] * 32}))
+    forget_changed(job, Silent(), max_file_mb=50)
+    assert job.missing() == [1]
+
+
+def test_only_what_is_needed_is_read(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = pa.array([os.urandom(20_000) for _ in range(32)])
+    write_part(job, 1, pa.table({"verdict": ["ok"] * 32, "embedding": vectors}))
+    rows = [Row("memory://photos", Found(f"{number}.jpg")) for number in range(32)]
+    remote = open_job(Place(str(tmp_path / "remote")), "check", {}, lambda: rows, Silent())
+    write_part(remote, 0, pa.table({"verdict": ["ok"] * 32}))
+    n_read = 0
+
+    class Counted:
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def read(self, size: int = -1) -> bytes:
+            nonlocal n_read
+            data: bytes = self._file.read(size)
+            n_read += len(data)
+            return data
+
+        def __enter__(self) -> Counted:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+    opened, names = Place.open, []
+
+    def counting(place: Place, name: str) -> Any:
+        names.append(name)
+        return Counted(opened(place, name))
+
+    monkeypatch.setattr(Place, "open", counting)
+    forget_changed(job, Silent(), max_file_mb=50)
+    assert job.missing() == [] and 0 < n_read < 100_000
+    names.clear()
+    forget_changed(remote, Silent(), max_file_mb=50)
+    assert remote.missing() == [] and names == ["catalogue/part-00000.parquet"]
+
+
+def test_a_job_of_photos_at_a_url_goes_on(tmp_path: Path) -> None:
+    rows = [Row(root, Found(path)) for root, path in (("memory://a", "b.jpg"), (str(tmp_path), "memory://a/c.jpg"))]
+    remote = open_job(Place(str(tmp_path / "remote")), "check", {}, lambda: rows, Silent())
+    write_part(remote, 0, pa.table({"verdict": ["ok", "unreadable"]}))
+    forget_changed(remote, Silent(), max_file_mb=50)
+    assert remote.missing() == []
 
 
 def test_a_photo_that_is_gone_or_back_costs_its_block(job: Job, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import photograft
 from photograft.config import Config
 from photograft.errors import ConfigError
 from photograft.scaling.extract import ExtractWork, Reading, embedding_column, read_embeddings, read_photos
-from photograft.scaling.jobs import Job, Worker
+from photograft.scaling.jobs import Job, Worker, remove_job
 from photograft.scaling.photo_jobs import begin_job
 from photograft.values import Manifest, Photo
 from photograft.workflow.clock import Clock
@@ -130,6 +131,29 @@ def test_blocks_whose_photos_changed_are_read_again(photos: Path, tmp_path: Path
     assert repaired["daisy/empty.jpg"].sha256 == repaired["daisy/daisy 03.jpg"].sha256 != ""
 
 
+def test_a_folder_that_a_command_works_on_is_refused_to_others(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = photograft.load_config(None, ["input.px=64"])
+    with open_source(photos, config, Clock()) as source:
+
+        def begin_train(head: str, held: ExitStack) -> Job:
+            other = photograft.load_config(None, ["input.px=64", f"train.strength={head}"])
+            return begin_job("train", source, other, {}, out=None, held=held, narrator=Silent())
+
+        with ExitStack() as one, ExitStack() as other:
+            job = begin_train("0.1", one)
+            with pytest.raises(ConfigError, match=rf"Another process is working on {job.place.url}; wait for it"):
+                begin_train("0.2", other)
+            assert job.missing() == [0]
+            remove_job(job)
+            assert list(tmp_path.glob("jobs/*"))
+        assert not Path("jobs").exists()
+        with ExitStack() as held:
+            assert begin_train("0.2", held) == job
+
+
 def test_a_folder_of_photos_is_not_written_to(photos: Path) -> None:
     config = photograft.load_config(None, ["input.px=64"])
     with (
@@ -149,7 +173,8 @@ def manifest_of(rows: list[Photo], ready: Prepared) -> Manifest:
 
 
 def begin(source: Source, config: Config, folder: Path) -> Job:
-    return begin_job("check", source, config, {}, out=str(folder), narrator=Silent())
+    with ExitStack() as held:
+        return begin_job("check", source, config, {}, out=str(folder), held=held, narrator=Silent())
 
 
 def extracted(ready: Prepared, folder: Path, *, readings: int = 1) -> Job:

@@ -13,13 +13,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from tests.scaling.conftest import ThreeMachines, blocks_done_before
 
 import photograft
 from photograft.cli.main import main
-from photograft.errors import ConfigError, DataError, ModelError
+from photograft.data.listing import Found
+from photograft.errors import ConfigError, DataError, IntegrityError, ModelError
 from photograft.inference.classifier import FactorPrediction, Prediction
 from photograft.workflow.narrator import Silent
 from photograft.workflow.train import TrainedRun
@@ -27,10 +29,11 @@ from photograft.workflow.train import TrainedRun
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra `ray`")
 pytest.importorskip("ray", reason="needs the extra `ray`")
 
-from photograft.scaling.catalogue import prediction_rows  # noqa: E402
-from photograft.scaling.jobs import Job, job_place, open_job  # noqa: E402
+from photograft.scaling.catalogue import Row, prediction_rows  # noqa: E402
+from photograft.scaling.cluster import On  # noqa: E402
+from photograft.scaling.jobs import Job, _rows_of, job_place, open_job, remove_job, working_on  # noqa: E402
 from photograft.scaling.place import Place  # noqa: E402
-from photograft.scaling.predict import predictions_table, read_predictions  # noqa: E402
+from photograft.scaling.predict import predict_on, predictions_table, read_predictions  # noqa: E402
 
 PREDICTIONS = (
     Prediction("a 사진.jpg", "ok", "노란 튤립", 0.1 + 0.2, (("노란 튤립", 0.1 + 0.2), ("daisy", 0.25)), "", {}, ()),
@@ -96,6 +99,86 @@ def test_parts_without_their_job_are_not_taken_for_results(tmp_path: Path) -> No
     place.write("parts/part-000000.parquet", b"of another job")
     with pytest.raises(ConfigError, match="holds other files"):
         open_job(place, "predict", {}, lambda: prediction_rows(["a.jpg"]), Silent())
+    job = open_job(place, "predict", {}, lambda: prediction_rows(["a.jpg"]), Silent(), anew=True)
+    assert job.missing() == [0]  # nobody has chosen the folder: what is left of a removal that was cut off goes
+
+
+def test_a_job_whose_removal_is_cut_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin() -> Job:
+        rows = prediction_rows(["a.jpg"])
+        return open_job(Place.of(str(tmp_path / "job")), "predict", {}, lambda: rows, Silent(), anew=True)
+
+    job = begin()
+    job.place.write("parts/part-000000.parquet", b"done")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Place, "remove", _stop)
+        remove_job(job)
+    assert job.missing() == [] and not job.place.exists("job.json")
+    assert begin().missing() == [0]
+
+
+def test_damage_to_a_job_is_named(tmp_path: Path) -> None:
+    rows = [Row("/photos", Found(f"{number}.jpg")) for number in range(100)]
+    job = open_job(Place.of(str(tmp_path / "job")), "predict", {}, lambda: rows, Silent())
+    file = tmp_path / "job" / "catalogue" / "part-00000.parquet"
+    for damage in (lambda: file.write_bytes(file.read_bytes()[:-20]), file.unlink):
+        damage()
+        with pytest.raises(IntegrityError, match=rf"{file} is .*: remove the folder {job.place.url}, and the same"):
+            job.rows(1)
+
+
+def test_a_lock_is_freed_with_its_process_and_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    hold = (
+        "import sys, time; from photograft.scaling.jobs import working_on; from photograft.scaling.place import Place"
+    )
+    hold += "\nwith working_on(Place(sys.argv[1])):\n    print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", hold, str(out)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None and holder.stdout.readline()
+        with (
+            pytest.raises(ConfigError, match=rf"Another process is working on {out}; wait"),
+            working_on(Place(str(out))),
+        ):
+            pass
+        holder.kill()
+    assert list(out.iterdir())  # what a killed process leaves is in nobody's way
+    with working_on(Place(str(out))):
+        open_job(Place(str(out)), "predict", {}, lambda: prediction_rows(["a.jpg"]), Silent())
+    assert sorted(file.name for file in out.iterdir()) == ["catalogue", "job.json"]
+    with working_on(Place(str(tmp_path / "new"))):
+        pass
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_in_use_is_refused(
+    tiny_run: TrainedRun, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    with working_on(Place(str(out))):
+        assert main(["predict", str(tiny_run.run), str(photo_folder), "--on", "ray", "--out", str(out)]) == 2
+    assert f"Another process is working on {out}; wait for it" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_other_lines_on_stdin_are_another_job(
+    tiny_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("photograft.scaling.predict.open_cluster", _stop)
+    for lines, n_jobs in ((b"a.jpg\n", 1), (b"b.jpg\n", 2), (b"a.jpg\r\n", 2)):
+        with pytest.raises(KeyboardInterrupt), predict_on(On(), tiny_run.run, ["-"], stdin=[lines]):
+            pass
+        assert len(list(tmp_path.glob("jobs/predict-*/job.json"))) == n_jobs
+
+
+def test_rows_that_are_left_are_known_without_opening_blocks(tmp_path: Path) -> None:
+    rows = [Row("/photos", Found(f"{number}.jpg")) for number in range(5000)]
+    job = open_job(Place.of(str(tmp_path / "job")), "predict", {}, lambda: rows, Silent())
+    sizes = [job.rows(number).num_rows for number in range(job.n_blocks)]
+    shutil.rmtree(tmp_path / "job" / "catalogue")
+    assert len(set(sizes)) > 2
+    assert [_rows_of(job, [number]) for number in range(job.n_blocks)] == sizes
+    assert _rows_of(job, list(range(job.n_blocks))) == 5000
 
 
 def test_the_same_command_finds_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +234,7 @@ def test_equal_to_the_plain_command(
     monkeypatch.chdir(tmp_path)
     run, photos = str(tiny_run.run), str(many_photos)
     lines = f"{photos}/daisy/empty.png\n{photos}/없음.jpg\n".encode()
-    common = ["predict", run, photos, "-", "--top", "2"]
+    common = ["predict", run, photos, "-", "-", "--top", "2"]  # the second finds nothing left to read
     for name, more in (("plain", []), ("on ray", ["--on", "ray"]), ("kept", ["--on", "ray", "--out", "out"])):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
         assert main([*common, "--csv", f"{name}.csv", *more]) == 6
@@ -212,6 +295,10 @@ def test_a_command_that_is_killed_goes_on(tiny_run: TrainedRun, many_photos: Pat
     with photograft.load(tiny_run.run) as plain:
         expected = [p.label for p in plain.predict_each(str(f) for _ in photos for f in _as_listed(many_photos))]
     assert parquet.read_table(out / "parts")["label"].to_pylist() == expected
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _as_listed(folder: Path) -> list[str]:

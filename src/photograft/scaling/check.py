@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,27 +48,33 @@ def check_on(
         DataError: As for `check`, or the photos changed since the job began.
     """
     require_listener(on)
-    scan = _Scan(on, out)
-    document = check(photos, config=config, html=html, preview=preview, narrator=narrator or Silent(), scan_photos=scan)
-    if out is None:
-        for job in scan.jobs:
-            remove_job(job)
+    narrator = narrator or Silent()
+    with ExitStack() as held:
+        scan = _Scan(on, out, held)
+        document = check(photos, config=config, html=html, preview=preview, narrator=narrator, scan_photos=scan)
+        if out is None:
+            for job in scan.jobs:
+                remove_job(job)
     return document
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """What `photograft.workflow.source.scan_source` does, on a cluster; `jobs` are those that it did."""
+    """What `photograft.workflow.source.scan_source` does, on a cluster; `jobs` are those that it did.
+
+    Their folders are held until `held` is closed.
+    """
 
     on: On
     out: str | None
+    held: ExitStack
     jobs: list[Job] = field(default_factory=list)
 
     def __call__(self, source: Source, config: Config, clock: Clock, narrator: Narrator) -> Manifest:
         contract = contract_of(config)
         with clock.stage("scan"):
             asked = {"contract": contract.id}
-            job = begin_job("check", source, config, asked, out=self.out, narrator=narrator)
+            job = begin_job("check", source, config, asked, out=self.out, held=self.held, narrator=narrator)
             self.jobs.append(job)
             do_job(job, self.on, source, config, [Reading(contract)], narrator)
             return build_manifest(source, list(read_photos(job)))

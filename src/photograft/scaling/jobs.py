@@ -9,6 +9,7 @@ In the folder of a job::
     job.json                     what was asked, and how much there is to do
     catalogue/part-00000.parquet the rows of a block, in order
     parts/part-00000.parquet     what became of them, in the same order
+    .job.lock                    while a command works on it
 """
 
 from __future__ import annotations
@@ -26,10 +27,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from filelock import FileLock, Timeout
+
 import photograft
 from photograft import errors
 from photograft.errors import ConfigError, DataError, ModelError, PhotograftError
-from photograft.scaling.catalogue import Catalogue, catalogue_of, read_block, write_catalogue
+from photograft.scaling.catalogue import (
+    CATALOGUE,
+    Catalogue,
+    block_rows,
+    catalogue_of,
+    read_block,
+    statuses_of,
+    write_catalogue,
+)
 from photograft.scaling.cluster import Cluster
 from photograft.scaling.place import Place
 from photograft.workflow.narrator import Narrator
@@ -43,6 +54,9 @@ JOBS = "jobs"
 PARTS = "parts"
 BEGAN = b"began_ns"
 """In the metadata of a part: when its worker began with it, in nanoseconds since 1970."""
+FILES = b"files_sha256"
+"""Beside it: `files_sha256` of its photos before the worker began."""
+_LOCK = ".job.lock"
 _FORMAT = 1
 RETRIES = 20
 """How often an actor is started again, and a block repeated."""
@@ -73,7 +87,7 @@ class Job:
         return read_block(self.place, number)
 
     def part(self, number: int, columns: Sequence[str] | None = None) -> pyarrow.Table:
-        """What became of a block, or some columns of it."""
+        """What became of a block, or what there is of some columns. Raises IntegrityError where the part is damaged."""
         return self.place.read_table(f"{PARTS}/{_file(number)}", columns)
 
     def forget(self, number: int) -> None:
@@ -111,6 +125,42 @@ def job_place(verb: str, asked: Mapping[str, Any], out: str | None) -> Place:
     return Place.of(out or f"{JOBS}/{verb}-{name}")
 
 
+@contextmanager
+def working_on(place: Place) -> Iterator[None]:
+    """Hold the folder of a job against other commands, from opening it to its end; the lock of one that died is freed.
+
+    At a URL nothing is held: object stores have no locks. A folder that was made here, or that nobody chose, goes with
+    the lock where nothing is left in it.
+
+    Raises:
+        ConfigError: Another process works on it, or the folder cannot be written.
+    """
+    folder = place.folder
+    if folder is None:
+        yield
+        return
+    ours, lock = folder.parent.name == JOBS or not folder.exists(), FileLock(folder / _LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(f"Another process is working on {place.url}; wait for it.") from error
+    except OSError as error:
+        raise ConfigError(f"{place.url}, the folder of the job, cannot be written: {error}") from error
+    try:
+        yield
+    finally:
+        # While it is held the file is no other's. Windows deletes no file that is open, but then releasing it does.
+        with suppress(OSError):
+            (folder / _LOCK).unlink()
+        lock.release()
+        with suppress(OSError):  # what is not empty stays
+            if ours:
+                folder.rmdir()
+            if folder.parent.name == JOBS:
+                folder.parent.rmdir()
+
+
 def open_job(
     place: Place,
     verb: str,
@@ -124,7 +174,7 @@ def open_job(
 
     `asked` is what determines the results beside the photos, and `rows` lists these, for the catalogue or to compare
     them with it. Where other photos are listed than the job began with it is refused, or, with `anew`, begun anew: the
-    user has not chosen the folder.
+    user has not chosen the folder. So is one that holds other files, as after a removal that was cut off.
 
     Raises:
         ConfigError: The folder holds something else, or a job of something else.
@@ -142,8 +192,9 @@ def open_job(
                 "folder to begin anew."
             )
         narrator.say("The list of photos changed since this was begun: it begins anew.")
-        place.remove()
-    if place.names() or place.names(PARTS):  # parts also of a job whose removal was cut off: nobody knows what they are
+    if anew:
+        _clear(place)
+    elif set(place.names()) - {_LOCK} or place.names(PARTS):  # nobody knows what parts without their job are
         raise ConfigError(f"{place.url} holds other files and no job: give a new folder, or remove it.")
     try:
         catalogue = write_catalogue(rows(), place)
@@ -155,17 +206,13 @@ def open_job(
 
 
 def remove_job(job: Job) -> None:
-    """Remove the folder of a job, and `jobs/` above it where that was the last one."""
-    job.place.remove()
-    folder = job.place.folder
-    if folder is not None and folder.parent.name == JOBS:
-        with suppress(OSError):  # others are in it
-            folder.parent.rmdir()
+    """Remove all of a job but its lock, with which the folder goes."""
+    _clear(job.place)
 
 
 @contextmanager
 def same_command_goes_on(job: Job, narrator: Narrator) -> Iterator[None]:
-    """Whatever stops the work in the block says how to go on."""
+    """Ctrl-C in the block says how to go on. Errors are left alone: each says itself what is to be done first."""
     try:
         yield
     except KeyboardInterrupt:
@@ -223,16 +270,30 @@ class Worker:
         try:
             if self._error is not None or self._work is None:
                 raise self._error or AssertionError
-            began_ns = time.time_ns()
-            table = self._work.run(read_block(self._place, number))
-            stamped = table.replace_schema_metadata({BEGAN: str(began_ns)})
-            self._place.write_table(f"{PARTS}/{_file(number)}", stamped)
+            rows = read_block(self._place, number)
+            stamp = {BEGAN: str(time.time_ns()), FILES: files_sha256(statuses_of(rows))}
+            table = self._work.run(rows)
+            self._place.write_table(f"{PARTS}/{_file(number)}", table.replace_schema_metadata(stamp))
             told["rows"] = table.num_rows
         except Exception as error:
             told |= {"error": str(error) or type(error).__name__, "kind": type(error).__name__}
         told |= {"seconds": time.monotonic() - began, "peak_mb": _peak_mb()}
         told["worker"] = f"{socket.gethostname()}:{os.getpid()}"
         return {name: [value] for name, value in told.items()}
+
+
+def files_sha256(statuses: Sequence[tuple[int, int] | None]) -> str:
+    """What tells that the photos of a block are unchanged, from `photograft.scaling.catalogue.statuses_of`."""
+    return hashlib.sha256(json.dumps(statuses).encode()).hexdigest()
+
+
+def _clear(place: Place) -> None:
+    """Remove all of a job but its lock: first job.json, without which nobody goes on with what is left."""
+    place.delete(JOB)
+    for name in set(place.names()) - {_LOCK}:
+        place.delete(name)
+    for folder in (PARTS, CATALOGUE):
+        (place / folder).remove()
 
 
 def _begun(place: Place, wanted: Mapping[str, Any]) -> Catalogue:
@@ -313,10 +374,12 @@ def _error(told: Mapping[str, Any]) -> PhotograftError:
 
 
 def _rows_of(job: Job, todo: list[int]) -> int:
-    """Rows that are left to do, without opening every block where all of them are."""
-    if len(todo) == job.n_blocks:
-        return job.n_rows
-    return sum(read_block(job.place, number).num_rows for number in todo)
+    """Rows that are left to do; how many a block has follows from those before it."""
+    sizes, before = [], 0
+    for _ in range(job.n_blocks):
+        sizes.append(min(block_rows(before), job.n_rows - before))
+        before += sizes[-1]
+    return sum(sizes[number] for number in todo)
 
 
 def _file(number: int) -> str:

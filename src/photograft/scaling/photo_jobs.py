@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -12,21 +13,28 @@ from photograft.scaling.catalogue import listing_rows
 from photograft.scaling.changed import forget_changed
 from photograft.scaling.cluster import On, open_cluster
 from photograft.scaling.extract import ExtractBlocks, Reading
-from photograft.scaling.jobs import Job, job_place, open_job, run_job, same_command_goes_on
+from photograft.scaling.jobs import Job, job_place, open_job, run_job, same_command_goes_on, working_on
 from photograft.workflow.narrator import Narrator
 from photograft.workflow.source import Source
 from photograft.workflow.untouched import photo_folders, require_outside
 
 
 def begin_job(
-    verb: str, source: Source, config: Config, asked: Mapping[str, Any], *, out: str | None, narrator: Narrator
+    verb: str,
+    source: Source,
+    config: Config,
+    asked: Mapping[str, Any],
+    *,
+    out: str | None,
+    held: ExitStack,
+    narrator: Narrator,
 ) -> Job:
     """The job that reads the photos of a source, a new one or the one that the same call began.
 
-    `asked` is what determines results beside the source and its settings.
+    `asked` is what determines results beside the source and its settings. Its folder is held until `held` is closed.
 
     Raises:
-        ConfigError: The folder of the job is in use for something else, or lies among the photos.
+        ConfigError: The folder of the job is in use, also for something else, or lies among the photos.
         DataError: The list of photos is not the one that the job began with.
     """
     data = config.data.model_dump(mode="json", exclude={"max_bad_fraction"})
@@ -42,6 +50,7 @@ def begin_job(
     if place.folder is not None:
         option = "scale.out" if verb == "train" else "--out"
         require_outside(place.folder, photo_folders(source.photos, source.listing), option=option)
+    held.enter_context(working_on(place))
     job = open_job(place, verb, asked, lambda: listing_rows(source.listing), narrator, anew=out is None)
     forget_changed(job, narrator, max_file_mb=config.data.max_file_mb)
     return job

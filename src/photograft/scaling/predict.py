@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,17 @@ from photograft.models.bundle import Bundle, read_bundle
 from photograft.scaling.catalogue import names_of, photos_of, prediction_rows
 from photograft.scaling.changed import forget_changed
 from photograft.scaling.cluster import On, open_cluster, require_listener
-from photograft.scaling.jobs import PARTS, Done, Job, job_place, open_job, remove_job, run_job, same_command_goes_on
+from photograft.scaling.jobs import (
+    PARTS,
+    Done,
+    Job,
+    job_place,
+    open_job,
+    remove_job,
+    run_job,
+    same_command_goes_on,
+    working_on,
+)
 from photograft.workflow.narrator import Narrator, Silent
 from photograft.workflow.untouched import require_outside
 
@@ -51,7 +62,9 @@ class PredictedOn:
     def statuses(self) -> Counter[str]:
         """How many photos have which status."""
         return Counter(
-            status for number in range(self.job.n_blocks) for status in self.job.part(number)["status"].to_pylist()
+            status
+            for number in range(self.job.n_blocks)
+            for status in self.job.part(number, ("status",))["status"].to_pylist()
         )
 
 
@@ -92,21 +105,26 @@ def predict_on(
     narrator = narrator or Silent()
     bundle = read_bundle(model)
     lowest_probability(bundle, min_probability)
+    require_listener(on)
+    lines = list(stdin) if "-" in inputs else []
     asked = {"bundle": bundle_sha256(bundle), "top": top, "min_probability": min_probability, "inputs": list(inputs)}
+    if "-" in inputs and out is None:  # other lines are another job
+        asked["stdin"] = _lines_sha256(lines)
     place = job_place("predict", asked, out)
     if place.folder is not None:
         require_outside(place.folder, [Path(each) for each in inputs if Path(each).is_dir()], option="--out")
-    require_listener(on)
-    lines = list(stdin) if "-" in inputs else []
-    rows = partial(prediction_rows, inputs, stdin=lines)
-    job = open_job(place, "predict", asked, rows, narrator, anew=out is None)
-    forget_changed(job, narrator, max_file_mb=limits_of(bundle).max_file_mb)
-    with open_cluster(on, narrator) as cluster, same_command_goes_on(job, narrator):
-        work = PredictBlocks(ray.put(bundle_files(bundle)), min_probability, top)
-        done = run_job(job, work, cluster, narrator, label="Predicting")
-    yield PredictedOn(bundle, job, None if out is None else f"{place.url}/{PARTS}", done)
-    if out is None:
-        remove_job(job)
+    with working_on(place):
+        # What stdin gave is given once to each listing, as stdin itself gives it.
+        job = open_job(
+            place, "predict", asked, lambda: prediction_rows(inputs, stdin=iter(lines)), narrator, anew=out is None
+        )
+        forget_changed(job, narrator, max_file_mb=limits_of(bundle).max_file_mb)
+        with open_cluster(on, narrator) as cluster, same_command_goes_on(job, narrator):
+            work = PredictBlocks(ray.put(bundle_files(bundle)), min_probability, top)
+            done = run_job(job, work, cluster, narrator, label="Predicting")
+        yield PredictedOn(bundle, job, None if out is None else f"{place.url}/{PARTS}", done)
+        if out is None:
+            remove_job(job)
 
 
 @dataclass(frozen=True)
@@ -209,6 +227,13 @@ def bundle_files(bundle: Bundle) -> dict[str, bytes]:
 def bundle_sha256(bundle: Bundle) -> str:
     """What tells bundles apart: the hash of their checksums."""
     return hash_file(bundle.folder / "checksums.json")
+
+
+def _lines_sha256(lines: Iterable[bytes]) -> str:
+    found = hashlib.sha256()
+    for line in lines:
+        found.update(line.rstrip(b"\r\n") + b"\n")
+    return found.hexdigest()
 
 
 def _ranked(named: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:

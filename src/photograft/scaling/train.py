@@ -7,6 +7,7 @@ large. Everything behind that is the plain command's: the split, the head, its c
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,17 +61,18 @@ def train_on(
         raise ConfigError("--on gives photos to a cluster, and torchrun starts several processes: use one of them.")
     require_listener(on)
     config, narrator = config or Config(), narrator or Silent()
-    workforce = OnCluster(on, config.scale.out, memory_limit(config), narrator)
     asked: dict[str, Any] = {"quality": quality, "name": name, "runs_dir": runs_dir, "config": config}
-    try:
-        trained = train(photos, **asked, narrator=narrator, workforce=workforce)
-    except KeyboardInterrupt:
-        if any(not job.missing() for job in workforce.jobs):  # else the job has said so itself
-            narrator.say("All photos are read: the same command goes on with their features.")
-        raise
-    if config.scale.out is None:
-        for job in workforce.jobs:
-            remove_job(job)
+    with ExitStack() as held:
+        workforce = OnCluster(on, config.scale.out, memory_limit(config), narrator, held)
+        try:
+            trained = train(photos, **asked, narrator=narrator, workforce=workforce)
+        except KeyboardInterrupt:
+            if any(not job.missing() for job in workforce.jobs):  # else the job has said so itself
+                narrator.say("All photos are read: the same command goes on with their features.")
+            raise
+        if config.scale.out is None:
+            for job in workforce.jobs:
+                remove_job(job)
     return trained
 
 
@@ -79,12 +81,14 @@ class OnCluster:
     """Photos are read by workers of a cluster (`photograft.workflow.workforce.Workforce`); `jobs` are those it did.
 
     Features of more than `max_bytes` stay with the workers when a head is fitted. `matrices` are all features of a run.
+    The folders of the jobs are held until `held` is closed.
     """
 
     on: On
     out: str | None
     max_bytes: float
     narrator: Narrator
+    held: ExitStack
     jobs: list[Job] = field(default_factory=list)
     matrices: list[FloatArray] = field(default_factory=list)
 
@@ -108,7 +112,7 @@ class OnCluster:
         """Every row of the source with its verdict and hashes."""
         networks = [[setup.network_id, setup.contract.id, *setup.views] for setup in ready.members]
         asked, source = {"networks": networks}, ready.source
-        job = begin_job("train", source, ready.config, asked, out=self.out, narrator=narrator)
+        job = begin_job("train", source, ready.config, asked, out=self.out, held=self.held, narrator=narrator)
         self.jobs.append(job)
         setups = [ready.members[number] for number in _own_readers(ready)]
         readings = [
