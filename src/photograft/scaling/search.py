@@ -37,7 +37,7 @@ from photograft.retrieval.together import open_shard
 from photograft.scaling.catalogue import Row
 from photograft.scaling.changed import forget_changed
 from photograft.scaling.cluster import Cluster, On, open_cluster, require_listener
-from photograft.scaling.jobs import RETRIES, Job, last_line, open_job, run_job, same_command_goes_on
+from photograft.scaling.jobs import RETRIES, Job, last_line, open_job, remove_job, run_job, same_command_goes_on
 from photograft.scaling.place import Place
 from photograft.scaling.search_shards import SHARD_PHOTOS, ShardPlan, ShardTask, plan_shards, write_shard
 from photograft.scaling.search_work import SearchBlocks, catalogue_rows
@@ -109,6 +109,7 @@ def build_index_on(
             tasks = _Tasks(cluster, narrator)
             shards = _write_shards(job, plan_shards(job, photos=shard_photos), scopes, network, content, tasks, folder)
             change = _publish(folder, shards, tasks, narrator, started)
+        remove_job(job)
         Place(str(folder / JOB_FOLDER)).remove()
     return change
 
