@@ -123,6 +123,12 @@ RUN_SENTENCES: dict[str, str] = {
     "{gb} GB보다 많이 필요함",
     "batches of {n:number} may need {gb:number} GB of memory: train.batch_size makes them smaller": "배치 {n:은} "
     "메모리가 {gb} GB 필요할 수 있음: train.batch_size로 줄일 수 있음",
+    "batches of {n:number}: {more:number} would need more memory than {gb:number} GB in each of {k:number} processes": (
+        "배치 {n}: {more:이}면 프로세스 {k}개 각각에 메모리가 {gb} GB보다 많이 필요함"
+    ),
+    "batches of {n:number} may need {gb:number} GB of memory in each of {k:number} processes: train.batch_size makes "
+    "them smaller": "배치 {n:은} 프로세스 {k}개 각각에 메모리가 {gb} GB 필요할 수 있음: train.batch_size로 줄일 수 "
+    "있음",
     # Facts about the model
     "{embedding}, {n:number} numbers, and tuned, {m:number} numbers": "{embedding}, 값 {n}개와 미세 조정, 값 {m}개",
     "tuned, {n:number} numbers": "미세 조정, 값 {n}개",

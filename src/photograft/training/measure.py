@@ -33,9 +33,10 @@ _IN_FLIGHT = 1.5
 
 @dataclass(frozen=True)
 class Measured:
-    """How to train, and what it takes: `step_s` to compute one step, `read_s` to read it, `epoch_s` with validation.
+    """How to train, and what it takes: `step_s` to compute one step, `read_s` to read it, each with all of its batches.
 
-    `peak_bytes` is the most memory that the process, or the GPU, should need. `reasons` say in words what was chosen.
+    `photo_s` are seconds per photo and epoch, of all processes together. `peak_bytes` is the most memory that the
+    process, or the GPU, should need. `reasons` say in words what was chosen.
     """
 
     precision: Precision
@@ -43,7 +44,7 @@ class Measured:
     batch_size: int
     step_s: float
     read_s: float
-    epoch_s: float
+    photo_s: float
     peak_bytes: int
     reasons: tuple[str, ...]
 
@@ -79,7 +80,7 @@ def _measure(task: Task, memory_limit: int, n_processes: int) -> Measured:
             "channels_last": False if asked.channels_last == "auto" else asked.channels_last,
         }
     )
-    task, peak_bytes, reasons = _fit_batch_size(replace(task, config=start), part, memory_limit)
+    task, peak_bytes, reasons = _fit_batch_size(replace(task, config=start), part, memory_limit, whole, n_processes)
     step_s = _time_step(task)
     if asked.channels_last == "auto":
         task, step_s, reason = _faster(task, step_s, "channels_last", True, 1.0)
@@ -89,28 +90,35 @@ def _measure(task: Task, memory_limit: int, n_processes: int) -> Measured:
         reasons.append(reason)
     fit = Fit(task)
     read_s = _best_time(lambda: fit.reader.step(0))
-    steps_s = max(step_s, read_s) if task.device.startswith("cuda") else step_s + read_s  # on a CPU they share it
-    batch_size = task.config.batch_size
-    assert batch_size != "auto"
-    n_val = 0 if task.val is None else len(task.val.row_N)
-    epoch_s = fit.epoch_steps * steps_s + n_val * _time_prediction(fit)
+    n_read = sum(batch.n_photos for batch in fit.reader.step(0))
     chosen = task.config
-    assert chosen.precision != "auto" and chosen.channels_last != "auto"
+    assert chosen.precision != "auto" and chosen.channels_last != "auto" and chosen.batch_size != "auto"
+    batch_size = _of_all(chosen.batch_size, part, whole, n_processes)
     return Measured(
         chosen.precision,
         chosen.channels_last,
-        whole if batch_size == part else batch_size * n_processes,
+        batch_size,
         step_s,
         read_s,
-        epoch_s,
+        (step_s + read_s) / (n_read * batch_size / chosen.batch_size),  # the others have their parts meanwhile
         peak_bytes,
         tuple(reasons),
     )
 
 
-def _fit_batch_size(task: Task, asked: int, memory_limit: int) -> tuple[Task, int, list[str]]:
-    """The task with the largest of the batch size, a half of it, a quarter ... that fits."""
-    size = asked
+def _of_all(size: int, part: int, whole: int, n_processes: int) -> int:
+    """The batch of all processes where one has `size` photos of it; of a whole one it has `part`, rounded up."""
+    return whole if size == part else size * n_processes
+
+
+def _fit_batch_size(
+    task: Task, part: int, memory_limit: int, whole: int, n_processes: int
+) -> tuple[Task, int, list[str]]:
+    """The task with the largest of the batch size, a half of it, a quarter ... that fits.
+
+    It is the part of one process; what is said is of the whole batch, which the settings name.
+    """
+    size = part
     fixed = task.config.batch_size != "auto"
     smallest = 2 if task.pairs or task.config.batchnorm == "moved" else 1
     on_cpu = not task.device.startswith("cuda")
@@ -122,13 +130,19 @@ def _fit_batch_size(task: Task, asked: int, memory_limit: int) -> tuple[Task, in
         if fits or fixed or size // 2 < smallest:
             break
         size //= 2
+    said = _of_all(size, part, whole, n_processes)
     if peak is None:
-        raise ConfigError(f"train.batch_size={size} does not fit into the memory of {task.device}: try {size // 2}")
+        less = (
+            f"try {size // 2 * n_processes}" if size // 2 >= smallest else "take a later model.graft, or less input.px"
+        )
+        raise ConfigError(f"train.batch_size={said} does not fit into the memory of {task.device}: {less}")
+    each = f" in each of {n_processes} processes" if n_processes > 1 else ""
     reasons = []
-    if size < asked:
-        reasons.append(f"batches of {size}: {asked} would need more memory than {memory_limit / 1e9:.1f} GB")
+    if size < part:
+        reasons.append(f"batches of {said}: {whole} would need more memory than {memory_limit / 1e9:.1f} GB{each}")
     elif not fits:
-        reasons.append(f"batches of {size} may need {peak / 1e9:.1f} GB of memory: train.batch_size makes them smaller")
+        needed = f"may need {peak / 1e9:.1f} GB of memory{each}"
+        reasons.append(f"batches of {said} {needed}: train.batch_size makes them smaller")
     return sized, peak, reasons
 
 
@@ -210,12 +224,6 @@ def _time_step(task: Task) -> float:
     fit = Fit(task)
     batches: Sequence[Batch] = fit.reader.step(0)
     return _best_time(lambda: fit.trial_step(batches, 0))
-
-
-def _time_prediction(fit: Fit) -> float:
-    """Seconds to judge one photo."""
-    row_N = fit.task.train.row_N[: fit.reader.batch_size]
-    return _best_time(lambda: fit.logits(row_N)) / len(row_N)
 
 
 def _best_time(work: Callable[[], Any]) -> float:

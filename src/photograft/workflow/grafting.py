@@ -267,7 +267,7 @@ def _measured(
     reason = f"measured when the run began: {'; '.join(found.reasons)}" if found.reasons else "auto"
     config = config.model_copy(update={"train": train.model_copy(update=settled)})
     reasons = {f"train.{name}": reason for name in settled}
-    return config, reasons, (found.step_s + found.read_s) / found.batch_size, found.peak_bytes / 1e6
+    return config, reasons, found.photo_s, found.peak_bytes / 1e6
 
 
 def _made_up(target: Target, row_N: IntArray) -> Truth:
