@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.training.ranks import Case, run
+
+from photograft.errors import ConfigError
+from photograft.training import distributed
+from photograft.training.ranks import is_said, joined
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="forks")
 
@@ -26,9 +32,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
     """What every process of every case found: all are run by one program, since importing torch is slow."""
     cases = {f"{name} {n}": Case(n, *given) for name, given in _FITS.items() for n in _SIZES}
     cases |= {f"targets {n}": Case(n, {}, {"mixup": 0.3}, inputs="ManyTargets") for n in _SIZES}
-    for event in ("killed", "failed", "other photos", "late"):
+    for event in ("killed", "failed", "other photos", "other release", "late"):
         cases[event] = Case(3 if event == "killed" else 2, {}, {}, event=event)
     cases |= {"fewer": Case(4, {}, {}, resumed=1), "more": Case(1, {}, {}, resumed=2)}
+    cases["long note"] = Case(2, {}, {}, note=20_000_000)  # as much as the split of a million photos or so
     return run(cases, tmp_path_factory.mktemp("ranks"))
 
 
@@ -71,6 +78,32 @@ def test_processes_with_other_photos_are_refused(found: dict[str, list[dict[str,
         assert (each["error"], each["code"]) == ("ConfigError", 2)
         assert each["message"].startswith("what fit 'train' trains, or on which photos, differs between the processes")
         assert "process 1 on " in each["message"]
+
+
+def test_another_release_is_refused_and_said_once(found: dict[str, list[dict[str, Any]]]) -> None:
+    for each in found["other release"]:
+        assert (each["error"], each["code"]) == ("ConfigError", 2)
+        assert each["message"].startswith("the release of photograft or torch differs between the processes")
+    assert [each["said"] for each in found["other release"]] == [False, True]
+
+
+def test_a_note_may_be_longer_than_the_store_takes_at_once(found: dict[str, list[dict[str, Any]]]) -> None:
+    leader, other = found["long note"]
+    assert leader["bytes"] >= 20_000_000 and other["digest"] == leader["digest"]
+
+
+def test_a_process_that_does_not_reach_the_others_says_so_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as nobody:  # bound, so that no other program gets the port, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        environment = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(nobody.getsockname()[1])}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(distributed, "_JOIN", timedelta(seconds=1))
+        said = r"^process 1 of 2 on .* does not reach the others at "
+        with pytest.raises(ConfigError, match=said) as caught, joined():
+            pass
+    assert not is_said(caught.value)
 
 
 def check_equal(ours: dict[str, Any], theirs: dict[str, Any]) -> None:

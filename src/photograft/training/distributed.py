@@ -36,6 +36,8 @@ _STEP = timedelta(minutes=30)
 """How long one process waits for another within a fit, where its connections do not close: its machine lost power."""
 _LOOK_S = 0.05
 _LAST_WORDS_S = 1.0
+_PIECE_BYTES = 4_000_000
+"""Most of a note that goes into the store at once: torch's server closes the connection above 8 MiB."""
 
 
 def join(launch: Launch) -> Several:
@@ -45,9 +47,7 @@ def join(launch: Launch) -> Several:
         ConfigError: they do not come, or are of another release.
     """
     torch.set_num_threads(max(usable_cores() // launch.local_size, 1))
-    n_devices = torch.cuda.device_count()
-    if n_devices:  # before anything touches the first one in every process
-        torch.cuda.set_device(launch.local_rank % n_devices)
+    _take_device(launch)
     try:
         store, _, _ = next(iter(dist.rendezvous("env://", launch.rank, launch.size, timeout=_JOIN)))
         ranks = Several(launch, dist.PrefixStore("photograft", store))
@@ -64,6 +64,21 @@ def join(launch: Launch) -> Several:
             "torchrun, and that its port is open"
         ) from error
     return ranks
+
+
+def _take_device(launch: Launch) -> None:
+    """Make the GPU of this process the one that is used, before anything touches the first one in every process."""
+    n_devices = torch.cuda.device_count()
+    if not n_devices:
+        return
+    number = launch.local_rank % n_devices
+    try:
+        torch.cuda.set_device(number)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"process {launch.rank} of {launch.size} on {socket.gethostname()} cannot use GPU {number} "
+            f"({_first_line(error)}): see nvidia-smi there; with CUDA_VISIBLE_DEVICES= the CPU is used"
+        ) from error
 
 
 class Several(Ranks):
@@ -118,10 +133,12 @@ class Several(Ranks):
         differ = self.from_leader(others)
         if differ:
             rank, host = differ[0]
-            raise ConfigError(
+            error = ConfigError(
                 f"{what} differs between the processes: process {rank} on {host} has another one than process 0. "
                 "All machines need the same photos, settings and releases"
             )
+            error.said = None  # type: ignore[attr-defined]  # all raise it, so the first one of each machine says it
+            raise error
 
     def checkpoint(self, load: Callable[[], Checkpoint | None]) -> Checkpoint | None:
         """The checkpoint that the leader loads, for all: its numbers as a note, its tensors one after the other."""
@@ -178,8 +195,13 @@ class Several(Ranks):
         return f"note/{self._notes}"
 
     def _write(self, key: str, value: Any) -> None:
+        """Leave a note: its pieces first, then their number, which those that read it look for."""
+        text = json.dumps(value)  # in ASCII
+        starts = range(0, len(text), _PIECE_BYTES)
         with _contact():
-            self._store.set(key, json.dumps(value))
+            for number, start in enumerate(starts):
+                self._store.set(f"{key}#{number}", text[start : start + _PIECE_BYTES])
+            self._store.set(key, str(len(starts)))
 
     def _read(self, key: str) -> Any:
         with _contact():
@@ -187,7 +209,8 @@ class Several(Ranks):
                 if (failure := self._failure()) is not None:
                     raise as_error(failure)
                 time.sleep(_LOOK_S)
-            return json.loads(self._store.get(key))
+            n_pieces = int(self._store.get(key))
+            return json.loads(b"".join(self._store.get(f"{key}#{number}") for number in range(n_pieces)))
 
     # -- tensors
 

@@ -152,7 +152,12 @@ def joined() -> Iterator[Ranks]:
         return
     from photograft.training.distributed import join
 
-    ranks = join(launch)
+    try:
+        ranks = join(launch)
+    except Exception as error:
+        # The others may wait for this one without knowing why, so that nobody else says it.
+        error.said = getattr(error, "said", False)  # type: ignore[attr-defined]
+        raise
     try:
         yield ranks
     except SystemExit:
@@ -167,7 +172,10 @@ def joined() -> Iterator[Ranks]:
 
 
 def is_said(error: BaseException) -> bool:
-    """Whether another process on this machine says what went wrong."""
+    """Whether another process on this machine says what went wrong.
+
+    An error tells by its `said`; without one, or where it is None, all processes have the error, and the first says it.
+    """
     said = getattr(error, "said", None)
     if said is not None:
         return bool(said)
