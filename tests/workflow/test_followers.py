@@ -133,6 +133,22 @@ def test_a_killed_job_goes_on_with_any_number_of_processes(
     check_same(run, unbroken.run)
 
 
+def test_a_sigterm_that_comes_twice_lets_all_save_the_same_step(
+    tuning: Tuning, unbroken: TrainedRun, tmp_path: Path
+) -> None:
+    command = tuning.command(tmp_path / "runs", "train.checkpoint_steps=1000")  # none is due before it
+    done = torchrun(2, *command, module="tests.workflow.signalled_ranks")
+    run = the_run(tmp_path / "runs")
+    assert (done.returncode, said(done)) == (1, ["photograft: stopped"])
+    assert done.stderr.count("exitcode  : 143 (") == 2 and "Signal 15" not in done.stderr
+    assert done.stderr.count(f"Go on with: photograft train --resume {shlex.quote(str(run))}") == 1
+    assert (run / "checkpoints" / "train" / "step-00000002.safetensors").is_file()
+    again = torchrun(2, "train", "--resume", str(run), "--json")
+    assert again.returncode == 0, again.stderr
+    assert "Fine-tuning (train): going on at step 2 of " in again.stderr
+    check_same(run, unbroken.run)
+
+
 def test_folds_a_found_rate_members_and_a_model_on_all_photos_are_trained_together(
     tuning: Tuning, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pytest
 
 import photograft
 from photograft.tracking.cache import Cache, cache_folder
+from photograft.workflow.stopping import stop_on_request
 from photograft.workflow.train import TrainedRun
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
@@ -44,6 +45,50 @@ def empty_cache(tiny_run: TrainedRun, tmp_path: Path) -> Path:
     """A cache of its own that holds only the exported network."""
     shutil.copytree(cache_folder() / "networks", tmp_path / "빈 cache" / "networks", copy_function=os.link)
     return tmp_path / "빈 cache"
+
+
+@pytest.fixture
+def terminated() -> Iterator[list[int]]:
+    """The SIGTERMs that came through to what handles them outside of a fit."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    yield came
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_stop_waits_for_the_end_of_the_block(terminated: list[int], several: bool) -> None:
+    with stop_on_request(several=several) as stop:
+        assert not stop.made
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.made and not terminated
+    assert terminated == [signal.SIGTERM]
+
+
+def test_a_second_sigterm_stops_at_once_but_not_one_of_several_processes(terminated: list[int]) -> None:
+    with stop_on_request() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert terminated == [signal.SIGTERM]
+        stop.number = None
+    with stop_on_request(several=True):
+        for _ in range(3):  # from Slurm, from torchrun, and from who knows
+            signal.raise_signal(signal.SIGTERM)
+        assert terminated == [signal.SIGTERM]  # the one from before
+    assert terminated == 2 * [signal.SIGTERM]
+    signal.raise_signal(signal.SIGTERM)  # too late: what was asked for is done
+    assert terminated == 2 * [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_second_ctrl_c_stops_at_once(several: bool) -> None:
+    after = []
+    with pytest.raises(KeyboardInterrupt), stop_on_request(several=several) as stop:
+        signal.raise_signal(signal.SIGINT)
+        after.append(stop.number)
+        signal.raise_signal(signal.SIGINT)
+        after.append(0)
+    assert after == [signal.SIGINT]
 
 
 def command(folder: Path, runs: Path) -> list[str]:

@@ -47,7 +47,7 @@ class FitRunner:
     def complete(self, task: Task) -> Fit:
         """Run the fit to its end, from where its newest checkpoint stands.
 
-        A first Ctrl-C or SIGTERM ends the step, saves and then stops the program.
+        A first Ctrl-C or SIGTERM ends the step, or the evaluation, saves and then stops the program.
 
         Raises:
             TrainingError: the loss is no longer finite; the checkpoint before it stays.
@@ -80,7 +80,7 @@ class FitRunner:
         from photograft.training.loop import Step
 
         saved_at = time.monotonic()
-        with stop_on_request() as stop, closing(fit.run()) as events:
+        with stop_on_request(several=self.ranks.size > 1) as stop, closing(fit.run()) as events:
             for event in events:
                 if isinstance(event, Step):
                     advance()

@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM during a step: the step is finished and saved first. A second one stops at once."""
+"""Ctrl-C and SIGTERM during a step: the step is finished and saved first. A second one stops at once.
+
+One of several processes takes no notice of another SIGTERM: Slurm and systemd send it to all of them and to torchrun,
+which sends it to them again.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +27,11 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_request() -> Iterator[StopRequest]:
+def stop_on_request(*, several: bool = False) -> Iterator[StopRequest]:
     """Hold back the first SIGINT or SIGTERM until the block ends; then, and at the second one, it does what it did.
 
-    Outside of the main thread, where signals cannot be handled, nothing is held back.
+    In one of `several` processes only SIGINT counts as a second one, and SIGTERM stays without effect behind a block
+    in which a stop was asked for. Outside of the main thread, where signals cannot be handled, nothing is held back.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -35,6 +40,8 @@ def stop_on_request() -> Iterator[StopRequest]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(number: int, frame: FrameType | None) -> None:
+        if request.made and several and number == signal.SIGTERM:
+            return
         if request.made:
             act(number, frame)
         request.number = number
@@ -57,4 +64,8 @@ def stop_on_request() -> Iterator[StopRequest]:
             if handler is not None:
                 signal.signal(number, handler)
     if request.number is not None:
-        act(request.number, None)
+        try:
+            act(request.number, None)
+        finally:
+            if several:  # the one that is sent again may come now, and would cut off the last words
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
