@@ -31,6 +31,18 @@ def test_an_address_that_nobody_can_read_is_refused(storage: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "storage",
+    ["postgresql://u:ge@heim@h/d", "postgresql://u:s@ec:ret@h", "mysql://u:ge@he/im@h/d", "mysql://u:ge@he?im@h/d"],
+)
+def test_a_password_with_an_at_sign_is_refused_without_a_part_of_it(storage: str) -> None:
+    assert "write @ as %40" in storage_problem(storage)
+    with pytest.raises(ConfigError, match="write @ as %40") as caught:
+        given_storage(None, {VARIABLE: storage})
+    assert not any(part in str(caught.value) for part in ("ge@", "he", "im@", "s@", "ec", "ret"))
+    assert storage_problem("sqlite:////home/u@h/a@b.db") == ""
+
+
+@pytest.mark.parametrize(
     ("whole", "shown"),
     [
         ("postgresql://anna:geheim%407@db.lab:5432/tune", "postgresql://anna@db.lab:5432/tune"),

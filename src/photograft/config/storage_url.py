@@ -14,8 +14,8 @@ VARIABLE = "PHOTOGRAFT_TUNE_STORAGE"
 """The environment variable that counts before what a search space says: it may hold a password."""
 JOURNAL = "journal"
 _DATABASES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
-# As SQLAlchemy reads it: up to the first @, whatever is in it; a further @ before the path belongs to it as well.
-_PASSWORD = re.compile(r"^([^:/?#]+://[^:/]*):[^@]*@(?:[^/?#]*@)?")
+# SQLAlchemy reads it up to the first @, whatever is in it; what stands before a further @ may be a part of it too.
+_PASSWORD = re.compile(r"^([^:/?#]+://[^:/]*):[^@]*@(?:.*@)?")
 _IN_QUERY = re.compile(r"(?<=[?&])[a-z_]*passw(?:or)?d=[^&]*&?", re.IGNORECASE)
 
 
@@ -30,6 +30,9 @@ def storage_problem(storage: str) -> str:
             "use postgresql://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE, sqlite:///FILE, journal:FILE, or "
             "`journal` for a file in the folder of the search"
         )
+    if not kind.startswith("sqlite") and storage.count("@") > 1:
+        # What the user takes for the password, SQLAlchemy takes for the host in part, and a driver names the host.
+        return "it holds more than one @; in a password, write @ as %40"
     try:
         _ = urlsplit(storage).port
     except ValueError:
