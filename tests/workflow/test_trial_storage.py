@@ -37,6 +37,14 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password(tmp_pat
         open_once(tmp_path, "sqlite:////no/such/한 곳.db", new=True)
 
 
+def test_an_address_that_only_the_database_finds_wrong_is_told_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(
+        StorageProblem, match="postgresql://u@h:ab/d cannot be used: its address cannot be read"
+    ) as told:
+        open_once(tmp_path, "postgresql://u:12/geheim@h:ab/d", new=True)
+    assert "geheim" not in str(told.value) and told.value.__suppress_context__
+
+
 def _ask_for_what_is_gone() -> None:
     import optuna
     import sqlalchemy

@@ -166,7 +166,8 @@ def _open_journal(storage: str, folder: Path, *, grace: int, new: bool) -> Beati
             f"named in {VARIABLE} as {JOURNAL}:FILE."
         )
     try:
-        return BeatingJournal(path, grace=grace, interval=max(1, grace // _BEATS))
+        with quiet():  # about the lock of a short `grace`
+            return BeatingJournal(path, grace=grace, interval=max(1, grace // _BEATS))
     except OSError as error:
         raise StorageProblem(f"the journal {path} cannot be used ({error.strerror or error}).") from error
     except ValueError as error:
@@ -195,6 +196,11 @@ def _open_database(storage: str, *, grace: int) -> optuna.storages.RDBStorage:
             f"the storage {without_password(storage)} needs a driver that is not installed: "
             f"pip install {_PACKAGES.get(driver, driver)}"
         ) from error
+    except ValueError:  # whose words may hold a part of the password
+        raise StorageProblem(
+            f"the storage {without_password(storage)} cannot be used: its address cannot be read. In a password, "
+            "@ : / ? # % are written as %40 %3A %2F %3F %23 %25."
+        ) from None
     except RuntimeError as error:
         raise StorageProblem(
             f"the tables in {without_password(storage)} are of another release of Optuna ({optuna.__version__} is "
