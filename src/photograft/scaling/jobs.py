@@ -139,8 +139,9 @@ def working_on(place: Place) -> Iterator[None]:
     if folder is None:
         yield
         return
-    ours, lock = folder.parent.name == JOBS or not folder.exists(), FileLock(folder / _LOCK, timeout=0)
+    lock = FileLock(folder / _LOCK, timeout=0)
     try:
+        ours = folder.parent.name == JOBS or not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
