@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from photograft.retrieval import together
 from photograft.retrieval.chain import Chain
 from photograft.retrieval.directions import directions_of
 from photograft.retrieval.exact import unit_length
-from photograft.retrieval.gathered import Gathered, find_twins, sources_of
+from photograft.retrieval.gathered import gather
 from photograft.retrieval.rows import IndexRow, Rows, write_rows
 from photograft.retrieval.store import IndexInfo, NetworkOfIndex, SourceRow, Stored, StoredFile
 from photograft.retrieval.together import Together, open_together
@@ -59,7 +60,7 @@ def made(n: int) -> tuple[FloatArray, list[str]]:
 
 
 def opened(root: Path, shards: list[Stored]) -> Together:
-    gathered = Gathered(shards, sources_of(shards), find_twins(shards))
+    gathered = gather(shards)
     directions, _ = directions_of(gathered.vectors_VD)
     folders = [root / "derived" / f"{k}" for k in range(len(shards))]
     for folder in folders:
@@ -105,6 +106,47 @@ def test_twins_take_no_place_and_none_is_missed(tmp_path: Path) -> None:
     assert files == [(0, "120.jpg", 120), (1, "20.jpg", 120), (2, "120.jpg", 120)]
     named_c = some.gathered.among(lambda row: row.path == "120.jpg")
     assert np.flatnonzero(named_c).tolist() == [120, 220]  # in b it is content 220 of a
+
+
+def test_of_a_file_that_changed_the_last_shard_counts(tmp_path: Path) -> None:
+    vectors_ND, contents = made(600)
+    moved = [*range(300, 400), 7, *range(401, 450)]  # 0.jpg to 149.jpg changed; what was 7.jpg is now 100.jpg
+    shards = [
+        stored(tmp_path / "a", vectors_ND[:300], contents[:300], "/p"),
+        stored(tmp_path / "b", vectors_ND[moved], [contents[i] for i in moved], "/p"),
+        stored(tmp_path / "c", vectors_ND[450:], contents[450:], "/other"),
+    ]
+    some = opened(tmp_path / "some", shards)
+    gathered = some.gathered
+    numbers = {
+        7: 7,
+        **{i: i for i in range(150, 300)},
+        **{content: 300 + i for i, content in enumerate(moved) if i != 100},
+    }
+    numbers |= {i: i for i in range(450, 600)}
+    kept = sorted(numbers)
+    assert gathered.number_V.tolist() == [numbers[i] for i in kept]
+    assert len(gathered.outdated_S2) == 150 and len(gathered.without_files_T) == 149
+    assert [(row.source, row.path) for row in gathered.files(7)] == [(0, "100.jpg")]
+    assert [(row.source, row.path) for row in gathered.files(305)] == [(0, "5.jpg")]
+    named = gathered.among(lambda row: row.path in ("7.jpg", "100.jpg"))
+    assert np.flatnonzero(named).tolist() == [7, 307, 457, 550]
+    whole = [contents[i] for i in kept]
+    one = opened(tmp_path / "one", [stored(tmp_path / "one" / "0", vectors_ND[kept], whole, "/p")])
+    for query_D in vectors_ND[[3, 7, 100, 305, 599]]:  # 3 and 100 are no longer there: none is missed in their place
+        found, cosines = some.nearest(query_D, top=40)
+        expected, expected_cosines = one.nearest(query_D, top=40)
+        assert found == [numbers[kept[n]] for n in expected] and cosines == expected_cosines
+
+
+def test_labels_of_a_file_are_those_of_the_last_shard(tmp_path: Path) -> None:
+    vectors_ND, contents = made(12)
+    old, new = (stored(tmp_path / name, vectors_ND, contents, "/p") for name in ("old", "new"))
+    lines = write_rows(replace(row, labels=("장미",)) if row.path == "4.jpg" else row for row in new.rows)
+    gathered = gather([old, replace(new, rows=Rows(lines, n_vectors=12))])
+    assert len(gathered.number_V) == 12 and len(gathered.outdated_S2) == 1
+    assert [row.labels for row in gathered.files(4)] == [("장미",)]
+    assert np.flatnonzero(gathered.among(lambda row: row.labels == ("붓꽃 1",))).tolist() == [1, 7, 10]
 
 
 @pytest.mark.slow

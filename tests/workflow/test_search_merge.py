@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import CLASSES, draw_photo_folder
 from tests.workflow.indexes import state
 
+from photograft.cli import console
 from photograft.errors import ConfigError, IntegrityError, ModelError
 from photograft.retrieval.store import read_stored, write_info
 from photograft.retrieval.thumbnails import thumbnail_files
@@ -174,7 +175,7 @@ def test_shards_may_be_moved_with_it_and_must_not_change(
         open_index(moved / "함께")
 
 
-@pytest.mark.parametrize("kind", ["shards.json", "directions-*.safetensors", "twins-*.npy"])
+@pytest.mark.parametrize("kind", ["shards.json", "directions-*.safetensors", "twins-*.safetensors"])
 def test_damage_is_reported_by_name(kind: str, shards: list[Path], tmp_path: Path) -> None:
     merge_indexes(shards, tmp_path / "함께", apart=True)
     (file,) = (tmp_path / "함께").glob(kind)
@@ -223,3 +224,59 @@ def test_a_file_that_one_index_could_not_use_and_another_could_is_there_once(
         assert (change.photos, change.files, change.rejected) == (6, 6, ())
     with open_index(tmp_path / "index False") as index:
         assert index.info.n_rows == 6
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_of_a_file_that_changed_between_indexes_the_later_one_counts(
+    apart: bool, tiny_run: TrainedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = draw_photo_folder(tmp_path / "사진", classes=CLASSES[:2], n=10)
+    build_index(tiny_run.run, [folder], tmp_path / "large")
+    edited, kept, moved = (folder / SUN / f"{SUN} {n}" for n in ("03.jpg", "04.png", "05.jpg"))
+    stale, old = edited.read_bytes(), moved.read_bytes()
+    others = draw_photo_folder(tmp_path / "others", classes=[SUN], n=3, seed=8) / SUN
+    edited.write_bytes((others / f"{SUN} 01.jpg").read_bytes())
+    moved.write_bytes((others / f"{SUN} 02.jpg").read_bytes())
+    (folder / TULIP / "moved.jpg").write_bytes(old)
+    build_index(tiny_run.run, [folder], tmp_path / "new")
+    build_index(tiny_run.run, [folder], tmp_path / "whole")
+    merged = tmp_path / "merged"
+    change = merge_indexes([tmp_path / "large", tmp_path / "new"], merged, apart=apart, narrator=console)
+    assert "2 files have changed between the indexes: the later one counts." in capsys.readouterr().err
+    assert (change.photos, change.files, change.rejected) == (21, 21, ())
+    with open_index(merged) as opened, open_index(tmp_path / "whole") as whole:
+        assert (opened.info.n_rows, opened.n, opened.classes) == (21, whole.n, whole.classes)
+        for asked in (stale, edited.read_bytes(), old, kept.read_bytes()):
+            found, expected = opened.query(asked, top=50), whole.query(asked, top=50)
+            assert {match.path: match.others for match in found} == {match.path: () for match in expected}
+            assert all(opened.thumbnail(match.id) == opened_file(whole, match) for match in found)
+            one, other = (index.copies(index.look(asked)) for index in (opened, whole))
+            assert [match.path for match in one] == [match.path for match in other]
+        assert opened.query(old, top=1)[0].path == f"{TULIP}/moved.jpg"
+    if not apart:
+        again = update_index(merged)
+        assert (again.unchanged, again.changed, again.removed, again.computed) == (21, 0, 0, 0)
+    merge_indexes([tmp_path / "new", tmp_path / "large"], tmp_path / "turned", apart=apart)
+    with open_index(tmp_path / "turned") as turned:
+        assert turned.query(stale, top=1)[0].path == edited.relative_to(folder).as_posix()
+        assert len(turned.query(stale, top=50)) == turned.n == 20  # moved.jpg has the content of another file again
+
+
+def opened_file(index: PhotoIndex, match: Match) -> bytes | None:
+    """The thumbnail that an index has of the file of a match."""
+    (same,) = (each for each in index.query(Path(match.source, match.path), top=1) if each.path == match.path)
+    return index.thumbnail(same.id)
+
+
+def test_one_source_is_read_in_one_way(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    folder = draw_photo_folder(tmp_path / "사진", classes=CLASSES[:2], n=6)
+    build_index(tiny_run.run, [folder], tmp_path / "a")
+    build_index(tiny_run.run, [folder], tmp_path / "b", labels=False)
+    build_index(tiny_run.run, [folder], tmp_path / "c", settings=[f"data.ignore=[{SUN}]"])
+    with pytest.raises(ConfigError, match=r"사진 is read with labels by .*a, and without labels by .*b: build one"):
+        merge_indexes([tmp_path / "a", tmp_path / "b"], tmp_path / "x")
+    with pytest.raises(
+        ConfigError, match=r"with labels by .*a, and with labels and `--set data\.ignore=.*c: build one"
+    ):
+        merge_indexes([tmp_path / "a", tmp_path / "c"], tmp_path / "x", apart=True)
+    assert not (tmp_path / "x").exists()

@@ -40,7 +40,10 @@ def build(
     assignments: Assignments = None,
     json_output: JsonOutput = False,
 ) -> None:
-    """Make an index hold these photos. Photos that it knows are not computed again, wherever they were moved."""
+    """Make an index hold these photos. Photos that it knows are not computed again, wherever they were moved.
+
+    With --on all are computed anew.
+    """
     settings, labels = assignments or [], not no_labels
     if on is None:
         from photograft.workflow.search_build import build_index
@@ -103,7 +106,10 @@ def merge(
     ] = False,
     json_output: JsonOutput = False,
 ) -> None:
-    """Make one index of several, which answers as if it had been made of all their photos."""
+    """Make one index of several, which answers as if it had been made of all their photos.
+
+    Of a file that changed between them, the index that is named last counts.
+    """
     from photograft.workflow.search_merge import merge_indexes
 
     _print(merge_indexes(indexes, index, apart=apart, narrator=console), json_output=json_output)

@@ -7,7 +7,6 @@ together; so a shard that was changed since is refused.
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import shutil
@@ -16,14 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
 
 from photograft.data.hashing import hash_bytes
 from photograft.errors import IntegrityError, ModelError
 from photograft.retrieval.calibration import SameClass
 from photograft.retrieval.directions import Directions, read_directions
-from photograft.retrieval.gathered import Gathered
+from photograft.retrieval.gathered import NO_TWINS, NONE_OUTDATED, Gathered
 from photograft.retrieval.sealed import NEWER, REMEDY, damaged, read_sealed, write_sealed
 from photograft.retrieval.store import (
     DERIVED,
@@ -40,11 +40,11 @@ from photograft.retrieval.store import (
     read_stored,
     remove_files_of_index,
     source_of,
+    while_replaced,
 )
-from photograft.values import IntArray
 
 FORMAT = 1
-_OURS = re.compile(r"(directions-\d+\.safetensors|twins-\d+\.npy)")
+_OURS = re.compile(r"(directions|twins)-\d+\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ShardRow:
 
 @dataclass(frozen=True)
 class ShardsInfo:
-    """The content of shards.json; names as in `IndexInfo`. `twins` are contents that several shards hold, if any."""
+    """The content of shards.json; names as in `IndexInfo`. `twins` says what several shards hold, if anything."""
 
     generation: int
     version: str
@@ -102,20 +102,25 @@ def is_sharded(folder: Path) -> bool:
     return (folder / SHARDS).is_file()
 
 
-def read_shards(folder: Path) -> StoredShards:
-    """Read an index in shards.
+def read_index(folder: Path) -> Stored | StoredShards:
+    """Read an index, an ordinary one or one in shards, also while another process puts one in the place of another.
 
     Raises:
-        ModelError: A shard is not as it was, or `shards.json` is of a newer release.
+        ModelError: There is no index, it is of a newer release, or a shard is not as it was.
         IntegrityError: A file is missing or damaged; the message names it.
     """
+    return while_replaced(folder, lambda: _read_shards(folder) if is_sharded(folder) else read_stored(folder))
+
+
+def _read_shards(folder: Path) -> StoredShards:
     info = read_shards_info(folder)
     shards = [_read_shard(folder, row) for row in info.shards]
     directions = read_directions(_checked(folder, info.directions))
-    twins = np.zeros((0, 2), np.int64)
+    twin_T2, outdated_S2 = NO_TWINS, NONE_OUTDATED
     if info.twins is not None:
-        twins = np.load(io.BytesIO(_checked(folder, info.twins)), allow_pickle=False)
-    return StoredShards(folder, info, Gathered(shards, info.sources, twins), directions)
+        tensors = load_tensors(_checked(folder, info.twins))
+        twin_T2, outdated_S2 = tensors["twins"], tensors["outdated"]
+    return StoredShards(folder, info, Gathered(shards, info.sources, twin_T2, outdated_S2), directions)
 
 
 def read_shards_info(folder: Path) -> ShardsInfo:
@@ -141,11 +146,11 @@ def read_shards_info(folder: Path) -> ShardsInfo:
 def write_shards_info(folder: Path, info: ShardsInfo) -> None:
     """Make these shards the index, and remove files of the index in this folder that were of another."""
     write_sealed(folder / SHARDS, "shards", {**asdict(info), "network": network_json(info.network)}, number=FORMAT)
-    named = {info.directions.file, "" if info.twins is None else info.twins.file}
-    for file in folder.iterdir():
-        if _OURS.fullmatch(file.name) and file.name not in named:
-            with suppress(OSError):  # on Windows a file that somebody reads stays until the next time
-                file.unlink()
+    unnamed = [file for file in folder.iterdir() if _OURS.fullmatch(file.name) and file.name not in _named(info)]
+    unnamed += [file for place in (folder, *_folders_in(folder / DERIVED)) for file in place.glob(".*.tmp")]
+    for file in unnamed:
+        with suppress(OSError):  # on Windows a file that somebody reads stays until the next time
+            file.unlink()
 
 
 def drop_ordinary(folder: Path, info: ShardsInfo) -> None:
@@ -158,16 +163,21 @@ def drop_ordinary(folder: Path, info: ShardsInfo) -> None:
     for place in _folders_in(folder / DERIVED):
         if place not in derived_folders(folder, len(info.shards)):
             shutil.rmtree(place, ignore_errors=True)
-    remove_files_of_index(folder, keep={info.directions.file})
+    remove_files_of_index(folder, keep=_named(info))
 
 
 def drop_shards(folder: Path) -> None:
-    """Remove the index in shards that an ordinary index in the same folder takes the place of."""
+    """Make the ordinary index in a folder the one that counts, where there was one in shards.
+
+    What `shards.json` names must be there until it is gone.
+    """
     (folder / SHARDS).unlink(missing_ok=True)
-    for place in (folder / SHARD_FOLDERS, *_folders_in(folder / DERIVED)):
+    gone = folder / f".{SHARD_FOLDERS}.tmp"
+    shutil.rmtree(gone, ignore_errors=True)
+    with suppress(OSError):  # there are none, or on Windows somebody reads one
+        (folder / SHARD_FOLDERS).rename(gone)  # in one step, so that nobody goes on with what is left of a shard
+    for place in (gone, *_folders_in(folder / DERIVED)):
         shutil.rmtree(place, ignore_errors=True)
-    for file in folder.glob("twins-*.npy"):
-        file.unlink(missing_ok=True)
 
 
 def shard_row(folder: Path, shard: Stored) -> ShardRow:
@@ -179,11 +189,15 @@ def shard_row(folder: Path, shard: Stored) -> ShardRow:
     return ShardRow(name, shard.info.rows.sha256, shard.info.vectors.sha256)
 
 
-def twins_file(twin_T2: IntArray) -> bytes:
-    """The twins as they are written."""
-    buffer = io.BytesIO()
-    np.save(buffer, twin_T2, allow_pickle=False)
-    return buffer.getvalue()
+def twins_file(gathered: Gathered) -> bytes | None:
+    """What several shards hold, as it is written; None where that is nothing."""
+    if not len(gathered.twin_T2) and not len(gathered.outdated_S2):
+        return None
+    return save_tensors({"twins": gathered.twin_T2, "outdated": gathered.outdated_S2})
+
+
+def _named(info: ShardsInfo) -> set[str]:
+    return {info.directions.file, "" if info.twins is None else info.twins.file}
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -2,7 +2,8 @@
 
 `index.json` alone says which other files are the index, each with its SHA-256. A writer puts new files beside the old
 ones and replaces `index.json` last; what nothing names any more is removed by the next writer. So a writer that is
-killed leaves the old index or the new one.
+killed leaves the old index or the new one. Where `shards.json` lies beside it, that is the index, and `index.json` is
+one that takes its place or gave it up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from photograft.contract import Contract, canonical_json
-from photograft.errors import ConfigError, IntegrityError, ModelError
+from photograft.errors import ConfigError, IntegrityError, ModelError, PhotograftError
 from photograft.retrieval.calibration import SameClass
 from photograft.retrieval.directions import Directions, derived_names, directions_of, read_directions
 from photograft.retrieval.exact import Vectors
@@ -41,7 +42,7 @@ DERIVED = "derived"
 """The folder in an index of what follows from its other files and may be deleted at any time."""
 
 _LOCK = ".lock"
-_OURS = re.compile(r"(rows-\d+\.jsonl|vectors-\d+\.npy|directions-\d+\.safetensors|network-[0-9a-f]+\.onnx)")
+_OURS = re.compile(r"(rows-\d+\.jsonl|vectors-\d+\.npy|(directions|twins)-\d+\.safetensors|network-[0-9a-f]+\.onnx)")
 _TRIES = 20
 
 _T = TypeVar("_T")
@@ -151,8 +152,8 @@ class Stored:
 
 
 def is_index(folder: Path) -> bool:
-    """Whether there is a finished index in the folder."""
-    return (folder / INDEX).is_file()
+    """Whether there is a finished index in the folder, and not one in shards."""
+    return (folder / INDEX).is_file() and not (folder / SHARDS).exists()
 
 
 def read_stored(folder: Path) -> Stored:
@@ -170,12 +171,14 @@ def read_stored(folder: Path) -> Stored:
         kept = None if info.directions is None else read_directions(_checked(folder, info.directions))
         return Stored(folder, info, rows, vectors_ND, kept)
 
-    return _while_replaced(folder, read)
+    return while_replaced(folder, read)
 
 
 def read_info(folder: Path) -> IndexInfo:
     """Read index.json alone."""
     file = folder / INDEX
+    if (folder / SHARDS).exists():
+        raise ModelError(_no_index(folder))
     try:
         stated = read_sealed(file, "index", number=FORMAT)
     except FileNotFoundError as error:
@@ -187,7 +190,7 @@ def read_info(folder: Path) -> IndexInfo:
 
 
 def write_info(folder: Path, info: IndexInfo) -> None:
-    """Make these files the index, and remove those that are none any more."""
+    """Make these files the index."""
     write_sealed(folder / INDEX, "index", {**asdict(info), "network": network_json(info.network)}, number=FORMAT)
 
 
@@ -246,10 +249,10 @@ def refuse_other_folder(folder: Path) -> None:
     """Raise ConfigError where the folder holds anything that is no index, finished or not."""
     if folder.is_file():
         raise ConfigError(f"--index: {folder} is a file; give a folder.")
-    if not folder.is_dir() or is_index(folder):
-        return
     if (folder / SHARDS).exists():
         raise ConfigError(f"--index: {folder} is an index in shards; choose another folder, or delete it first.")
+    if not folder.is_dir() or is_index(folder):
+        return
     known = {_LOCK, THUMBNAILS, DERIVED}
     others = [name for name in os.listdir(folder) if name not in known and not _OURS.fullmatch(name)]  # noqa: PTH208
     others = [name for name in others if not name.endswith(".tmp")]
@@ -259,16 +262,34 @@ def refuse_other_folder(folder: Path) -> None:
         )
 
 
-def _while_replaced(folder: Path, read: Callable[[], _T]) -> _T:
-    """What `read` gives, tried again where a file went because the index was replaced meanwhile."""
+def while_replaced(folder: Path, read: Callable[[], _T]) -> _T:
+    """What `read` gives of an index, tried again where it fails since the index was replaced meanwhile.
+
+    Raises:
+        IntegrityError: A file is missing, or the index is replaced again and again.
+    """
     for _ in range(_TRIES):
-        before = (folder / INDEX).read_bytes() if is_index(folder) else b""
+        before = _named_last(folder)
         try:
             return read()
-        except FileNotFoundError as error:
-            if (folder / INDEX).read_bytes() == before:
+        except (FileNotFoundError, PhotograftError) as error:
+            if _named_last(folder) != before:
+                continue
+            if isinstance(error, FileNotFoundError):
                 raise IntegrityError(f"{error.filename} is missing: {REMEDY}") from error
+            raise
     raise IntegrityError(f"{folder} is replaced again and again; try again later.")
+
+
+def _named_last(folder: Path) -> list[bytes]:
+    """The files that say which index it is; of one that is not there, or went this moment, nothing."""
+    found = []
+    for name in (INDEX, SHARDS):
+        try:
+            found.append((folder / name).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            found.append(b"")
+    return found
 
 
 def check_file(folder: Path, stored: StoredFile) -> Path:

@@ -50,6 +50,10 @@ class Together:
 
     def __init__(self, gathered: Gathered, directions: Directions, shards: Sequence[ComparedShard]) -> None:
         self.gathered, self._directions, self._shards = gathered, directions, tuple(shards)
+        has_files_N = np.ones(gathered.n_numbers, bool)
+        has_files_N[gathered.without_files_T] = False
+        parts = np.split(has_files_N, gathered.starts[1:-1])
+        self._has_files = [None if part.all() else part for part in parts]
 
     def nearest(
         self, embedding_D: FloatArray, *, top: int, among_N: BoolArray | None = None
@@ -58,14 +62,14 @@ class Together:
         query_1E = self._directions.along(embedding_D[None])
         starts = self.gathered.starts
         numbers, cosines = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-        for shard, start, end in zip(self._shards, starts[:-1], starts[1:], strict=True):
-            among = None if among_N is None else among_N[start:end]
+        for shard, has_files, start, end in zip(self._shards, self._has_files, starts[:-1], starts[1:], strict=True):
+            among = has_files if among_N is None else among_N[start:end]
             rows_M, cosine_M = shard.nearest(query_1E, top=top, among_N=among)
             numbers.append(rows_M + start)
             cosines.append(cosine_M)
         number_M, cosine_M = np.concatenate(numbers), np.concatenate(cosines)
         # A twin takes a place among the nearest of its shard, but so does its content in another: none is missed.
-        own = self.gathered.without_twins(number_M)
+        own = self.gathered.are_told(number_M)
         number_M, cosine_M = number_M[own], cosine_M[own]
         best = np.lexsort((number_M, -cosine_M))[:top]
         return number_M[best].tolist(), cosine_M[best].tolist()

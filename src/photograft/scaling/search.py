@@ -23,7 +23,7 @@ from photograft.data.files import printable
 from photograft.data.scan import check_bad_fraction
 from photograft.errors import ConfigError, DataError, PhotograftError
 from photograft.retrieval.directions import Directions
-from photograft.retrieval.shards import drop_ordinary, drop_shards, is_sharded, read_shards_info
+from photograft.retrieval.shards import drop_ordinary, is_sharded, read_shards_info
 from photograft.retrieval.store import (
     SHARD_FOLDERS,
     NetworkOfIndex,
@@ -221,7 +221,7 @@ def _write_shards(
     folders = [root / f"{chosen['name']}-{number:05d}" for number in range(len(plans))]
     told = ShardTask(job, root, chosen["salt"], network, tuple(scope.source for scope in scopes))
     calls = [(plan, replace(told, folder=place), content) for plan, place in zip(plans, folders, strict=True)]
-    tasks.run(write_shard, calls, label="Writing shards")
+    tasks.run(write_shard, calls, label="Writing shards" if len(plans) > 1 else "Writing the index")
     return [read_stored(place) for place in folders]
 
 
@@ -229,9 +229,7 @@ def _publish(folder: Path, shards: Sequence[Stored], tasks: _Tasks, narrator: Na
     """Make the shards the index: one as an ordinary index, several as they are."""
     n_computed = sum(shard.info.n_vectors for shard in shards)
     if len(shards) == 1:
-        change = copy_into(folder, shards, narrator=narrator, started=started, n_computed=n_computed)
-        drop_shards(folder)
-        return change
+        return copy_into(folder, shards, narrator=narrator, started=started, n_computed=n_computed)
 
     def derive(directions: Directions, derived: Sequence[Path], n_photos: int) -> None:
         calls = [

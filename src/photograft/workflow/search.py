@@ -31,8 +31,8 @@ from photograft.retrieval.calibration import SameClass
 from photograft.retrieval.copies import Picture, find_copies
 from photograft.retrieval.gathered import Gathered
 from photograft.retrieval.rows import IndexRow
-from photograft.retrieval.shards import ShardsInfo, StoredShards, is_sharded, read_shards
-from photograft.retrieval.store import DERIVED, IndexInfo, Stored, read_stored
+from photograft.retrieval.shards import ShardsInfo, StoredShards, read_index
+from photograft.retrieval.store import DERIVED, IndexInfo, Stored, while_replaced
 from photograft.retrieval.together import open_together
 from photograft.values import BoolArray, FloatArray, IntArray, PixelArray
 from photograft.workflow.narrator import Narrator, Silent
@@ -97,8 +97,8 @@ def open_index(
         ModelError: There is no index, or `model` embeds otherwise.
         IntegrityError: A file of the index is missing or damaged; the message names it.
     """
-    stored = read_shards(Path(folder)) if is_sharded(Path(folder)) else read_stored(Path(folder))
-    index = PhotoIndex(stored, narrator or Silent())
+    # Another process may replace the index also after it was read, before all that it is compared by is open.
+    index = while_replaced(Path(folder), lambda: PhotoIndex(read_index(Path(folder)), narrator or Silent()))
     if model is not None and not index.reads(read_bundle(Path(model))):
         raise ModelError(
             f"The index {folder} was made with another network, contract or views than those of {model}: build it "

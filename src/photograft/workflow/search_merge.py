@@ -23,13 +23,15 @@ from photograft.retrieval.approximate import open_approximate
 from photograft.retrieval.calibration import calibrate
 from photograft.retrieval.directions import Directions, directions_of, open_compared
 from photograft.retrieval.exact import Vectors
-from photograft.retrieval.gathered import Gathered, find_twins, sources_of
+from photograft.retrieval.gathered import Gathered, gather
 from photograft.retrieval.rows import IndexRow, opaque_id, write_rows
 from photograft.retrieval.shards import (
     ShardsInfo,
+    StoredShards,
     derived_folders,
+    drop_shards,
     is_sharded,
-    read_shards,
+    read_index,
     shard_row,
     twins_file,
     write_shards_info,
@@ -38,10 +40,10 @@ from photograft.retrieval.store import (
     DERIVED,
     DirectionsOfIndex,
     IndexInfo,
+    SourceRow,
     Stored,
     StoredFile,
     is_index,
-    read_stored,
     refuse_other_folder,
     refuse_shard,
     remove_leftovers,
@@ -68,7 +70,8 @@ def merge_indexes(
     """Make one index of several that embed alike; it answers as if it had been made of all their photos.
 
     Args:
-        indexes: Folders of indexes, also of such in shards. A photo that several hold is in the new one once.
+        indexes: Folders of indexes, also of such in shards. A photo that several hold is in the new one once; of a
+            file that changed between them, the last of them counts.
         index: The folder of the new index, which is made; an index in it is replaced when the new one is whole.
         apart: Copy nothing: the new folder names the indexes, which stay where they are and are asked together.
         narrator: Told what happens; nobody by default.
@@ -76,7 +79,8 @@ def merge_indexes(
     Raises:
         ModelError: One of them is no index, or embeds otherwise than the first.
         IntegrityError: A file of one of them is missing or damaged.
-        ConfigError: The folder holds something else, or is one of the indexes.
+        ConfigError: The folder holds something else, or is one of the indexes, or two of them read one source in
+            different ways.
     """
     started = time.perf_counter()
     narrator, folder = narrator or Silent(), Path(index)
@@ -104,10 +108,9 @@ def put_together(
     gathered = _gather(shards, narrator)
     generation = next_generation(folder)
     directions, stated = _directions(folder, generation, gathered)
-    twins = None
-    if len(gathered.hidden_T):
-        content = twins_file(gathered.twin_T2)
-        twins = StoredFile(f"twins-{generation:06d}.npy", hashlib.sha256(content).hexdigest())
+    twins, content = None, twins_file(gathered)
+    if content is not None:
+        twins = StoredFile(f"twins-{generation:06d}.safetensors", hashlib.sha256(content).hexdigest())
         write_atomically(folder / twins.file, content)
     derived = derived_folders(folder, len(shards))
     for each in derived:
@@ -213,6 +216,7 @@ def copy_into(
     open_approximate(compared.rows_NE, folder / DERIVED, key=compared.key, say=narrator.say)
     info = replace(info, same=calibrate(compared.rows_NE, surveyed.labels_V))
     write_info(folder, info)
+    drop_shards(folder)
     remove_leftovers(folder, info, packs)
     return change_of_whole(
         info, surveyed.others, folder=folder, n_files=surveyed.n_files, n_labelled=surveyed.n_labelled,
@@ -265,7 +269,10 @@ def _write_rows(
 def _gather(shards: Sequence[Stored], narrator: Narrator) -> Gathered:
     if len(shards) > 1:
         narrator.say(f"Looking for photos that several of {len(shards)} indexes hold.")
-    return Gathered(shards, sources_of(shards), find_twins(shards))
+    gathered = gather(shards)
+    if n := len(gathered.outdated_S2):
+        narrator.say(f"{n:,} file{' has' if n == 1 else 's have'} changed between the indexes: the later one counts.")
+    return gathered
 
 
 def _directions(folder: Path, generation: int, gathered: Gathered) -> tuple[Directions, DirectionsOfIndex]:
@@ -276,7 +283,8 @@ def _directions(folder: Path, generation: int, gathered: Gathered) -> tuple[Dire
 
 
 def _shards_of(folder: Path) -> list[Stored]:
-    return list(read_shards(folder).gathered.shards) if is_sharded(folder) else [read_stored(folder)]
+    stored = read_index(folder)
+    return list(stored.gathered.shards) if isinstance(stored, StoredShards) else [stored]
 
 
 def _refuse(folder: Path, shards: Sequence[Stored], *, apart: bool) -> None:
@@ -293,8 +301,27 @@ def _refuse(folder: Path, shards: Sequence[Stored], *, apart: bool) -> None:
                 f"({shard.info.network.model}) than {printable(shards[0].folder)} ({shards[0].info.network.model}): "
                 "only indexes of one network can be compared; build one of them again."
             )
+    _refuse_two_ways(shards)
     refuse_shard(folder)
     if apart and is_index(folder):
         raise ConfigError(f"--index: {printable(folder)} is an index; choose another folder.")
     if not (apart and is_sharded(folder)):
         refuse_other_folder(folder)
+
+
+def _refuse_two_ways(shards: Sequence[Stored]) -> None:
+    """Raise where two shards read one source with other labels or settings: an update could only go one way."""
+    known: dict[str, tuple[SourceRow, Path]] = {}
+    for shard in shards:
+        for source in shard.info.sources:
+            before, folder = known.setdefault(source.path, (source, shard.folder))
+            if (before.labels, before.settings) != (source.labels, source.settings):
+                raise ConfigError(
+                    f"{printable(source.path)} is read {_way(before)} by {printable(folder)}, and {_way(source)} by "
+                    f"{printable(shard.folder)}: build one of them again in the way of the other."
+                )
+
+
+def _way(source: SourceRow) -> str:
+    settings = "".join(f" --set {each}" for each in source.settings)
+    return f"with{'' if source.labels else 'out'} labels" + (f" and `{settings.strip()}`" if settings else "")
