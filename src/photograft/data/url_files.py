@@ -77,7 +77,7 @@ class UrlFiles:
             raise _unreadable(error) from error
 
     def read(self, path: str, *, max_file_mb: int) -> tuple[bytes, FileStatus]:
-        """The bytes of an object. Its size is asked for before, and at most one byte more is taken from a web server."""
+        """The bytes of an object, whose size is asked for first; of a web server at most one byte more is taken."""
         status = self.status(path, max_file_mb=max_file_mb)
         size, url = status.size_bytes, self._url(path)
         store, full = open_url(url)
