@@ -29,29 +29,29 @@ QUIET_LOAD = 0.5
 class Figures:
     """What was measured; seconds and bytes are per photo unless the name says something else."""
 
-    predict_cpu_s: float = 0.0112
-    extract_cpu_s: float = 0.0214
-    camera_cpu_s: float = 0.0399
-    busy: float = 1.0
-    worker_mb: float = 399.0
-    photo_bytes: float = 22200.0
-    camera_bytes: float = 1800000.0
+    predict_cpu_s: float = 0.0115
+    extract_cpu_s: float = 0.0126
+    camera_cpu_s: float = 0.0387
+    busy: float = 0.959
+    worker_mb: float = 396.0
+    photo_bytes: float = 22400.0
+    camera_bytes: float = 1830000.0
     catalogue_bytes: float = 4.83
-    prediction_bytes: float = 34.8
-    facts_bytes: float = 176.0
-    fp32_bytes: float = 6550.0
-    fp16_bytes: float = 3660.0
-    numbers: float = 2128.0
+    prediction_bytes: float = 35.1
+    facts_bytes: float = 177.0
+    fp32_bytes: float = 6640.0
+    fp16_bytes: float = 3670.0
+    numbers: float = 2128
     index_bytes: float = 15400.0
     index_row_bytes: float = 470.0
-    list_us: float = 8.55
-    block_ms: float = 7.67
-    block_kb: float = 0.0
-    command_mb: float = 288.0
-    known_bytes: float = 1770.0
+    list_us: float = 6.28
+    block_ms: float = 5.38
+    block_kb: float = 6.08
+    command_mb: float = 300.0
+    known_bytes: float = 1820.0
     listed_bytes: float = 310.0
-    copies_us: float = 36.1
-    copies_pair_ps: float = 64.4
+    copies_us: float = 44.7
+    copies_pair_ps: float = 67.5
     lists_bytes: float = 275.0
 
 
