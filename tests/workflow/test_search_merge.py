@@ -209,7 +209,7 @@ def test_what_does_not_fit_together_is_refused(shards: list[Path], photos: list[
     assert not (tmp_path / "x").exists()
 
 
-def test_a_file_that_one_index_could_not_use_and_another_could_is_there_once(
+def test_of_a_file_that_one_index_could_not_use_and_another_could_the_later_one_counts(
     tiny_run: TrainedRun, tmp_path: Path
 ) -> None:
     folder = draw_photo_folder(tmp_path / "사진", classes=[DAISY], n=6)
@@ -222,8 +222,12 @@ def test_a_file_that_one_index_could_not_use_and_another_could_is_there_once(
     for apart in (True, False):
         change = merge_indexes([tmp_path / "before", tmp_path / "after"], tmp_path / f"index {apart}", apart=apart)
         assert (change.photos, change.files, change.rejected) == (6, 6, ())
-    with open_index(tmp_path / "index False") as index:
-        assert index.info.n_rows == 6
+        change = merge_indexes([tmp_path / "after", tmp_path / "before"], tmp_path / f"turned {apart}", apart=apart)
+        assert (change.photos, change.files, len(change.rejected)) == (5, 5, 1)
+        for name, n in (("index", 6), ("turned", 5)):
+            with open_index(tmp_path / f"{name} {apart}") as index:
+                assert (index.info.n_rows, index.n, len(index.query(content, top=9))) == (6, n, n)
+                assert len(index.copies(index.look(content))) == n - 5
 
 
 @pytest.mark.parametrize("apart", [True, False])

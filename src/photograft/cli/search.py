@@ -42,7 +42,7 @@ def build(
 ) -> None:
     """Make an index hold these photos. Photos that it knows are not computed again, wherever they were moved.
 
-    With --on all are computed anew.
+    With --on every photo is computed anew.
     """
     settings, labels = assignments or [], not no_labels
     if on is None:

@@ -94,7 +94,7 @@ class Gathered:
                 row = shard.rows[n]
                 if row.vector < 0:
                     row = replace(row, source=self._sources_of[k][row.source])
-                    found.setdefault((row.source, row.path), row)
+                    found[row.source, row.path] = row  # what the last shard says of a file counts
         return [found[place] for place in sorted(found)]
 
     def first_rows(self, shard: int) -> list[IndexRow]:
@@ -180,18 +180,15 @@ def _without_outdated(gathered: Gathered) -> Gathered:
     """The same shards, where a file of several has the content and the labels that the last of them states."""
     known_N = np.arange(gathered.n_numbers)
     known_N[gathered.hidden_T] = gathered.twin_T2[:, 1]
-    n_rows = sum(len(shard.rows) for shard in gathered.shards)
+    n_rows, n = sum(len(shard.rows) for shard in gathered.shards), 0
     place_R, state_R = np.empty(n_rows, np.uint64), np.empty(n_rows, np.int64)
     shard_R, number_R = np.empty(n_rows, np.int32), np.empty(n_rows, np.int64)
-    n = 0
     for k, shard in enumerate(gathered.shards):
         for row in shard.rows:
-            if row.vector >= 0:
-                number = int(known_N[gathered.starts[k] + row.vector])
-                place_R[n] = place_key(shard.info.sources[row.source].path, row.path)
-                state_R[n], shard_R[n], number_R[n] = hash((number, row.labels)), k, number
-                n += 1
-    place_R, state_R, shard_R, number_R = place_R[:n], state_R[:n], shard_R[:n], number_R[:n]
+            number = int(known_N[gathered.starts[k] + row.vector]) if row.vector >= 0 else -1
+            place_R[n] = place_key(shard.info.sources[row.source].path, row.path)
+            state_R[n], shard_R[n], number_R[n] = hash((number, row.labels)), k, number
+            n += 1
     order = np.argsort(place_R, kind="stable")  # of equal places the last is that of the last shard
     is_last = np.ones(n, bool)
     is_last[:-1] = place_R[order][1:] != place_R[order][:-1]
@@ -199,9 +196,10 @@ def _without_outdated(gathered: Gathered) -> Gathered:
     counts = order[np.repeat(last, np.diff(last, prepend=-1))]
     is_outdated_R = np.zeros(n, bool)
     is_outdated_R[order] = state_R[order] != state_R[counts]
+    is_outdated_R &= number_R >= 0  # of files without a vector `without_vectors` gives the last row
     outdated_S2 = np.stack([shard_R[is_outdated_R].astype(np.uint64), place_R[is_outdated_R]], axis=1)
     has_file_N = np.zeros(gathered.n_numbers, bool)
-    has_file_N[number_R[~is_outdated_R]] = True
+    has_file_N[number_R[~is_outdated_R & (number_R >= 0)]] = True
     gone = gathered.number_V[~has_file_N[gathered.number_V]]
     hidden_T2 = np.concatenate([gathered.twin_T2, np.stack([gone, np.full(len(gone), -1)], axis=1)])
     hidden_T2 = hidden_T2[np.argsort(hidden_T2[:, 0])]

@@ -153,7 +153,7 @@ class _Surveyed:
     _known: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, rows: Sequence[IndexRow]) -> None:
-        """Count the files of the next content; where an index could not use one of them, another could."""
+        """Count the files of the next content; where an index could not use one of them, a later one could."""
         labels = tuple(dict.fromkeys(label for row in rows for label in row.labels))
         self.labels_V.append(self._known.setdefault(labels, labels))  # equal ones are one, so that they take little
         self.n_files += len(rows)
