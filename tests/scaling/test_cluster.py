@@ -33,3 +33,16 @@ def test_no_cluster_at_the_address() -> None:
     pytest.importorskip("ray", reason="needs the extra `ray`")
     with pytest.raises(ConfigError, match="no Ray cluster"), open_cluster(On("127.0.0.1:1"), Silent()):
         pass
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_what_ray_prints_of_a_lost_worker_is_no_data(capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    with open_cluster(On(), Silent()):
+        from ray._private.worker import print_to_stdstream
+
+        for left in (15, 14):  # the second is like the first, and held back to the end
+            line = f"Task submit failed. There are {left} retries remaining, so the task will be retried."
+            print_to_stdstream({"lines": [line], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+    assert capfd.readouterr().out == ""

@@ -98,7 +98,10 @@ def open_cluster(on: On, narrator: Narrator) -> Iterator[Cluster]:
         machines = f"{cluster.n_machines} machine{'' if cluster.n_machines == 1 else 's'}"
         narrator.say(f"Ray: {cluster.n_cores} cores on {machines}")
         with redirect_stdout(_Complaints(narrator)):
-            yield cluster
+            try:
+                yield cluster
+            finally:
+                ray.shutdown()  # here, since Ray then prints what it has held back of messages that repeat
     finally:
         ray.shutdown()
 
