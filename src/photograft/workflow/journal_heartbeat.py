@@ -17,18 +17,22 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 _BEAT = "beat"
+_LOCK_S = 30
+"""Seconds after which the lock of a dead process is freed at the latest."""
 
 
 class BeatingJournal(JournalStorage, BaseHeartbeat):
     """A journal in a file. A running trial whose beat did not change while this process watched `grace` s is stale.
 
     Nobody's clock is compared with another's. The lock is a file made by O_EXCL, which holds on NFS from version 3 on,
-    on SMB and on Windows, and frees itself where its owner died.
+    on SMB and on Windows, and frees itself where its owner died: after half of `grace` at the latest, since meanwhile
+    nobody can give a sign of life.
     """
 
     def __init__(self, path: Path, *, grace: int, interval: int) -> None:
         file = str(path)
-        super().__init__(JournalFileBackend(file, lock_obj=JournalFileOpenLock(file)))
+        lock = JournalFileOpenLock(file, grace_period=max(1, min(_LOCK_S, grace // 2)))
+        super().__init__(JournalFileBackend(file, lock_obj=lock))
         self._grace, self._interval = grace, interval
         self._watched: dict[int, dict[int, tuple[Any, float]]] = {}
 
