@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import CHECKOUT
@@ -19,7 +20,7 @@ from tests.workflow.test_trials import a_record, a_space, begin
 
 from photograft.tracking.run_folder import RunFolder
 from photograft.workflow.narrator import Silent
-from photograft.workflow.trials import Lost, Sampler, SharedStudy, Trials, open_trials
+from photograft.workflow.trials import Claimed, Lost, Sampler, SharedStudy, Trials, open_trials
 
 pytest.importorskip("optuna", reason="needs the tune extra")
 
@@ -29,9 +30,11 @@ both = pytest.mark.parametrize("storage", [DATABASE, JOURNAL])
 
 
 @contextmanager
-def machine(folder: Path, storage: str, *, new: bool = False, sampler: Sampler = "random") -> Iterator[Trials]:
+def machine(
+    folder: Path, storage: str, *, new: bool = False, sampler: Sampler = "random", grace: int = GRACE_S
+) -> Iterator[Trials]:
     """What one machine has of a search: the folder and the storage."""
-    space = replace(a_space(folder), grace=GRACE_S)
+    space = replace(a_space(folder), grace=grace)
     shared = SharedStudy(storage.format(folder), "탐색", "digest", new)
     with open_trials(RunFolder(folder), space, sampler, shared=shared) as trials:
         if new:
@@ -160,6 +163,114 @@ def test_a_trial_that_is_stopped_is_given_back_at_once_with_what_was_observed(tm
         assert (row.state, row.reason, row.is_base, row.curve) == ("failed", "an unlucky value", True, ((1, 0.25),))
 
 
+def fall_silent(trials: Trials, claimed: Claimed) -> None:
+    """What another machine does with a trial that gave no sign of life for too long."""
+    from optuna.trial import TrialState
+
+    trials.study._storage.set_trial_state_values(claimed.trial._trial_id, state=TrialState.FAIL)
+
+
+@both
+def test_a_run_is_gone_on_with_where_its_trial_was_given_back_and_is_another_where_it_fell_silent(
+    tmp_path: Path, storage: str
+) -> None:
+    with machine(tmp_path, storage, new=True) as ours, machine(tmp_path, storage) as theirs:
+        with pytest.raises(KeyboardInterrupt), ours.claim(n=1) as claimed:
+            assert claimed is not None and claimed.run == "trial-0001"
+            raise KeyboardInterrupt
+        with ours.claim(n=1) as silent:
+            assert silent is not None and (silent.run, silent.again) == ("trial-0001", True)
+            fall_silent(theirs, silent)
+            with pytest.raises(KeyboardInterrupt), theirs.claim(n=1) as taken:
+                assert taken is not None and taken.run.startswith("trial-0001-again-")
+                raise KeyboardInterrupt
+            with theirs.claim(n=1) as again:
+                assert again is not None and again.run == taken.run
+                fall_silent(ours, again)
+            with theirs.claim(n=1) as last:
+                assert last is not None and last.run not in (silent.run, taken.run)
+                theirs.complete(last, 0.5, run=last.run, seconds=1.0)
+            with pytest.raises(Lost):
+                ours.complete(silent, 0.9, run=silent.run, seconds=1.0)
+        assert [(row.score, row.run) for row in theirs.rows()] == [(0.5, last.run)]
+
+
+@both
+def test_who_ends_the_search_after_one_who_fell_silent_has_a_name_of_its_own(tmp_path: Path, storage: str) -> None:
+    from optuna.trial import TrialState
+
+    with machine(tmp_path, storage, new=True) as ours, machine(tmp_path, storage) as theirs:
+        for _ in range(2):
+            with ours.claims.ending(Silent()) as suffix:
+                assert suffix == ""
+        with ours.claims.ending(Silent()):
+            end = theirs.claims._end  # type: ignore[attr-defined]
+            end._storage.set_trial_state_values(end.trials[-1]._trial_id, state=TrialState.FAIL)
+            for _ in range(2):
+                with theirs.claims.ending(Silent()) as suffix:
+                    assert suffix == "-again-3"
+
+
+@both
+@pytest.mark.parametrize("how", ["complete", "fail", "prune"])
+def test_a_trial_that_is_given_away_while_it_is_told_is_lost(
+    tmp_path: Path, storage: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with machine(tmp_path, storage, new=True) as ours, machine(tmp_path, storage) as theirs:
+        with ours.claim(n=1) as claimed:
+            assert claimed is not None
+            tell = ours.study.tell
+
+            def tell_too_late(*arguments: Any, **options: Any) -> None:
+                fall_silent(theirs, claimed)
+                tell(*arguments, **options)
+
+            monkeypatch.setattr(ours.study, "tell", tell_too_late)
+            with pytest.raises(Lost):
+                if how == "complete":
+                    ours.complete(claimed, 0.9, run="too late", seconds=1.0)
+                elif how == "fail":
+                    ours.fail(claimed, "an unlucky value", seconds=1.0)
+                else:
+                    ours.prune(claimed, seconds=1.0)
+        assert theirs.rows()[0].state == "failed"
+
+
+@pytest.mark.slow
+def test_a_lock_that_a_dead_process_left_on_a_journal_costs_no_living_trial(tmp_path: Path) -> None:
+    grace_s = 6
+    with (
+        machine(tmp_path, JOURNAL, new=True, grace=grace_s) as ours,
+        machine(tmp_path, JOURNAL, grace=grace_s) as other,
+    ):
+        with ours.claim(n=1) as claimed:
+            assert claimed is not None and other.others_at_work()
+            lock = tmp_path / "trials.journal.lock"
+            lock.touch()  # its owner died while it wrote
+            until = time.monotonic() + 1.5 * grace_s
+            while time.monotonic() < until:
+                assert other.others_at_work()
+                time.sleep(0.3)
+            ours.complete(claimed, 0.5, run="x", seconds=1.0)
+        assert [row.state for row in other.rows()] == ["complete"]
+
+
+@both
+def test_trials_are_left_until_each_is_over(tmp_path: Path, storage: str) -> None:
+    with machine(tmp_path, storage, new=True) as trials:
+        with trials.claim(n=2) as claimed:
+            assert claimed is not None
+            trials.complete(claimed, 0.5, run="x", seconds=1.0)
+        assert trials.are_left(2) and not trials.are_left(1)
+        with trials.claim(n=2) as claimed:
+            assert claimed is not None and trials.are_left(2)
+        assert trials.are_left(2)  # it was given back
+        with trials.claim(n=2) as claimed:
+            assert claimed is not None
+            trials.fail(claimed, "an unlucky value", seconds=1.0)
+        assert not trials.are_left(2)
+
+
 @both
 def test_a_grid_is_run_once_and_more_trials_do_not_lengthen_it(tmp_path: Path, storage: str) -> None:
     text = "input.px: [64, 96]\nmodel.embedding: [multi, last]\n"
@@ -172,6 +283,7 @@ def test_a_grid_is_run_once_and_more_trials_do_not_lengthen_it(tmp_path: Path, s
                 if claimed is not None:
                     done.append(str(claimed.values))
                     trials.complete(claimed, 0.5, run="x", seconds=1.0)
+        assert not trials.are_left(99)
     assert len(done) == 5 and len(set(done[1:])) == 4
 
 

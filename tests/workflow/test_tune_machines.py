@@ -8,21 +8,29 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import CHECKOUT
 from tests.workflow.test_recipes import Listener
+from tests.workflow.test_trial_claims import fall_silent
 from tests.workflow.test_tune import write
 
 import photograft
 from photograft.config.storage_url import VARIABLE
 from photograft.errors import ConfigError, DataError
+from photograft.tracking.run_folder import create_run
+from photograft.workflow.trial_claims import FileClaims
 from photograft.workflow.trial_storage import StorageProblem
-from photograft.workflow.trials import open_trials
-from photograft.workflow.tune import resume_tuning, tune
-from photograft.workflow.tune_plan import open_search
+from photograft.workflow.trials import Trials, open_trials
+from photograft.workflow.tune import _are_others_at_it, _run_trial, _run_trials, resume_tuning, tune
+from photograft.workflow.tune_plan import Plan, Search, begin_search, now, open_search
+from photograft.workflow.winner import find_or_train, remove_runs
 
 pytest.importorskip("optuna", reason="needs the tune extra")
 
@@ -59,10 +67,10 @@ def test_the_environment_names_the_storage_and_its_password_is_not_written(
     photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space, storage = write(tmp_path, "train.strength: [0.1, 1.0]\n"), f"sqlite:///{tmp_path}/a.db?password=geheim"
-    monkeypatch.setenv(VARIABLE, f"sqlite:///{tmp_path}/a.db")
-    found = tune(photo_folder, space=space, config=tiny_config, trials=1, runs_dir=tmp_path / "runs")
     monkeypatch.setenv(VARIABLE, storage)
+    found = tune(photo_folder, space=space, config=tiny_config, trials=1, runs_dir=tmp_path / "runs")
     assert open_search(found.folder).storage == storage
+    assert json.loads((found.folder / "search.json").read_text("utf-8"))["storage"] == f"sqlite:///{tmp_path}/a.db"
     for file in found.folder.rglob("*"):
         assert not file.is_file() or b"geheim" not in file.read_bytes()
     monkeypatch.setenv(VARIABLE, "redis://h")
@@ -78,6 +86,116 @@ def test_photos_beside_resume_are_for_several_machines(
     found = tune(photo_folder, space=space, config=tiny_config, trials=1, runs_dir=tmp_path / "runs")
     with pytest.raises(ConfigError, match="photos beside --resume are for a search with a `storage`"):
         resume_tuning(found.folder, photos=photo_folder)
+
+
+def begun(photos: Path, config: photograft.Config, folder: Path, *, storage: str = "storage: journal\n") -> Search:
+    """A search of two trials by several machines, none of them run yet."""
+    plan = Plan(str(photos), "t", now(), 2, None, "random")
+    space = write(folder, f"{storage}train.strength: [0.1, 1.0]\n")
+    return begin_search(create_run(folder / "runs", "t-tune"), plan, config, space, Listener())
+
+
+@contextmanager
+def machine(search: Search) -> Iterator[Trials]:
+    with open_trials(search.folder, search.space, search.plan.sampler, shared=search.shared()) as trials:
+        yield trials
+
+
+def test_a_machine_that_comes_back_with_an_error_removes_no_run_of_who_took_its_trial_up(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path
+) -> None:
+    model = tiny_config.model.model_copy(update={"backbone": "run:no-such-run"})
+    search, listener = begun(photo_folder, tiny_config.model_copy(update={"model": model}), tmp_path), Listener()
+    with machine(search) as ours, machine(search) as theirs, ours.claim(n=1) as mine:
+        assert mine is not None
+        fall_silent(theirs, mine)
+        with theirs.claim(n=1) as taken:
+            assert taken is not None
+            runs = {name: create_run(search.folder.path, name) for name in (mine.run, taken.run)}
+            for run in runs.values():
+                run.write("checksums.json", "{}")
+            _run_trial(search, ours, mine, listener)
+            assert "was given to another process" in listener.told[-1]
+            assert all(run.path.is_dir() for run in runs.values())
+            with runs[taken.run].locked():
+                remove_runs(search, taken.run)
+            assert all(run.path.is_dir() for run in runs.values())
+            _run_trial(search, theirs, taken, listener)
+            assert runs[mine.run].path.is_dir() and not runs[taken.run].path.exists()
+        assert "no-such-run" in ours.rows()[0].reason
+
+
+def test_a_run_of_who_fell_silent_is_left_alone_until_it_is_finished(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path
+) -> None:
+    search = begun(photo_folder, tiny_config, tmp_path)
+    config, living = search.settings({}), create_run(search.folder.path, "trial-0001")
+    living.write("config.yaml", "{}")
+    mine = find_or_train(search, "trial-0001-again-3", config, narrator=Listener())
+    assert mine.name.endswith("-trial-0001-again-3") and (living.path / "config.yaml").is_file()
+    assert find_or_train(search, "trial-0001-again-7", config, narrator=Listener()) == mine
+    assert (living.path / "config.yaml").is_file()
+    assert find_or_train(search, "trial-0001", config, narrator=Listener()) == mine and not living.path.exists()
+
+
+def test_a_trial_that_is_given_back_while_others_leave_is_run_before_they_do(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = begun(photo_folder, tiny_config, tmp_path)
+    with machine(search) as ours, machine(search) as theirs, ExitStack() as at_work:
+        assert at_work.enter_context(theirs.claim(n=2)) is not None
+        look = ours.others_at_work
+
+        def look_too_late() -> bool:
+            at_work.close()  # Ctrl-C on the other machine
+            return look()
+
+        monkeypatch.setattr(ours, "others_at_work", look_too_late)
+        _run_trials(search, ours, Listener(), None)
+        assert [row.state for row in ours.rows()] == ["complete"] * 2
+
+
+def test_a_trial_that_is_broken_off_before_the_end_is_run_before_the_test_part_is_opened(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = begun(photo_folder, tiny_config, tmp_path, storage="")
+    with machine(search) as theirs, ExitStack() as at_work:
+        assert at_work.enter_context(theirs.claim(n=2)) is not None
+        ending = FileClaims.ending
+
+        @contextmanager
+        def ending_too_late(self: Any, narrator: Any) -> Iterator[str]:
+            at_work.close()  # Ctrl-C in the other process
+            with ending(self, narrator) as suffix:
+                yield suffix
+
+        monkeypatch.setattr(FileClaims, "ending", ending_too_late)
+        found = resume_tuning(search.folder.path)
+    assert [trial["state"] for trial in found.document["trials"]] == ["complete"] * 2
+    assert found.document["winner"]["openings"] == 1
+
+
+def test_a_machine_whose_time_is_up_leaves_the_end_to_one_that_is_between_two_trials(
+    photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = begun(photo_folder, tiny_config, tmp_path)
+    monkeypatch.setattr("photograft.workflow.tune._BETWEEN_S", 3.0)
+    with machine(search) as ours, machine(search) as theirs, ExitStack() as at_work:
+        timer = threading.Timer(0.5, lambda: at_work.enter_context(theirs.claim(n=2)))
+        timer.start()
+        assert _are_others_at_it(ours, n=2)
+        timer.join()
+        at_work.close()
+        began = time.monotonic()
+        assert not _are_others_at_it(ours, n=2)
+        assert time.monotonic() - began > 3.0
+        for _ in range(2):
+            with ours.claim(n=2) as claimed:
+                assert claimed is not None
+                ours.complete(claimed, 0.5, run="x", seconds=1.0)
+        began = time.monotonic()
+        assert not _are_others_at_it(ours, n=2)  # nothing is left that anybody could begin
+        assert time.monotonic() - began < 1.0
 
 
 def start(machine: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -120,7 +238,10 @@ def test_a_machine_that_dies_in_a_trial_costs_that_trial_once(photo_folder: Path
     document = json.loads(search.folder.read("tune.json"))
     assert [(trial["number"], trial["state"]) for trial in document["trials"]] == [(i, "complete") for i in range(1, 6)]
     assert log.count("was broken off; it is taken up") == 1 and "Trial 1 was broken off" in log
-    assert len({trial["run"] for trial in document["trials"]}) == 5 == len(list(search.folder.path.glob("*-trial-*")))
+    assert (
+        len({trial["run"] for trial in document["trials"]}) == 5 <= len(list(search.folder.path.glob("*-trial-*"))) <= 6
+    )
+    assert "-trial-0001-again-" in document["trials"][0]["run"]  # whoever fell silent may be alive in the other folder
     assert document["trials"][0]["base"] and document["winner"]["openings"] == 1
     assert log.count("is the winner") == 1 and len(list(search.folder.path.glob("*-winner*"))) == 1
 

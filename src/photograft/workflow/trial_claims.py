@@ -6,7 +6,8 @@ is running without its lock being held is therefore one that was broken off, and
 Several machines trust no file lock. What a storage does whole or not at all is to number new trials, to let one process
 alone turn a waiting trial into a running one, and to end a trial once. So each of the n trials of a search is a slot of
 its own. In a slot the first entry that was not broken off counts. Where all were, whoever sees it adds another; where
-two do, the later one never runs. A running entry without a sign of life is ended as broken off.
+two do, the later one never runs. A running entry without a sign of life is ended as broken off. Whoever was at it may
+be alive all the same and not know yet, so its run folder is left alone, and the next one begins in a folder of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,18 +33,24 @@ if TYPE_CHECKING:
 
 REASON = "reason"
 """Every trial that failed by itself has one; one that was broken off has none."""
-_SLOT = "slot"
+_SLOT, _GIVEN_BACK = "slot", "given back"
+AGAIN = "-again-"
+"""Stands in the name of a run before the number of the claim that it belongs to."""
 _CLAIMS, _FINISH = ".claims.lock", ".finish.lock"
 _POLL_S = 2.0
 
 
 @dataclass(frozen=True)
 class Held:
-    """An entry of the storage to run, its slot, and whether a process that is gone began it (`again`)."""
+    """An entry of the storage to run, its slot, and whether a process that is gone began it (`again`).
+
+    `suffix` belongs behind the name of its run: empty, or of this claim alone where whoever held it before fell silent.
+    """
 
     trial_id: int
     slot: int
     again: bool
+    suffix: str = ""
 
 
 class Claims(Protocol):
@@ -58,8 +66,8 @@ class Claims(Protocol):
         """Whether anybody is running a trial."""
 
     @contextmanager
-    def ending(self, narrator: Narrator) -> Iterator[None]:
-        """Keep everybody else from ending the search during the block."""
+    def ending(self, narrator: Narrator) -> Iterator[str]:
+        """Keep everybody else from ending the search during the block; gives what `Held.suffix` is for a trial."""
 
 
 def slots_of(trials: Sequence[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
@@ -102,10 +110,10 @@ class FileClaims:
         return any(self._is_held(each.number) for each in self._running())
 
     @contextmanager
-    def ending(self, narrator: Narrator) -> Iterator[None]:
+    def ending(self, narrator: Narrator) -> Iterator[str]:
         """Hold the lock of the end during the block."""
         with FileLock(self._folder / _FINISH):
-            yield
+            yield ""
 
     def _broken_off(self) -> tuple[Held, FileLock] | None:
         for each in self._running():
@@ -167,16 +175,16 @@ class StorageClaims:
         return any(each is not None and each.state.name == "RUNNING" for each in map(counting, slots))
 
     @contextmanager
-    def ending(self, narrator: Narrator) -> Iterator[None]:
+    def ending(self, narrator: Narrator) -> Iterator[str]:
         """Hold the first open entry of the end during the block, and wait for it where another machine does."""
         told = False
-        while (trial_id := self._take_end()) is None:
+        while (held := self._take_end()) is None:
             if not told:
                 narrator.say("Another process is ending the search; waiting for it ...")
                 told = True
             time.sleep(_POLL_S)
-        with self._held(trial_id):
-            yield
+        with self._held(held.trial_id):
+            yield held.suffix
 
     def _take_one(self, n: int) -> Held | None:
         self._fail_silent(self._study)
@@ -188,7 +196,8 @@ class StorageClaims:
             before = slots.get(slot, [])
             entry = counting(before) or self._added(slot, before)
             if entry.state.name == "WAITING" and self._take(entry):
-                return Held(entry._trial_id, slot, again=bool(before) and before[0].number != entry.number)
+                again = bool(before) and before[0].number != entry.number
+                return Held(entry._trial_id, slot, again, _suffix(before, entry))
         return None
 
     def _added(self, slot: int, broken: Sequence[FrozenTrial]) -> FrozenTrial:
@@ -203,7 +212,7 @@ class StorageClaims:
                 state=optuna.trial.TrialState.WAITING,
                 params=last.params,
                 distributions=last.distributions,
-                user_attrs={**last.user_attrs, _SLOT: slot},
+                user_attrs={**{k: v for k, v in last.user_attrs.items() if k != _GIVEN_BACK}, _SLOT: slot},
                 system_attrs=last.system_attrs,
                 intermediate_values=last.intermediate_values,
             )
@@ -215,7 +224,7 @@ class StorageClaims:
                 self._end_entry(each._trial_id)  # another process added one as well
         return counts
 
-    def _take_end(self) -> int | None:
+    def _take_end(self) -> Held | None:
         self._fail_silent(self._end)
         while True:
             trials = self._end.get_trials(deepcopy=False)
@@ -223,7 +232,9 @@ class StorageClaims:
             if first is None:
                 self._end.enqueue_trial({})
                 continue
-            return first._trial_id if first.state.name == "WAITING" and self._take(first) else None
+            if first.state.name != "WAITING" or not self._take(first):
+                return None
+            return Held(first._trial_id, 0, again=False, suffix=_suffix(trials, first))
 
     def _take(self, entry: FrozenTrial) -> bool:
         """Turn a waiting entry into a running one; False where another process was faster."""
@@ -244,14 +255,16 @@ class StorageClaims:
                 yield
         finally:
             with suppress(Exception):  # where the storage is away, the others find it silent
-                self._end_entry(trial_id)
+                self._end_entry(trial_id, given_back=True)
 
-    def _end_entry(self, trial_id: int) -> None:
-        """End an entry as broken off, unless it is over."""
+    def _end_entry(self, trial_id: int, *, given_back: bool = False) -> None:
+        """End an entry as broken off, unless it is over; `given_back` by who ran it, and is at its run no more."""
         import optuna
 
         with suppress(optuna.exceptions.UpdateFinishedTrialError):
             if not self._storage.get_trial(trial_id).state.is_finished():
+                if given_back:
+                    self._storage.set_trial_user_attr(trial_id, _GIVEN_BACK, True)
                 self._storage.set_trial_state_values(trial_id, state=optuna.trial.TrialState.FAIL)
 
     @staticmethod
@@ -260,3 +273,13 @@ class StorageClaims:
 
         with quiet():
             optuna.storages.fail_stale_trials(study)
+
+
+def _suffix(entries: Sequence[FrozenTrial], mine: FrozenTrial) -> str:
+    """What `mine` has behind the name of its run: the same as the entry begun before it, if that one was given back."""
+    begun = [each for each in entries if each.number < mine.number and each.datetime_start is not None]
+    suffix = ""
+    for before, each in pairwise([*begun, mine]):
+        if _GIVEN_BACK not in before.user_attrs:
+            suffix = f"{AGAIN}{each.number}"
+    return suffix

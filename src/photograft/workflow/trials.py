@@ -123,11 +123,19 @@ class Trials:
             with quiet():
                 trial = optuna.trial.Trial(self.study, held.trial_id)
             is_base = BASE in trial.user_attrs
-            yield Claimed(trial, held.slot, self._suggest(trial), is_base, held.again, self.storage)
+            run = f"trial-{held.slot + 1:04}{held.suffix}"
+            yield Claimed(trial, held.slot, run, self._suggest(trial), is_base, held.again, self.storage)
 
     def others_at_work(self) -> bool:
         """Whether another process is running a trial."""
         return self.claims.others_at_work()
+
+    def are_left(self, n: int) -> bool:
+        """Whether any of the first n trials is still to be run, or is running."""
+        slots = slots_of(self.study.get_trials(deepcopy=False))
+        counts = [counting(entries) for slot, entries in slots.items() if slot < n]
+        done = sum(each is not None and each.state.is_finished() for each in counts)
+        return done < (len(counts) if self.sampler == "grid" else n)
 
     def complete(self, claimed: Claimed, score: float, *, run: str, seconds: float) -> None:
         """Tell what a trial came to.
@@ -138,7 +146,7 @@ class Trials:
         if math.isnan(score):
             self.fail(claimed, "its score is no number", seconds=seconds)
             return
-        with _telling(self.storage):
+        with _telling(claimed):
             claimed.trial.set_user_attr(_RUN, run)
             claimed.trial.set_user_attr(_SECONDS, seconds)
             self.study.tell(claimed.trial, score)
@@ -147,7 +155,7 @@ class Trials:
         """Tell that a trial gave no model, and why; raises like `complete`."""
         import optuna
 
-        with _telling(self.storage):
+        with _telling(claimed):
             claimed.trial.set_user_attr(REASON, reason)
             claimed.trial.set_user_attr(_SECONDS, seconds)
             self.study.tell(claimed.trial, state=optuna.trial.TrialState.FAIL)
@@ -156,7 +164,7 @@ class Trials:
         """Tell that a trial was given up; raises like `complete`."""
         import optuna
 
-        with _telling(self.storage):
+        with _telling(claimed):
             claimed.trial.set_user_attr(_SECONDS, seconds)
             self.study.tell(claimed.trial, state=optuna.trial.TrialState.PRUNED)
 
@@ -232,12 +240,13 @@ class Trials:
 
 @dataclass(frozen=True)
 class Claimed:
-    """A trial to run: its place among all, from 0, the values to try, and whether a process that is gone began it
-    (`again`).
+    """A trial to run: its place among all, from 0, the name of its `run`, the values to try, and whether a process that
+    is gone began it (`again`).
     """
 
     trial: Trial
     number: int
+    run: str
     values: dict[str, Any]
     is_base: bool
     again: bool
@@ -254,7 +263,7 @@ class Claimed:
         epoch = int(record.epoch)
         if judged is None or record.epoch != epoch or not record.fit.endswith(("train", "fold 1")):
             return
-        with _telling(self.storage):
+        with _telling(self):
             if epoch in self.trial.study.trials[self.trial.number].intermediate_values:
                 return  # it was told before the process was stopped
             self.trial.report(judged, epoch)
@@ -299,12 +308,19 @@ def open_trials(
 
 
 @contextmanager
-def _telling(storage: str | None) -> Iterator[None]:
+def _telling(claimed: Claimed) -> Iterator[None]:
+    """Raise Lost where the trial is over although this process did not end it, and say what the storage refuses."""
     import optuna
 
+    storage = claimed.storage
     try:
         with plain_errors(storage):
-            yield
+            try:
+                yield
+            except ValueError as error:  # it was ended between two steps of telling
+                if not claimed.trial.storage.get_trial(claimed.trial._trial_id).state.is_finished():
+                    raise
+                raise Lost from error
     except optuna.exceptions.UpdateFinishedTrialError as error:
         raise Lost from error
     except OSError as error:

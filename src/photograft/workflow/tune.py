@@ -41,6 +41,8 @@ from photograft.workflow.winner import conclude, find_or_train, remove_runs, wri
 TRIALS = 20
 _POLL_S = 2.0
 """Seconds between two looks at what the other machines have done."""
+_BETWEEN_S = 20.0
+"""Seconds that another machine may take from the end of a trial to the next."""
 _STOP_S = 120.0
 """Seconds that workers have to end their step and save."""
 
@@ -128,7 +130,8 @@ def resume_tuning(
     """Go on with a search that was stopped, or join one that is running; `trials` may be more or fewer than before.
 
     A trial that was broken off is finished from its own run where it was fine-tuning, else run again with the same
-    settings. Time counts anew. Where several machines are at it, `photos` says where they are on this one.
+    settings. Time counts anew. Where several machines are at it, `photos` says where they are on this one, and a trial
+    is finished from its run only if its process gave it back: one that fell silent may be writing there still.
 
     Raises:
         ModelError: The folder is no search.
@@ -177,12 +180,14 @@ def _go_on(search: Search, narrator: Narrator, *, minutes: float | None, workers
                 _run_trials(search, trials, narrator, deadline)
                 for helper in helpers:
                     helper.wait()
-            with trials.claims.ending(narrator):
-                if trials.others_at_work():
+            with trials.claims.ending(narrator) as suffix:
+                if not _is_past(deadline):  # what was broken off since is taken up here, before the test part is opened
+                    _run_trials(search, trials, narrator, deadline)
+                if _are_others_at_it(trials, n=search.plan.trials):
                     narrator.say("Other processes are still at their trials; the last of them ends the search.")
                     document = write_document(search, trials)
                 else:
-                    document = conclude(search, trials, narrator)
+                    document = conclude(search, trials, narrator, suffix=suffix)
     except (KeyboardInterrupt, StorageProblem):
         narrator.say(f"Go on with: photograft tune --resume {shlex.quote(str(path))}")
         raise
@@ -218,9 +223,23 @@ def _workers(search: Search, n: int, minutes: float | None) -> Iterator[list[sub
                 helper.wait()
 
 
+def _is_past(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
+
+
+def _are_others_at_it(trials: Trials, *, n: int) -> bool:
+    """Whether another process runs a trial or, on another machine, is about to: it may be between two of them."""
+    until = time.monotonic() + _BETWEEN_S
+    while not trials.others_at_work():
+        if not trials.claims.waits or not trials.are_left(n) or _is_past(until):
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
 def _run_trials(search: Search, trials: Trials, narrator: Narrator, deadline: float | None) -> None:
-    waited = False
-    while deadline is None or time.monotonic() < deadline:
+    waited = alone = False
+    while not _is_past(deadline):
         with trials.claim(n=search.plan.trials) as claimed:
             if claimed is not None:
                 if claimed.again:
@@ -229,9 +248,13 @@ def _run_trials(search: Search, trials: Trials, narrator: Narrator, deadline: fl
         if claimed is not None:
             document = write_document(search, trials)
             narrator.say(trial_line(document, claimed.number + 1))
+            alone = False
             continue
-        if not trials.claims.waits or not trials.others_at_work():
+        if not trials.claims.waits or alone:
             return
+        alone = not trials.others_at_work()
+        if alone:  # what another process gave back since the claim is there to be claimed now
+            continue
         if not waited:
             narrator.say("Waiting for the trials of other processes; one that is broken off is taken up here.")
             waited = True
@@ -252,22 +275,21 @@ def _run_trial(search: Search, trials: Trials, claimed: Claimed, narrator: Narra
 
 def _judge_trial(search: Search, trials: Trials, claimed: Claimed, narrator: Narrator) -> None:
     began, plan, metric = time.monotonic(), search.plan, search.space.metric
-    name = f"trial-{claimed.number + 1:04}"
     quiet = _Quiet(narrator, f"Trial {claimed.number + 1}")
     try:
         config = search.settings(claimed.values)
         run = find_or_train(
-            search, name, config, narrator=quiet, observe=lambda record: claimed.observe(record, metric=metric)
+            search, claimed.run, config, narrator=quiet, observe=lambda record: claimed.observe(record, metric=metric)
         )
         score = score_run(run, metric, part=plan.part)
     except (Lost, StorageProblem):
         raise
     except Pruned:
-        remove_runs(search, name)
         trials.prune(claimed, seconds=time.monotonic() - began)
+        remove_runs(search, claimed.run)  # only now: of a trial that was given away nothing is removed
     except Exception as error:  # whatever it is, the search goes on
-        remove_runs(search, name)
         trials.fail(claimed, _in_words(error), seconds=time.monotonic() - began)
+        remove_runs(search, claimed.run)
     else:
         trials.complete(claimed, score, run=run.name, seconds=time.monotonic() - began)
 

@@ -28,15 +28,18 @@ from photograft.workflow.narrator import Narrator
 from photograft.workflow.resume import has_begun, read_started
 from photograft.workflow.scoring import LOWER_IS_BETTER
 from photograft.workflow.train import resume, train
+from photograft.workflow.trial_claims import AGAIN
 from photograft.workflow.trials import TrialRow, Trials
 from photograft.workflow.tune_plan import Search, now
 
 DOCUMENT, PAGE, BEST = "tune.json", "tune.html", "best.yaml"
-_WINNER = "winner"
+_WINNER, _DATE = "winner", r"\d{4}-\d\d-\d\d-"
 
 
-def conclude(search: Search, trials: Trials, narrator: Narrator) -> dict[str, Any]:
+def conclude(search: Search, trials: Trials, narrator: Narrator, *, suffix: str = "") -> dict[str, Any]:
     """Choose the winner, train it once with the test part opened, and write all of it down.
+
+    `suffix` stands behind the name of its run, as `Claims.ending` gives it.
 
     Raises:
         TrainingError: No trial gave a model.
@@ -54,7 +57,7 @@ def conclude(search: Search, trials: Trials, narrator: Narrator) -> dict[str, An
         # It may be there from before, or by another process.
         if not any(_is_finished(path) and _is_of(path, config) for path in _runs(search, _WINNER)):
             narrator.say(f"Trial {best.number + 1} is the winner; it is trained once more to open the test part ...")
-        run = find_or_train(search, _WINNER, config, narrator=narrator)
+        run = find_or_train(search, _WINNER + suffix, config, narrator=narrator)
     else:
         run = search.folder.path / best.run
     return write_document(search, trials, winner=run)
@@ -72,14 +75,15 @@ def find_or_train(
 ) -> Path:
     """The run of this name and these settings in the folder of the search: found finished, taken up, or trained.
 
-    A finished one of other settings stays: it may be the winner that was told of before there were more trials.
+    A finished one of other settings stays: it may be the winner that was told of before there were more trials. An
+    unfinished one of another claim stays too: whoever fell silent at it may be writing it still.
     """
     for path in list(_runs(search, name)):
         if _is_finished(path):
             if _is_of(path, config):
                 return path
             continue
-        if is_held(path):  # by a process that was cut off from the other machines and does not know it yet
+        if not _is_named(path, name) or is_held(path):
             continue
         if _is_of(path, config) and has_begun(RunFolder(path)):
             with suppress(ModelError):  # what it needs to go on is damaged
@@ -91,9 +95,10 @@ def find_or_train(
 
 
 def remove_runs(search: Search, name: str) -> None:
-    """Remove what a trial left that gave no model."""
+    """Remove what a trial of this process left that gave no model."""
     for path in list(_runs(search, name)):
-        shutil.rmtree(path, ignore_errors=True)
+        if _is_named(path, name) and not is_held(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def write_document(search: Search, trials: Trials, *, winner: Path | None = None) -> dict[str, Any]:
@@ -133,8 +138,15 @@ def write_document(search: Search, trials: Trials, *, winner: Path | None = None
 
 
 def _runs(search: Search, name: str) -> Iterator[Path]:
-    pattern = re.compile(rf"\d{{4}}-\d\d-\d\d-{re.escape(name)}(-\d+)?")
+    """The runs of this name, of whichever claim."""
+    stem = name.partition(AGAIN)[0]
+    pattern = re.compile(rf"{_DATE}{re.escape(stem)}({AGAIN}\d+)?(-\d+)?")
     return (each for each in sorted(search.folder.path.iterdir()) if pattern.fullmatch(each.name))
+
+
+def _is_named(run: Path, name: str) -> bool:
+    """Whether a run has exactly this name, and so belongs to this claim."""
+    return re.fullmatch(rf"{_DATE}{re.escape(name)}(-\d+)?", run.name) is not None
 
 
 def _is_finished(run: Path) -> bool:
