@@ -30,8 +30,8 @@ parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra `ray`")
 pytest.importorskip("ray", reason="needs the extra `ray`")
 
 from photograft.scaling.catalogue import Row, prediction_rows  # noqa: E402
-from photograft.scaling.cluster import On  # noqa: E402
-from photograft.scaling.jobs import Job, _rows_of, job_place, open_job, remove_job, working_on  # noqa: E402
+from photograft.scaling.cluster import Cluster, On  # noqa: E402
+from photograft.scaling.jobs import Job, _rows_of, job_place, open_job, remove_job, run_job, working_on  # noqa: E402
 from photograft.scaling.place import Place  # noqa: E402
 from photograft.scaling.predict import predict_on, predictions_table, read_predictions  # noqa: E402
 
@@ -115,6 +115,15 @@ def test_a_job_whose_removal_is_cut_off_is_none(tmp_path: Path, monkeypatch: pyt
         remove_job(job)
     assert job.missing() == [] and not job.place.exists("job.json")
     assert begin().missing() == [0]
+
+
+def test_what_a_killed_worker_leaves_of_a_part_goes(tmp_path: Path) -> None:
+    rows = prediction_rows(["a.jpg"])
+    job = open_job(Place.of(str(tmp_path / "job")), "predict", {}, lambda: rows, Silent())
+    for name in ("part-000000.parquet", ".part-000000.parquet.abc.tmp"):
+        job.place.write(f"parts/{name}", b"")
+    assert run_job(job, _stop, Cluster(1, 1), Silent(), label="").n_blocks == 0
+    assert job.place.names("parts") == ["part-000000.parquet"]
 
 
 def test_damage_to_a_job_is_named(tmp_path: Path) -> None:

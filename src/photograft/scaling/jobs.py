@@ -247,6 +247,7 @@ def run_job(job: Job, make_work: Callable[[], BlockWork], cluster: Cluster, narr
     left = job.missing()
     if left:  # a part that somebody has removed meanwhile
         raise DataError(f"{job.place.url}: {len(left)} parts are missing; run the same command again.")
+    _sweep(job.place)
     return Done(n_rows, len(todo), time.monotonic() - began, facts)
 
 
@@ -381,6 +382,13 @@ def _rows_of(job: Job, todo: list[int]) -> int:
         sizes.append(min(block_rows(before), job.n_rows - before))
         before += sizes[-1]
     return sum(sizes[number] for number in todo)
+
+
+def _sweep(place: Place) -> None:
+    """Delete what workers that were killed left of parts that they were writing; a store keeps nothing unfinished."""
+    if place.folder is not None:
+        for file in (place.folder / PARTS).glob(".*.tmp"):
+            file.unlink(missing_ok=True)
 
 
 def _file(number: int) -> str:
