@@ -31,7 +31,8 @@ def torchrun(
 ) -> subprocess.CompletedProcess[str]:
     """How `torchrun` with so many processes ended; temporary files are in the system's folder or the given one."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONWARNINGS": "ignore"}
+    paths = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
     environment |= {} if temporary is None else {"TMPDIR": str(temporary)}
     return subprocess.run(
         [*launcher, "-m", module, *arguments],
