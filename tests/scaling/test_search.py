@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from tests.workflow.indexes import files_of, state
 from photograft.errors import ConfigError, DataError
 from photograft.retrieval.store import read_stored
 from photograft.scaling.cluster import On
-from photograft.workflow.narrator import Silent
+from photograft.workflow.narrator import Progress, Silent
 from photograft.workflow.search import Match, open_index
 from photograft.workflow.search_build import build_index, update_index
 from photograft.workflow.train import TrainedRun
@@ -66,6 +67,19 @@ def plain(photos: list[str], tiny_run: TrainedRun, tmp_path_factory: pytest.Temp
     index = tmp_path_factory.mktemp("plain") / "색인"
     build_index(tiny_run.run, photos, index)
     return index
+
+
+class Labels(Silent):
+    """Keeps what is said of long work."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+
+    @contextmanager
+    def progress(self, total: int, label: str) -> Iterator[Progress]:
+        self.labels.append(label)
+        with super().progress(total, label) as progress:
+            yield progress
 
 
 def check_equal(index: Path, plain: Path, photos: list[str]) -> None:
@@ -151,7 +165,10 @@ def test_equal_to_the_plain_command(tiny_run: TrainedRun, photos: list[str], pla
     assert {name.partition("/")[0] for name in files_of(one)} == {name.partition("/")[0] for name in files_of(plain)}
     assert state(one) == state(plain) and update_index(one).unchanged == 153
 
-    many = build_index_on(On(), tiny_run.run, photos, one, shard_photos=40)  # in place of the ordinary one
+    said = Labels()
+    many = build_index_on(
+        On(), tiny_run.run, photos, one, shard_photos=40, narrator=said
+    )  # in place of the ordinary one
     assert (many.photos, many.files, many.same) == (150, 153, read_stored(plain).info.same)
     assert {name.partition("-")[0] for name in os.listdir(one)} == {
         ".lock", "derived", "directions", "shards", "shards.json",
@@ -160,7 +177,10 @@ def test_equal_to_the_plain_command(tiny_run: TrainedRun, photos: list[str], pla
     check_equal(one, plain, photos)
     with pytest.raises(ConfigError, match="holds a part of an index"):
         update_index(one / "shards" / sorted(os.listdir(one / "shards"))[0])
-    build_index_on(On(), tiny_run.run, photos, one)  # and the other way round
+    assert "Writing shards" in said.labels and "Writing the index" not in said.labels
+    said = Labels()
+    build_index_on(On(), tiny_run.run, photos, one, narrator=said)  # and the other way round
+    assert "Writing the index" in said.labels and "Writing shards" not in said.labels
     check_same_rows(one, plain)
     assert not (one / "shards").exists() and not (one / "shards.json").exists()
 
@@ -168,18 +188,26 @@ def test_equal_to_the_plain_command(tiny_run: TrainedRun, photos: list[str], pla
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_machine_that_is_lost_changes_nothing(
-    tiny_run: TrainedRun, photos: list[str], plain: Path, tmp_path: Path, three_machines: ThreeMachines
+    tiny_run: TrainedRun, make_photo_folder: Callable[..., Path], tmp_path: Path, three_machines: ThreeMachines
 ) -> None:
-    index = tmp_path / "index"
+    photos, index = [str(make_photo_folder(tmp_path / "사진", n=200))], tmp_path / "index"  # 19 blocks
+    build_index(tiny_run.run, photos, tmp_path / "plain")
+    missing_then: list[int] = []
 
     def kill_in_the_middle() -> None:
         while not list(index.glob(".job/*/parts/*.parquet")):
             time.sleep(0.02)
         three_machines.kill_one()
+        (job,) = index.glob(".job/*/job.json")
+        n_blocks = json.loads(job.read_text("utf-8"))["n_blocks"]
+        missing_then.append(n_blocks - len(list(job.parent.glob("parts/*.parquet"))))
 
-    threading.Thread(target=kill_in_the_middle, daemon=True).start()
-    build_index_on(On(three_machines.address), tiny_run.run, photos, index, shard_photos=60)
-    check_equal(index, plain, photos)
+    killer = threading.Thread(target=kill_in_the_middle, daemon=True)
+    killer.start()
+    build_index_on(On(three_machines.address), tiny_run.run, photos, index, shard_photos=250)
+    killer.join(60)
+    assert len(missing_then) == 1 and missing_then[0] > 3  # more than the three workers could have been at the end of
+    check_equal(index, tmp_path / "plain", photos)
     assert not [name for name in files_of(index) if ".tmp" in name or ".job" in name]
     assert not [name for name in os.listdir(index / "shards") if name.startswith(".")]
 
