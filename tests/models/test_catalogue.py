@@ -91,7 +91,8 @@ def test_an_exported_network_needs_neither_torch_nor_weights(tmp_path: Path, mon
         ensure_network(backbone, px=96, embedding="multi", cache_dir=tmp_path)
 
 
-@pytest.mark.parametrize("damage", [pytest.param("one byte", marks=pytest.mark.slow), "no checksum"])
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["one byte", "no checksum"])
 def test_a_network_without_its_checksum_is_exported_anew(tiny_config: object, tmp_path: Path, damage: str) -> None:
     ensure_network(LITE0, px=64, embedding="multi", cache_dir=cache_folder())
     kept = network_file(LITE0, px=64, embedding="multi", cache_dir=cache_folder())

@@ -32,7 +32,7 @@ def test_the_exported_network_equals_torch(tiny_run: TrainedRun) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # of torch, about itself
-@pytest.mark.parametrize("frozen_too", [True, False])
+@pytest.mark.parametrize("frozen_too", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_stack_of_states_runs_equal_layers_once(tmp_path: Path, frozen_too: bool) -> None:
     torch = pytest.importorskip("torch")
     onnx = pytest.importorskip("onnx")

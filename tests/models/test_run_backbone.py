@@ -182,6 +182,7 @@ def test_a_front_that_cannot_be_made_is_explained(tuned: tuple[Path, Any], tmp_p
         ensure_front(backbone, "all", px=64, embedding="multi", cache_dir=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch and timm, about themselves
 def test_the_network_of_a_run_is_shown(tuned: tuple[Path, Any], capsys: pytest.CaptureFixture[str]) -> None:
     from photograft.cli.main import main

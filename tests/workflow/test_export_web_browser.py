@@ -32,7 +32,7 @@ from photograft.workflow.train import TrainedRun
 
 from .web_pages import CHROMIUM, FAKE_CAMERA, export_page, opened, served
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")]
 
 ROUNDING = 1e-5
 BYTES = "Uint8Array.from(atob(text), (c) => c.charCodeAt(0))"
@@ -79,7 +79,6 @@ def test_the_golden_set_passes_and_the_bundle_within_is_whole(page: Any, folder:
     assert photograft.verify(folder / "model").ok
 
 
-@pytest.mark.slow
 def test_a_bundle_that_predicts_otherwise_is_told_of(chromium: Any, bundle_copy: Path, tmp_path: Path) -> None:
     info = read_bundle(bundle_copy).info
     wrong = tuple(reversed(info.golden[0].outputs["label"]))
@@ -189,7 +188,6 @@ def test_what_the_browser_decodes_is_nearly_the_same(page: Any, form: str) -> No
     assert np.abs(np.frombuffer(base64.b64decode(got), np.uint8).astype(int) - want).max() <= 2
 
 
-@pytest.mark.slow
 def test_real_photos_become_the_same_pixels(page: Any, shared_data: Path) -> None:
     contract = make_contract(224)
     photos = sorted((shared_data / "flowers").rglob("*.jpg"))[::70]
@@ -203,7 +201,6 @@ def test_real_photos_become_the_same_pixels(page: Any, shared_data: Path) -> Non
     assert [page.evaluate(script, [as_text(photo.read_bytes()), given]) for photo in photos] == hashes
 
 
-@pytest.mark.slow
 def test_bad_images_end_as_in_python_and_never_stop_the_page(page: Any, shared_data: Path) -> None:
     contract = make_contract(64)
     given = contract.model_dump(mode="json")
@@ -249,7 +246,6 @@ def test_predictions_are_those_of_python(page: Any, photo_folder: Path, tiny_cla
         assert [each["probability"] for each in got["top"]] == pytest.approx([p for _, p in want.top], abs=ROUNDING)
 
 
-@pytest.mark.slow
 def test_mirrored_views_are_averaged_as_in_python(chromium: Any, bundle_copy: Path, tmp_path: Path) -> None:
     info = read_bundle(bundle_copy).info
     views = tuple(row.model_copy(update={"flip": True}) for row in info.views)
@@ -431,7 +427,6 @@ def test_opened_as_a_file_it_says_what_to_do(chromium: Any, folder: Path) -> Non
     page.close()
 
 
-@pytest.mark.slow
 def test_a_missing_file_is_named(chromium: Any, bundle_copy: Path, tmp_path: Path) -> None:
     folder = export_page(bundle_copy, tmp_path / "page")
     next((folder / "model" / "networks").glob("*.onnx")).unlink()
@@ -443,7 +438,6 @@ def test_a_missing_file_is_named(chromium: Any, bundle_copy: Path, tmp_path: Pat
         page.close()
 
 
-@pytest.mark.slow
 def test_the_command_line_exports_it(tiny_run: TrainedRun, tmp_path: Path) -> None:
     export_page(tiny_run.bundle, tmp_path / "first")  # so that the runtime is in the cache
     command = [

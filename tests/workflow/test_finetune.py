@@ -23,6 +23,8 @@ from photograft.workflow.train import TrainedRun, train
 
 LITE = ("model.backbone=efficientnet-lite0", "model.weights=null", "model.graft=blocks:1")
 
+pytestmark = pytest.mark.slow
+
 
 def rows_of(file: Path) -> list[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as opened:
@@ -106,7 +108,6 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_last_good_checkpoint(
     assert all(np.isfinite(tensor.numpy()).all() for tensor in kept.tensors.values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "fits", "parts"),
     [
@@ -141,7 +142,6 @@ def test_every_way_through_the_workflow_ends_well(
     assert run.headline.scores["accuracy"] >= reference - 0.25
 
 
-@pytest.mark.slow
 def test_the_network_of_a_run_is_trained_again(
     unbroken: TrainedRun, tuning: Tuning, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,7 +151,6 @@ def test_the_network_of_a_run_is_trained_again(
     assert (run.run / "network.safetensors").read_bytes() != (unbroken.run / "network.safetensors").read_bytes()
 
 
-@pytest.mark.slow
 def test_archives_and_tables_with_boxes_are_fine_tuned_on(
     make_photo_folder: Callable[..., Path], tuning: Tuning, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,11 +80,16 @@ def test_hidden_layers_stand_between_a_frozen_network_and_the_head(
         (("model.graft=head",), "comes without weights.*model.graft=scratch"),
         (("model.graft=head", "model.weights=random"), "random weights.*train.solver=steps"),
         (("model.graft=scratch", "train.blend=true"), "train.blend"),
-        (
+        pytest.param(
             ("model.backbone=timm:test_vit", "model.graft=scratch", "model.pool=average", "input.px=auto"),
             "^model.pool: this network has no last feature map",
+            marks=pytest.mark.slow,
         ),
-        (("model.graft=scratch", 'model.hidden=["4 batchnorm"]', "train.batch_size=1"), "train.batch_size"),
+        pytest.param(
+            ("model.graft=scratch", 'model.hidden=["4 batchnorm"]', "train.batch_size=1"),
+            "train.batch_size",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_random_weights_are_frozen_only_where_that_is_meant(

@@ -175,6 +175,7 @@ def test_a_trial_that_is_broken_off_before_the_end_is_run_before_the_test_part_i
     assert found.document["winner"]["openings"] == 1
 
 
+@pytest.mark.slow
 def test_a_machine_whose_time_is_up_leaves_the_end_to_one_that_is_between_two_trials(
     photo_folder: Path, tiny_config: photograft.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
