@@ -139,6 +139,38 @@ def test_of_a_file_that_changed_the_last_shard_counts(tmp_path: Path) -> None:
         assert found == [numbers[kept[n]] for n in expected] and cosines == expected_cosines
 
 
+def test_twins_of_what_no_file_has_any_more_take_no_place(tmp_path: Path) -> None:
+    vectors_ND, contents = made(40)
+    shards = [  # 0.jpg to 19.jpg are the same in a and b, and others in c
+        stored(tmp_path / "a", vectors_ND[:20], contents[:20], "/p"),
+        stored(tmp_path / "b", vectors_ND[[*range(20), 39]], [*contents[:20], contents[39]], "/p"),
+        stored(tmp_path / "c", vectors_ND[19:39], contents[19:39], "/p"),
+    ]
+    some = opened(tmp_path / "some", shards)
+    assert some.gathered.number_V.tolist() == [19, 40, *range(42, 61)]
+    assert some.gathered.without_files_T.tolist() == [*range(19), *range(20, 39)]
+    kept = [19, 39, *range(20, 39)]
+    whole = stored(tmp_path / "one" / "0", vectors_ND[kept], [contents[i] for i in kept], "/p")
+    one = opened(tmp_path / "one", [whole])
+    for query_D in vectors_ND:
+        found, cosines = some.nearest(query_D, top=3)
+        expected, expected_cosines = one.nearest(query_D, top=3)
+        assert found == some.gathered.number_V[expected].tolist() and cosines == expected_cosines
+
+
+def test_a_photo_counts_where_another_was_taken_out_before(tmp_path: Path) -> None:
+    vectors_ND, contents = made(4)
+    first, last = (
+        stored(tmp_path / name, vectors_ND[part], contents[part], "/p")
+        for name, part in (("first", slice(0, 2)), ("last", slice(2, 4)))
+    )
+    taken_out = IndexRow(0, "1.jpg", verdict="removed", sha256=contents[1])
+    rows = Rows(write_rows([*last.rows, taken_out]), n_vectors=2)
+    gathered = gather([first, replace(last, rows=rows)])
+    assert gathered.number_V.tolist() == [2, 3]
+    assert [row.path for row in gathered.files(3)] == ["1.jpg"]
+
+
 def test_labels_of_a_file_are_those_of_the_last_shard(tmp_path: Path) -> None:
     vectors_ND, contents = made(12)
     old, new = (stored(tmp_path / name, vectors_ND, contents, "/p") for name in ("old", "new"))

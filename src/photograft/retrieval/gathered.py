@@ -67,8 +67,9 @@ class Gathered:
 
     @property
     def without_files_T(self) -> IntArray:
-        """The numbers of contents whose files are all outdated."""
-        return self.hidden_T[self._known_T < 0]
+        """The numbers of contents whose files are all outdated, and of their twins."""
+        is_gone_T = self._known_T < 0
+        return self.hidden_T[is_gone_T | np.isin(self._known_T, self.hidden_T[is_gone_T])]
 
     @property
     def vectors_VD(self) -> Chain:
@@ -189,7 +190,8 @@ def _without_outdated(gathered: Gathered) -> Gathered:
             place_R[n] = place_key(shard.info.sources[row.source].path, row.path)
             state_R[n], shard_R[n], number_R[n] = hash((number, row.labels)), k, number
             n += 1
-    order = np.argsort(place_R, kind="stable")  # of equal places the last is that of the last shard
+    # Of equal places the last is that of the last shard; in it, a photo comes after one that was taken out from there.
+    order = np.lexsort((number_R >= 0, shard_R, place_R))
     is_last = np.ones(n, bool)
     is_last[:-1] = place_R[order][1:] != place_R[order][:-1]
     last = np.flatnonzero(is_last)
