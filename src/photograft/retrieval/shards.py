@@ -176,7 +176,7 @@ def drop_shards(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
     with suppress(OSError):  # there are none, or on Windows somebody reads one
         (folder / SHARD_FOLDERS).rename(gone)  # in one step, so that nobody goes on with what is left of a shard
-    for place in (gone, *_folders_in(folder / DERIVED)):
+    for place in (gone, folder / SHARD_FOLDERS, *_folders_in(folder / DERIVED)):
         shutil.rmtree(place, ignore_errors=True)
 
 
