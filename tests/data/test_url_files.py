@@ -352,11 +352,25 @@ def test_urls_that_nothing_opens_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ConfigError, match="holds a password") as caught:
         source_path("ftp://me:geheim@host/photos")
     assert "geheim" not in str(caught.value)
-    for url in ("https://geheim@host/photos", "http://@host", "FTP://me@host/a"):
+    for url in (
+        "https://geheim@host/photos",
+        "http://@host",
+        "FTP://me@host/a",
+        "s3://KEY:geh/geheim@host/a.jpg",
+        "https://me:ge/heim/geheim@host",
+        "s3://KEY:12345@host",
+    ):
         with pytest.raises(ConfigError, match="holds a password or token") as caught:
             source_path(url)
-        assert "geheim" not in str(caught.value)
+        assert "geh" not in str(caught.value) and "://host holds" in str(caught.value)
     assert split_url("https://host/@me/a.jpg") == ("https://host", "@me/a.jpg")
+    for url in (
+        "https://host:8080/a@b.jpg",
+        "https://host?x=a@b.jpg",
+        "http://[::1]:80/a@b",
+        "file:///10:30@home/a.jpg",
+    ):
+        split_url(url)
     assert split_url("abfs://photos@account.dfs.core.windows.net/a") == (
         "abfs://photos@account.dfs.core.windows.net",
         "a",

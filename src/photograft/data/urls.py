@@ -15,11 +15,14 @@ if TYPE_CHECKING or sys.platform != "win32":
 else:
     from pathlib import WindowsPath as _SystemPath
 
-_NAMELESS = ("http", "https", "ftp")
-"""Kinds of URLs where what stands before an @ is a name, a token or a password, and never part of the place."""
-
 # One letter before the colon is a drive of Windows.
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://([^/]*)/*", re.IGNORECASE)
+_SECRETS = (
+    # Of these kinds, what stands before an @ is a name, a token or a password, and never part of the place.
+    re.compile(r"(?:https?|ftp)://[^/?#]*@", re.IGNORECASE),
+    # Of all kinds a password, which may hold slashes; a number behind the colon is a port, and brackets an address.
+    re.compile(r"[a-z][a-z0-9+.-]+://(?!\[)[^/@?#]*:(?!\d*(?:[/?#]|$))[^@?#]+@", re.IGNORECASE),
+)
 _SQUEEZED = re.compile(r"([a-z][a-z0-9+.-]+):[/\\]+(?=[^/\\])", re.IGNORECASE)
 
 
@@ -89,13 +92,14 @@ def split_url(url: str) -> tuple[str, str]:
     """
     match = _URL.match(url)
     assert match is not None
-    kind, authority = match[1].lower(), match[2]
-    if "@" in authority and (kind in _NAMELESS or re.match(r"[^@]*:[^@]+@", authority)):
+    kind = match[1].lower()
+    for secret in filter(None, (each.match(url) for each in _SECRETS)):
+        host = re.split(r"[/?#]", url[secret.end() :], maxsplit=1)[0]
         raise ConfigError(
-            f"A URL of {kind}://{authority.rpartition('@')[2]} holds a password or token before the @: take it out, "
-            "since results name photos by their URLs, and give it to the store's client by its environment or settings."
+            f"A URL of {kind}://{host} holds a password or token before the @: take it out, since results name photos "
+            "by their URLs, and give it to the store's client by its environment or settings."
         )
-    return f"{kind}://{authority}", url[match.end() :]
+    return f"{kind}://{match[2]}", url[match.end() :]
 
 
 def refuse_password(path: str) -> None:
