@@ -156,10 +156,10 @@ def photos_of(rows: pa.Table) -> list[str]:
 
 
 def statuses_of(rows: pa.Table) -> list[tuple[int, int] | None]:
-    """Of each photo of a block on a disk its size and the time when it changed last, in nanoseconds since 1970.
+    """Of each photo of a block on a disk its size and the time when it changed last, in milliseconds since 1970.
 
-    None for a URL, and for what is not there. The number of a file in its file system is left out: machines that share
-    a folder may count differently.
+    None for a URL, and for what is not there. Machines that share a folder may know times less finely than its server,
+    and number files differently, so the number of a file in its file system is left out.
     """
     return [_status(_opened(*pair)) for pair in zip(_decoded(rows.column("root")), names_of(rows), strict=True)]
 
@@ -273,7 +273,7 @@ def _status(photo: str) -> tuple[int, int] | None:
         status = None if is_url(photo) else os.stat(photo)  # noqa: PTH116 - a name that is not UTF-8 stays
     except (OSError, ValueError):
         return None
-    return status and (status.st_size, status.st_mtime_ns)
+    return status and (status.st_size, status.st_mtime_ns // 1_000_000)
 
 
 def _part(number: int) -> str:

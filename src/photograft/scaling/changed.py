@@ -11,7 +11,7 @@ from photograft.scaling.catalogue import photos_of, statuses_of
 from photograft.scaling.jobs import BEGAN, FILES, Job, files_sha256
 from photograft.workflow.narrator import Narrator
 
-_RACE_NS = 2_000_000_000
+_RACE_MS = 2_000
 """A file changed within this time before it was read may have changed again without its time moving on."""
 
 
@@ -36,8 +36,8 @@ def _has_changed(job: Job, number: int, max_file_mb: int) -> bool:
         return False
     part = job.part(number, ("verdict", "reason"))  # predictions have only the latter, which begins with the former
     stamped, statuses = part.schema.metadata or {}, statuses_of(rows)
-    newest_ns = max((status[1] for status in statuses if status is not None), default=0)
-    if stamped.get(FILES) != files_sha256(statuses).encode() or newest_ns > int(stamped[BEGAN]) - _RACE_NS:
+    newest_ms = max((status[1] for status in statuses if status is not None), default=0)
+    if stamped.get(FILES) != files_sha256(statuses).encode() or newest_ms > int(stamped[BEGAN]) // 10**6 - _RACE_MS:
         return True
     verdicts = (said.partition(":")[0] for said in part[part.column_names[0]].to_pylist())
     unreadable = (photo for photo, verdict in zip(photos, verdicts, strict=True) if verdict == "unreadable")

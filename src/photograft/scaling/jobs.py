@@ -139,11 +139,12 @@ def working_on(place: Place) -> Iterator[None]:
     if folder is None:
         yield
         return
-    lock = FileLock(folder / _LOCK, timeout=0)
     try:
         ours = folder.parent.name == JOBS or not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock = _locked(folder)
+        except FileNotFoundError:  # a command that ended this moment has removed the folder
+            lock = _locked(folder)
     except Timeout as error:
         raise ConfigError(f"Another process is working on {place.url}; wait for it.") from error
     except OSError as error:
@@ -160,6 +161,13 @@ def working_on(place: Place) -> Iterator[None]:
                 folder.rmdir()
             if folder.parent.name == JOBS:
                 folder.parent.rmdir()
+
+
+def _locked(folder: Path) -> FileLock:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK, timeout=0)
+    lock.acquire()
+    return lock
 
 
 def open_job(
@@ -388,7 +396,8 @@ def _sweep(place: Place) -> None:
     """Delete what workers that were killed left of parts that they were writing; a store keeps nothing unfinished."""
     if place.folder is not None:
         for file in (place.folder / PARTS).glob(".*.tmp"):
-            file.unlink(missing_ok=True)
+            with suppress(OSError):  # of one that lives all the same, and has it open
+                file.unlink()
 
 
 def _file(number: int) -> str:

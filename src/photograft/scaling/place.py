@@ -149,7 +149,7 @@ def undamaged(name: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except (pyarrow.ArrowException, ValueError, OSError) as error:  # the second of names that are not UTF-8
-        if isinstance(error, FileNotFoundError) or getattr(error, "errno", None) is not None:
+        if isinstance(error, FileNotFoundError | MemoryError) or getattr(error, "errno", None) is not None:
             raise  # the system's: those of Arrow have no number
         raise IntegrityError(f"{name} is damaged ({str(error).partition(chr(10))[0]}): {remedy}.") from error
 
