@@ -213,7 +213,8 @@ def _sigterm_raises() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) != signal.SIG_IGN:  # else one of several processes ends, and is told again
+            signal.signal(signal.SIGTERM, before)
 
 
 def _nobody_reads_stdout() -> bool:
