@@ -7,7 +7,8 @@ import os
 import re
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -62,6 +63,54 @@ def collect_leftovers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
+
+
+@dataclass
+class Reads:
+    """What was opened in places, by name, and how many bytes were read of all of it."""
+
+    names: list[str] = field(default_factory=list)
+    n_bytes: int = 0
+
+
+class _Counted:
+    """A file whose reads are counted."""
+
+    def __init__(self, file: Any, reads: Reads) -> None:
+        self._file, self._reads = file, reads
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._file.read(size)
+        self._reads.n_bytes += len(data)
+        return data
+
+    def __enter__(self) -> _Counted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@pytest.fixture
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Reads]:
+    """Call it, and what is read of places from then on is counted."""
+
+    def begin() -> Reads:
+        from photograft.scaling.place import Place
+
+        opened, reads = Place.open, Reads()
+
+        def counting(place: Place, name: str) -> Any:
+            reads.names.append(name)
+            return _Counted(opened(place, name), reads)
+
+        monkeypatch.setattr(Place, "open", counting)
+        return reads
+
+    return begin
 
 
 @pytest.fixture

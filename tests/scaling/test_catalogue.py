@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scaling.conftest import Reads
 
 from photograft.config.data import DataConfig
 from photograft.data.inputs import expand_inputs
@@ -206,7 +207,9 @@ def test_an_empty_catalogue_has_no_blocks(tmp_path: Path) -> None:
     assert catalogue_of([]).n_blocks == 0
 
 
-def test_reading_a_block_reads_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_a_block_reads_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count_reads: Callable[[], Reads]
+) -> None:
     monkeypatch.setattr(catalogue, "block_rows", lambda before: 500)
     rows = [Row("/photos", Found(os.urandom(40).hex())) for _ in range(500 * BLOCKS_PER_PART + 10)]
     place = Place.of(str(tmp_path / "job"))
@@ -214,31 +217,9 @@ def test_reading_a_block_reads_no_other(tmp_path: Path, monkeypatch: pytest.Monk
     assert written.n_blocks == BLOCKS_PER_PART + 1
     assert place.names("catalogue") == ["part-00000.parquet", "part-00001.parquet"]
     assert [name for block in blocks(place, written) for name in names_of(block)] == [row.found.path for row in rows]
-    n_read = 0
-
-    class Counted:
-        def __init__(self, file: Any) -> None:
-            self._file = file
-
-        def read(self, size: int = -1) -> bytes:
-            nonlocal n_read
-            data: bytes = self._file.read(size)
-            n_read += len(data)
-            return data
-
-        def __enter__(self) -> Counted:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self._file.close()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._file, name)
-
-    opened = Place.open
-    monkeypatch.setattr(Place, "open", lambda place, name: Counted(opened(place, name)))
+    reads = count_reads()
     assert read_block(place, 3).num_rows == 500
-    assert 0 < n_read < (tmp_path / "job" / "catalogue" / "part-00000.parquet").stat().st_size / 10
+    assert 0 < reads.n_bytes < (tmp_path / "job" / "catalogue" / "part-00000.parquet").stat().st_size / 10
 
 
 def test_of_a_hundred_thousand_rows_one_part_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

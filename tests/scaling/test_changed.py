@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scaling.conftest import Reads
 
 from photograft.data.listing import Found
 from photograft.errors import DataError
@@ -87,45 +89,18 @@ def test_a_part_of_a_worker_that_left_no_mark_is_made_again(job: Job) -> None:
     assert job.missing() == [1]
 
 
-def test_only_what_is_needed_is_read(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_is_needed_is_read(job: Job, tmp_path: Path, count_reads: Callable[[], Reads]) -> None:
     vectors = pa.array([os.urandom(20_000) for _ in range(32)])
     write_part(job, 1, pa.table({"verdict": ["ok"] * 32, "embedding": vectors}))
     rows = [Row("memory://photos", Found(f"{number}.jpg")) for number in range(32)]
     remote = open_job(Place(str(tmp_path / "remote")), "check", {}, lambda: rows, Silent())
     write_part(remote, 0, pa.table({"verdict": ["ok"] * 32}))
-    n_read = 0
-
-    class Counted:
-        def __init__(self, file: Any) -> None:
-            self._file = file
-
-        def read(self, size: int = -1) -> bytes:
-            nonlocal n_read
-            data: bytes = self._file.read(size)
-            n_read += len(data)
-            return data
-
-        def __enter__(self) -> Counted:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self._file.close()
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._file, name)
-
-    opened, names = Place.open, []
-
-    def counting(place: Place, name: str) -> Any:
-        names.append(name)
-        return Counted(opened(place, name))
-
-    monkeypatch.setattr(Place, "open", counting)
+    reads = count_reads()
     forget_changed(job, Silent(), max_file_mb=50)
-    assert job.missing() == [] and 0 < n_read < 100_000
-    names.clear()
+    assert job.missing() == [] and 0 < reads.n_bytes < 100_000
+    reads.names.clear()
     forget_changed(remote, Silent(), max_file_mb=50)
-    assert remote.missing() == [] and names == ["catalogue/part-00000.parquet"]
+    assert remote.missing() == [] and reads.names == ["catalogue/part-00000.parquet"]
 
 
 def test_a_job_of_photos_at_a_url_goes_on(tmp_path: Path) -> None:
