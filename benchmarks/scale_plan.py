@@ -44,14 +44,14 @@ class Figures:
     numbers: float = 2128
     index_bytes: float = 15400.0
     index_row_bytes: float = 470.0
-    list_us: float = 6.28
-    block_ms: float = 5.38
-    block_kb: float = 6.08
-    command_mb: float = 300.0
-    known_bytes: float = 1820.0
+    list_us: float = 6.73
+    block_ms: float = 5.37
+    block_kb: float = 0.0
+    command_mb: float = 320.0
+    known_bytes: float = 1680.0
     listed_bytes: float = 310.0
-    copies_us: float = 44.7
-    copies_pair_ps: float = 67.5
+    copies_us: float = 37.9
+    copies_pair_ps: float = 78.0
     lists_bytes: float = 275.0
 
 
