@@ -93,7 +93,8 @@ def split_url(url: str) -> tuple[str, str]:
     match = _URL.match(url)
     assert match is not None
     kind = match[1].lower()
-    for secret in filter(None, (each.match(url) for each in _SECRETS)):
+    secret = next(filter(None, (each.match(url) for each in _SECRETS)), None)
+    if secret is not None:
         host = re.split(r"[/?#]", url[secret.end() :], maxsplit=1)[0]
         raise ConfigError(
             f"A URL of {kind}://{host} holds a password or token before the @: take it out, since results name photos "
