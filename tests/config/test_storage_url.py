@@ -39,7 +39,7 @@ def test_a_password_with_an_at_sign_is_refused_without_a_part_of_it(storage: str
     with pytest.raises(ConfigError, match="write @ as %40") as caught:
         given_storage(None, {VARIABLE: storage})
     assert not any(part in str(caught.value) for part in ("ge@", "he", "im@", "s@", "ec", "ret"))
-    assert storage_problem("sqlite:////home/u@h/a@b.db") == ""
+    assert storage_problem("sqlite:////data/u@h/a@b.db") == ""
 
 
 @pytest.mark.parametrize(
