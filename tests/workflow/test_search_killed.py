@@ -23,21 +23,26 @@ from photograft.workflow.search_build import add_photos, build_index, update_ind
 from photograft.workflow.search_merge import merge_indexes
 from photograft.workflow.train import TrainedRun
 
-KILLED = """
-import os, pathlib, signal, sys
+DIE_AT = """
+import os, pathlib, shutil, signal, sys, traceback
+seen = 0
+def die_at(step, names):
+    def counted(real):
+        def call(*arguments, **options):
+            global seen
+            seen += 1
+            if seen == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **options)
+        return call
+    for name in names:
+        setattr(os, name, counted(getattr(os, name)))
+"""
+
+KILLED = f"""{DIE_AT}
 from photograft.workflow.search_build import add_photos, build_index
-step, seen = int(sys.argv[1]), 0
-def counted(real):
-    def call(*arguments, **options):
-        global seen
-        seen += 1
-        if seen == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*arguments, **options)
-    return call
 # Before everything that changes what is on the disk for good.
-for name in ("fsync", "replace", "unlink", "link"):
-    setattr(os, name, counted(getattr(os, name)))
+die_at(int(sys.argv[1]), ("fsync", "replace", "unlink", "link"))
 if sys.argv[2] == "build":
     build_index(sys.argv[3], sys.argv[5:], sys.argv[4])
 else:
@@ -81,30 +86,19 @@ def test_killed_at_any_step_the_index_is_the_old_one_or_the_new_one(
     assert old == ({40} if verb == "build" else {20, 40})
 
 
-KILLED_IN_TURN = """
-import os, pathlib, shutil, signal, sys, traceback
+KILLED_IN_TURN = f"""{DIE_AT}
 from tests.workflow.indexes import make_ordinary, make_sharded
 from photograft.workflow.search_merge import merge_indexes
 kind, (root, before, *parts) = sys.argv[1], map(pathlib.Path, sys.argv[2:])
 def apart(index, parts):
     merge_indexes(parts, index, apart=True)
-make = {"ordinary": make_ordinary, "sharded": make_sharded, "apart": apart}
+make = {{"ordinary": make_ordinary, "sharded": make_sharded, "apart": apart}}
 for step in range(1, 400):
     if before.is_dir():
         shutil.copytree(before, root / str(step))
     child = os.fork()
     if not child:
-        seen = 0
-        def counted(real):
-            def call(*arguments, **options):
-                global seen
-                seen += 1
-                if seen == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return real(*arguments, **options)
-            return call
-        for name in ("fsync", "replace", "unlink", "link", "rmdir", "rename"):
-            setattr(os, name, counted(getattr(os, name)))
+        die_at(step, ("fsync", "replace", "unlink", "link", "rmdir", "rename"))
         try:
             make[kind](root / str(step), parts)
             os._exit(0)
